@@ -1,6 +1,6 @@
 /** One run of the daemon in the simulation: the core of the product as it is, over a grid, a store, a clock and a host that are simulated. */
 import { familyOf, type Interval } from '../../src/infoblox/address.ts';
-import { deadline } from '../../src/infoblox/concurrency/clock.ts';
+import { deadline, withDeadline } from '../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../src/infoblox/conditions.ts';
 import { buildCore } from '../../src/infoblox/core.ts';
 import { GridState } from '../../src/infoblox/grid-state.ts';
@@ -29,7 +29,7 @@ import {
   releaseHostHandler,
 } from '../../src/modes/daemon/operator/release.ts';
 import type { Chance } from './chance.ts';
-import { type GridMembers, type HttpRequest, memberNames } from './grid-members.ts';
+import { type GridMembers, type HttpRequest, type MemberName, memberNames } from './grid-members.ts';
 import { MemoryLeaseStore } from './memory-store.ts';
 import { type Arranged, type Interrupt, type PathTroubles, pathToGrid } from './network-path.ts';
 import type { SimHost } from './sim-host.ts';
@@ -64,6 +64,8 @@ export interface World {
   readonly config: (host: string) => NetworkConfig;
   /** `--reap-after`, in milliseconds; a minute if absent. */
   readonly reapAfterMs?: number;
+  /** By which names hosts know the grid; all members by default. */
+  readonly gridHosts?: readonly MemberName[];
   /** `--block-validity`, in milliseconds; 10 minutes if absent. */
   readonly blockValidityMs?: number;
   /** `--release-original`. */
@@ -125,7 +127,7 @@ export interface DaemonRun {
 
 /** Milliseconds until notes of plugins are taken. */
 const notesIntervalMs = 2_000;
-const addTimeoutMs = 20_000;
+const addTimeoutMs = 30_000;
 const gcTimeoutMs = 55_000;
 const never = new AbortController().signal;
 /** Who calls an operator's command and waits for its end. */
@@ -149,7 +151,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
   const path = { client, clock, isOver: () => isOver, isDropped: host.isLostSince() };
   const session = new Session({
     transport: world.transport?.(client) ?? pathToGrid(world, path),
-    hosts: new GridHosts(memberNames, clock, store),
+    hosts: new GridHosts(world.gridHosts ?? memberNames, clock, store),
     credentials: new Credentials({ username: 'admin', readPassword: () => 'infoblox', clock, random: port.random }),
     random: port.random,
     clock,
@@ -245,11 +247,13 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
     add: ({ containerId, netns, callId, requested }, gone) => {
       const give = async () => {
         await takeNotes((note) => note.kind === 'DEL' && note.containerId === containerId);
+        const neededBy = clock.now() + addTimeoutMs;
         const workload = { containerId };
         const attachment = attachmentOf(containerId);
-        const request = { attachment, sets: sets(), requested: [requested], netns, callId, workload };
-        const signal = AbortSignal.any([gone, deadline(clock, addTimeoutMs)]);
-        const { taken, delivered, undelivered } = await add(leases, request, signal);
+        const request = { attachment, sets: sets(), requested: [requested], netns, callId, neededBy, workload };
+        const limits = { milliseconds: addTimeoutMs, signal: gone };
+        const allocation = await withDeadline(clock, limits, (signal) => add(leases, request, signal));
+        const { taken, delivered, undelivered } = allocation;
         hasServed = true;
         const given = taken.map(({ address, network: { cidr } }) => ({ address, network: cidr.text }));
         return { given, delivered, undelivered };

@@ -1,11 +1,18 @@
 /**
- * A whole site at once: all hosts boot, and every container of theirs wants its address from one grid that serves so many requests a
+ * A whole site at once: all hosts reboot, and every container of theirs wants an address from one grid that serves so many requests a
  * second, queues a few for each client and refuses the rest. How long until the last one runs, and what does the grid see of it?
  */
+import { addressBeside } from '../../src/infoblox/address.ts';
+import { hold, take } from '../../src/infoblox/lease/block/block.ts';
+import { defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
+import { imported } from '../../src/infoblox/lease/lease.ts';
+import { attachmentMark, blockMark } from '../../src/infoblox/mark.ts';
 import { connectionError } from '../../src/infoblox/wapi/connection/connection-error.ts';
 import type { Exchange, Transport, TransportAnswer } from '../../src/infoblox/wapi/connection/transport.ts';
+import { unserved } from '../../src/infoblox/wapi/objects.ts';
+import type { GridContents } from '../simulator/grid-contents.ts';
 import { chanceOf } from './chance.ts';
-import type { DaemonRun, World } from './daemon-run.ts';
+import { cluster, network, type World } from './daemon-run.ts';
 import { GridMembers, type MemberName } from './grid-members.ts';
 import { SimHost } from './sim-host.ts';
 import { epoch, VirtualTime } from './virtual-time.ts';
@@ -17,101 +24,128 @@ export interface FleetOptions {
   readonly requestsPerSecond: number;
   /** Requests of one client that wait at the grid; more are refused. */
   readonly queue: number;
+  /** Addresses of the block that each host has, in which its containers had theirs; 0: there are no blocks. */
+  readonly blockSize: number;
 }
 
 export interface FleetReport {
   readonly requests: number;
-  readonly refused: number;
+  /** How many requests of a kind ended how, `POST fixedaddress: answered`. */
+  readonly ends: ReadonlyMap<string, number>;
   /** Milliseconds from the call of a runtime to its answer, of ADDs that succeeded. */
   readonly add: { readonly p50: number; readonly p99: number };
-  /** Calls of runtimes that failed, and were made again. */
+  /** Containers that run at the end. */
+  readonly running: number;
+  /** ADDs that failed, and were made again. */
   readonly failures: number;
-  /** Milliseconds until all containers run. */
+  /** Milliseconds until half of the containers run, and all. */
+  readonly halfRunAt: number;
   readonly lastRunsAt: number;
+  /** Reservations of containers from before the reboot that are still there then. */
+  readonly unreleased: number;
 }
 
+const subnet = '10.0.0.0/13';
+/** Addresses of before the reboot begin here. The grid gives the others. */
+const firstFromBefore = '10.4.0.0';
 /** All hosts boot within so many milliseconds: their firmware takes more or less time. */
 const bootSpreadMs = 20_000;
-/** A kubelet tries a failed sandbox again after this, twice as long each time, up to five minutes (kubelet, pod workers' back-off). */
-const retry = { firstMs: 10_000, maxMs: 300_000 };
-const addTimeoutMs = 25_000;
+/** A kubelet tries a failed sandbox again after this, and up to a half more (`backOffPeriod` of its pod workers). */
+const retryMs = 10_000;
 
-/** Runs until every container has its address. */
-export async function simulateFleet({
-  hosts,
-  containers,
-  requestsPerSecond,
-  queue,
-}: FleetOptions): Promise<FleetReport> {
+/** Runs until every container has its address, but no longer than an hour of the simulation. */
+export async function simulateFleet(options: FleetOptions): Promise<FleetReport> {
+  const { hosts, containers, blockSize } = options;
   const time = new VirtualTime();
   const chance = chanceOf(1);
-  const members = new GridMembers(time, (contents) => void contents.add('network', { network: '10.0.0.0/14' }), 1);
-  const grid = new QueuingGrid(time, members, { requestsPerSecond, queue });
+  const fill = (contents: GridContents) => void contents.add('network', { network: subnet });
+  const members = new GridMembers(time, fill, Number.POSITIVE_INFINITY);
+  const grid = new QueuingGrid(time, members, options);
   const world: World = {
     time,
     members,
     chance,
-    config: () => ({ view: 'default', subnet: '10.0.0.0/14', gateway: '10.0.0.1' }),
+    config: () => ({ view: 'default', subnet, gateway: '10.0.0.1', blockSize }),
+    gridHosts: ['grid-a'],
     transport: (client) => grid.transport(client),
     troubles: () => ({}),
     onArrival: () => {},
     log: () => {},
   };
-  const latencies: number[] = [];
+  /** Of the ADDs that succeeded, in their order. */
+  const added: { readonly at: number; readonly took: number }[] = [];
   let failures = 0;
-  let running = 0;
-  let lastRunsAt = 0;
-  const start = (host: SimHost, number: number, attempt: number) => {
-    const run = host.run;
-    if (run === undefined) throw new Error('the daemon of a host is not there');
-    const began = time.now;
-    add(time, run, { containerId: `${host.name}-${number}-${attempt}`, netns: host.addNamespace(`${number}`) }).then(
-      () => {
-        latencies.push(time.now - began);
-        running += 1;
-        lastRunsAt = time.now - epoch;
-      },
-      () => {
+
+  /** What the host had before it went down is in its state and on the grid. */
+  const leaveFromBefore = ({ name: node, disk }: SimHost, first: string) => {
+    const origin = { cluster, node };
+    for (let number = 0; number < containers; number += 1) {
+      const mark = attachmentMark(origin, { network, containerId: `${node}-${number}-before`, ifName: 'eth0' });
+      const address = addressBeside(first, number);
+      const reservation = { ipv4addr: address, mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment: mark };
+      members.contents.add('fixedaddress', reservation);
+      disk.leases.set(mark, imported({ mark, network, view: 'default' }, address));
+    }
+    disk.facts.set('imported', new Date(epoch).toISOString());
+    if (blockSize === 0) return;
+    const mark = blockMark({ origin, network, machine: '00000000', id: '0'.repeat(16) });
+    const end = addressBeside(first, blockSize - 1);
+    const range = { start_addr: first, end_addr: end, server_association_type: unserved, comment: mark };
+    members.contents.add('range', range);
+    const block = { mark, network, view: 'default', cidr: subnet, first, size: blockSize };
+    disk.blocks.set(mark, hold(take(block, { now: epoch, wall: epoch, window: defaultDoubtWindow })));
+  };
+  /** As a kubelet does: what is left of a sandbox is torn down, a new one is tried until it runs. */
+  const start = async (host: SimHost, number: number) => {
+    await host.run?.del(`${host.name}-${number}-before`);
+    for (let attempt = 0; ; attempt += 1) {
+      const containerId = `${host.name}-${number}-${attempt}`;
+      const began = time.now;
+      try {
+        const call = { containerId, netns: host.addNamespace(containerId), callId: containerId };
+        const answer = await host.run?.add(call, new AbortController().signal);
+        answer?.delivered();
+        added.push({ at: time.now - epoch, took: time.now - began });
+        return;
+      } catch {
         failures += 1;
-        void run.del(`${host.name}-${number}-${attempt}`).catch(() => undefined);
-        const pause = Math.min(retry.firstMs * 2 ** attempt, retry.maxMs);
-        time.after(pause * (1 + 0.5 * chance(host.name, number, attempt)), () => start(host, number, attempt + 1));
-      },
-    );
+        await host.run?.del(containerId);
+        await new Promise<void>((resolve) =>
+          time.after(retryMs * (1 + 0.5 * chance(host.name, number, attempt)), resolve),
+        );
+      }
+    }
   };
   for (let index = 0; index < hosts; index += 1) {
     const host = new SimHost(`host-${index}`, world);
+    leaveFromBefore(host, addressBeside(firstFromBefore, index * (blockSize || containers)));
     time.after(bootSpreadMs * chance(host.name, 'boot'), () => {
       host.start();
-      for (let number = 0; number < containers; number += 1) start(host, number, 0);
+      for (let number = 0; number < containers; number += 1) void start(host, number);
     });
   }
-  while (running < hosts * containers && (await time.step())) {
+  const wanted = hosts * containers;
+  while (added.length < wanted && (await time.step(epoch + 3_600_000))) {
     // Until the last one runs.
   }
-  latencies.sort((one, other) => one - other);
-  const at = (part: number) => latencies[Math.floor(part * (latencies.length - 1))] ?? 0;
-  const { requests, refused } = grid;
-  return { requests, refused, add: { p50: at(0.5), p99: at(0.99) }, failures, lastRunsAt };
-}
-
-/** An ADD as the plugin makes it. */
-async function add(
-  time: VirtualTime,
-  run: DaemonRun,
-  { containerId, netns }: { readonly containerId: string; readonly netns: string },
-): Promise<void> {
-  const gone = new AbortController();
-  const cancel = time.after(addTimeoutMs, () => gone.abort(new DOMException('gone', 'AbortError')));
-  const answer = await run.add({ containerId, netns, callId: containerId }, gone.signal);
-  cancel();
-  answer.delivered();
+  const latencies = added.map(({ took }) => took).sort((one, other) => one - other);
+  const latency = (part: number) => latencies[Math.floor(part * (latencies.length - 1))] ?? 0;
+  return {
+    requests: grid.requests,
+    ends: grid.ends,
+    add: { p50: latency(0.5), p99: latency(0.99) },
+    running: added.length,
+    failures,
+    halfRunAt: added[Math.floor(wanted / 2)]?.at ?? 0,
+    lastRunsAt: added.at(-1)?.at ?? 0,
+    unreleased: members.holders().filter(({ comment }) => comment.includes('-before ')).length,
+  };
 }
 
 /** A grid that does one request after another. */
 class QueuingGrid {
   requests = 0;
-  refused = 0;
+  readonly ends = new Map<string, number>();
   readonly #time: VirtualTime;
   readonly #members: GridMembers;
   readonly #serviceMs: number;
@@ -130,12 +164,16 @@ class QueuingGrid {
     return { close: async () => {}, exchange: (exchange) => this.#exchange(client, exchange) };
   }
 
-  #exchange(client: string, { method, url, body, signal }: Exchange): Promise<TransportAnswer> {
+  #exchange(client: string, { method, url, about, body, signal }: Exchange): Promise<TransportAnswer> {
     this.requests += 1;
     const waiting = this.#waiting.get(client) ?? 0;
+    const end = (how: string) => {
+      const name = `${method} ${about}: ${how}`;
+      this.ends.set(name, (this.ends.get(name) ?? 0) + 1);
+    };
     return new Promise((resolve, reject) => {
       if (waiting >= this.#queue) {
-        this.refused += 1;
+        end('refused');
         this.#time.after(1, () => resolve({ status: 503, body: 'busy', setCookie: [] }));
         return;
       }
@@ -152,6 +190,7 @@ class QueuingGrid {
         this.#waiting.set(client, (this.#waiting.get(client) ?? 1) - 1);
         const request = { method, url, body: body === undefined ? '' : JSON.stringify(body) };
         const answer = this.#members.answer(new URL(url).hostname as MemberName, request);
+        end(isGone ? 'given up' : 'answered');
         if (isGone) return;
         signal.removeEventListener('abort', leave);
         resolve({ ...answer, setCookie: ['ibapauth="sim"'] });

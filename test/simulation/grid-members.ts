@@ -89,7 +89,7 @@ export class GridMembers {
 
   /**
    * @param fill puts into a new grid what is there before anybody comes
-   * @param lag milliseconds until the candidate has what the master has carried out
+   * @param lag milliseconds until the candidate has what the master has carried out; infinite: nobody ever asks it
    * @param quirks what no source says of grids
    */
   constructor(time: VirtualTime, fill: (contents: GridContents) => void, lag: number, quirks: Partial<Quirks> = {}) {
@@ -246,6 +246,7 @@ export class GridMembers {
   }
 
   #passOn(name: MemberName, request: WapiRequest): void {
+    if (this.#lag === Number.POSITIVE_INFINITY) return;
     this.#member(name).history.push(request);
     const reign = this.#reign;
     const other = memberNames.find((one) => one !== name) ?? name;
