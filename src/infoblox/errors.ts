@@ -23,7 +23,7 @@ export type Reason =
    * grid as a whole.
    */
   | 'not-wapi'
-  /** The grid answered 5xx. */
+  /** The grid answered 5xx, or 429. */
   | 'grid-fault'
   /** The grid refuses writes now: a Grid Master Candidate, or maintenance. */
   | 'read-only'

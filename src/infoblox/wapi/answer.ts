@@ -46,6 +46,12 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
       hint: "if this goes on, see the grid's own logs; the daemon tries again",
     });
   }
+  // Turned away by a limit of requests, before anything was done (RFC 6585, section 4).
+  if (answer.status === 429) {
+    throw new GridError('grid-fault', answered, {
+      hint: 'the grid, or a proxy before it, limits the requests of this host; the daemon tries again',
+    });
+  }
   const error = v.safeParse(ErrorBody, value, { abortEarly: true });
   if (error.success) {
     const { code = '', text, Error: whole } = error.output;
@@ -70,9 +76,9 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
   });
 }
 
-/** A 4xx is about the request, but for those that ask to come again later: 408 and 429 (RFC 9110, RFC 6585). */
+/** A 4xx is about the request, but for the one that asks to come again later: 408 (RFC 9110). */
 function refusesRequest(status: number): boolean {
-  return status >= 400 && status !== 408 && status !== 429;
+  return status >= 400 && status !== 408;
 }
 
 /** Patterns see no more of a text from the grid than this, so that none of them can take long. */

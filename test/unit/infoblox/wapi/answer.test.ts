@@ -134,7 +134,7 @@ const others: readonly (readonly [string, number, string, Reason, Outcome])[] = 
   ['414 with an HTML page', 414, page, 'not-wapi', 'unknown'],
   ['a 400 without WAPI’s JSON', 400, '{"fault": "line too long"}', 'not-wapi', 'unknown'],
   ['408 with an HTML page', 408, page, 'bad-answer', 'unknown'],
-  ['429 with an HTML page', 429, page, 'bad-answer', 'unknown'],
+  ['429 with an HTML page', 429, page, 'grid-fault', 'none'],
   ['a page that names a version', 404, '<p>WAPI version 2.7 not supported</p>', 'not-wapi', 'unknown'],
   ['500 with an HTML page', 500, page, 'grid-fault', 'unknown'],
   ['500 with a WAPI error', 500, refusal(data, 'internal'), 'grid-fault', 'unknown'],
