@@ -8,6 +8,8 @@ import { type GridState, gridConditions, gridTrouble } from './grid-state.ts';
 import type { Log } from './log.ts';
 
 const probeTimeoutMs = 15_000;
+/** Milliseconds for learning the attributes, which is tried once: on a busy grid it waits for its turn. */
+const learnTimeoutMs = 300_000;
 /** Pauses between probes while there is trouble. */
 const probing: Backoff = { firstMs: 1_000, maxMs: 30_000 };
 
@@ -103,7 +105,7 @@ export class GridMonitor {
     if (this.#knowsAttributes) return;
     this.#knowsAttributes = true;
     const { learnAttributes, clock, log } = this.#deps;
-    learnAttributes(deadline(clock, probeTimeoutMs)).catch((error) => {
+    learnAttributes(deadline(clock, learnTimeoutMs)).catch((error) => {
       log.debug('cannot read the attribute definitions', { reason: messageOf(error) });
     });
   }

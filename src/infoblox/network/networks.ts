@@ -22,8 +22,11 @@ import type { FoundNetwork } from './views.ts';
 const lookIntervalMs = 60_000;
 /** Milliseconds for one look. */
 const lookTimeoutMs = 15_000;
-/** Milliseconds to find or create a network. All waiting callers share it, so it is not any one caller's limit. */
-const prepareTimeoutMs = 25_000;
+/**
+ * Deadline, in milliseconds, for making sure of a network. All who wait for it share it, so it is no one's budget; where thousands of hosts
+ * start at once, each of its requests waits for its turn.
+ */
+const prepareTimeoutMs = 300_000;
 
 /** A network that is ready for allocations. */
 export interface ReadyNetwork {
