@@ -155,6 +155,9 @@ export interface Surroundings {
 }
 
 export interface Grid {
+  /** How many background requests may be sent now: none while calls wait, few while the grid is slow. */
+  readonly spare: number;
+
   /**
    * Finds the objects whose comment is exactly a mark; none if the view does not exist.
    * @returns `unconfirmed`: set, with the reason, if no host that accepts writes could be asked: the result may be out of date
@@ -191,11 +194,12 @@ export interface Grid {
 
   /**
    * Reserves an address.
+   * @param wanted `neededBy`: when the caller stops waiting, as the clock's `now`. A request that had to wait is not sent if the answer would be too late
    * @returns the object that the grid has made, to be compared with the request
    * @throws GridError `no-free-address`; `conflict` if it is taken, perhaps by a faster host; `missing` if the network is gone
    */
   reserve(
-    wanted: Description & { readonly source: AddressSource },
+    wanted: Description & { readonly source: AddressSource; readonly neededBy?: number | undefined },
     signal: AbortSignal,
   ): Promise<Pick<Reservation, 'address' | 'view'>>;
 

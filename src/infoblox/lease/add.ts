@@ -29,6 +29,8 @@ export interface AddRequest {
   readonly workload: Workload;
   /** Path of the container's network namespace. */
   readonly netns: string;
+  /** When the caller stops waiting, as the clock's `now`, if that is known. */
+  readonly neededBy?: number;
   /** Names this call, so that its caller can say later that it got no answer. */
   readonly callId: string;
 }
@@ -93,13 +95,13 @@ interface Giving {
 /** One ADD, from the first write to the state to the answer, for all who share it. The locks are the caller's. */
 async function give(deps: LeaseDeps, { marks, request, work }: Giving): Promise<readonly Obtained[]> {
   const { store, host } = deps;
-  const { attachment, sets, requested = [], workload, netns } = request;
+  const { attachment, sets, requested = [], workload, netns, neededBy } = request;
   refuseIfLeft(work.signal);
   refuseOtherSets(deps, { marks, request });
   const sandbox = host.identify(netns);
   const wishes = sets.map((sources, set): Wish => {
     const asking = { sandbox, workload, cooldownMs: sources[0].cooldownMs, sets: sets.length };
-    return { mark: marks[set] ?? '', attachment, sources, requested: requested[set], asking };
+    return { mark: marks[set] ?? '', attachment, sources, requested: requested[set], neededBy, asking };
   });
   const obtained = new Map<string, Obtained>();
   try {

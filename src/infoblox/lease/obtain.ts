@@ -64,6 +64,8 @@ export interface Wish {
   readonly sources: AddressSet;
   /** This address and no other. */
   readonly requested: string | undefined;
+  /** When the caller stops waiting, as the clock's `now`. */
+  readonly neededBy: number | undefined;
   readonly asking: Asking;
 }
 
@@ -91,7 +93,7 @@ export async function obtain(
   { work, halted }: { readonly work: SharedWork; readonly halted: AbortSignal },
 ): Promise<Obtained | undefined> {
   const { networks, blocks, exhaustion, store, names, observer, host, clock, moment } = deps;
-  const { mark, attachment, requested, asking } = wish;
+  const { mark, attachment, requested, neededBy, asking } = wish;
   const { signal } = work;
   const identity = identityOf(wish);
   const beginning = { ...identity, ...asking, family: familyOfSpec(wish.sources[0]), callers: work.callers };
@@ -206,7 +208,7 @@ export async function obtain(
           }
           const description = { comment: mark, ...describeReservation(attachment.network, asking.workload) };
           const [{ source, reply }, isInPlace] = await Promise.all([
-            reserve(deps, { target, full, requested, description }, signal),
+            reserve(deps, { target, full, requested, neededBy, description }, signal),
             networks.isInPlace(spec, network, signal),
           ]);
           const block = 'nextOf' in source && source !== pool ? subjectOf(source) : undefined;
@@ -376,20 +378,21 @@ interface Asked {
   /** Subjects of blocks that are not asked. */
   readonly full: ReadonlySet<string>;
   readonly requested: string | undefined;
+  readonly neededBy: number | undefined;
   readonly description: Description;
 }
 
 /** Asks the grid for an address. @returns what it says, and of what it was asked: of a block of this host, where hosts share a range */
 async function reserve(
   { grid, poolIn }: LeaseDeps,
-  { target, full, requested, description }: Asked,
+  { target, full, requested, neededBy, description }: Asked,
   signal: AbortSignal,
 ): Promise<{ readonly source: AddressSource; readonly reply: Pick<Reservation, 'address' | 'view'> | GridError }> {
   const { network, pool } = target;
   let source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
   try {
     if (requested === undefined) source = await poolIn(target, full, signal);
-    return { source, reply: await grid.reserve({ source, ...description }, signal) };
+    return { source, reply: await grid.reserve({ source, ...description, neededBy }, signal) };
   } catch (error) {
     return { source, reply: asGridError(error) };
   }

@@ -15,8 +15,10 @@ const workers = 3;
 const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
 /** Milliseconds between attempts while the grid or the state fails altogether, whatever the leases say. */
 const outagePauseMs = 5_000;
-/** Milliseconds after which a lease is tried again whose lock somebody else had. */
+/** Pause, in milliseconds, before a lease is tried again whose lock was taken, or for which the grid had no capacity to spare. */
 const busyPauseMs = 1_000;
+/** Longest wait of a lease for spare capacity, in milliseconds. */
+const maxYieldMs = 1_800_000;
 /** Milliseconds between two rounds of retries because the grid is back: one that comes and goes must not undo all backoff. */
 const hurryPauseMs = 30_000;
 /**
@@ -37,6 +39,7 @@ export class Reconciler {
   /** When the timer fires. It is never moved later: on a busy host it would never come. */
   #wakesAt = Number.POSITIVE_INFINITY;
   #pausedUntil = Number.NEGATIVE_INFINITY;
+  #yieldsUntil = Number.NEGATIVE_INFINITY;
   #hurriedAt = Number.NEGATIVE_INFINITY;
   /** When the last round of re-checks began, or the next one will. */
   #recheckAt = Number.NEGATIVE_INFINITY;
@@ -139,17 +142,23 @@ export class Reconciler {
       },
     });
     const soonest = Math.min(next ?? Number.POSITIVE_INFINITY, isBusy ? now + busyPauseMs : Number.POSITIVE_INFINITY);
-    return Number.isFinite(soonest) ? Math.max(soonest, this.#pausedUntil) : undefined;
+    return Number.isFinite(soonest) ? Math.max(soonest, this.#pausedUntil, this.#yieldsUntil) : undefined;
   }
 
   #work(): void {
     if (this.#isStopped) return;
-    const { store, clock } = this.#deps;
+    const { store, grid, clock } = this.#deps;
     const now = clock.now();
     if (now >= this.#pausedUntil) {
-      const free = workers - this.#working.size;
-      const due = store.due(now, free, { has: (mark) => this.#isTaken(mark) });
-      for (const mark of due) void this.#take(mark);
+      let { spare } = grid;
+      const due = store.due(now, workers - this.#working.size, { has: (mark) => this.#isTaken(mark) });
+      for (const { mark, owedSince, dueAt } of due) {
+        // A container uses the address of a create that is owed. Everything else can wait.
+        const mayWait = owedSince === null && now - (dueAt ?? now) < maxYieldMs;
+        if (mayWait) spare -= 1;
+        if (!mayWait || spare >= 0) void this.#take(mark);
+        else this.#yieldsUntil = now + busyPauseMs;
+      }
     }
     this.#wake();
   }

@@ -7,11 +7,14 @@ import { type Attributes, attributeDefinitions, cloud } from '../attributes.ts';
 import { forAnotherLook, GridError, hasReason } from '../errors.ts';
 import type { Sighting } from '../grid.ts';
 import { type DefinedAttribute, type Kind, parseAnswer } from './objects.ts';
-import { type Fields, typeOf } from './request.ts';
+import { type Fields, type Question, typeOf } from './request.ts';
 import { type Search, searchPages } from './search.ts';
-import type { Session } from './session.ts';
+import type { Requests } from './session.ts';
 
-type Requests = Pick<Session, 'ask' | 'request' | 'write' | 'clock'>;
+interface Creation extends Pick<Question, 'neededBy'> {
+  readonly body: Fields;
+  readonly attributes?: Attributes;
+}
 
 export class AttributedRequests {
   readonly #session: Requests;
@@ -56,10 +59,10 @@ export class AttributedRequests {
    */
   async create<const S extends GenericSchema>(
     { type, schema, fields }: Omit<Kind<S, unknown>, 'read'>,
-    { body, attributes = {} }: { readonly body: Fields; readonly attributes?: Attributes },
+    { body, attributes = {}, neededBy }: Creation,
     signal: AbortSignal,
   ): Promise<InferOutput<S>> {
-    const request = { method: 'POST', path: type, query: { _return_fields: fields } } as const;
+    const request = { method: 'POST', path: type, query: { _return_fields: fields }, neededBy } as const;
     for (;;) {
       const taken = this.#attributes.taken(type, attributes);
       try {

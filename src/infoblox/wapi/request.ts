@@ -24,6 +24,8 @@ export interface Request {
   readonly body?: Fields;
   /** The whole answer is believed only of the host that accepts writes. */
   readonly confirm?: boolean | undefined;
+  /** When the caller stops waiting, as the clock's `now`. A request that had to wait is not sent if the answer would be too late. */
+  readonly neededBy?: number | undefined;
 }
 
 /** A read, a function that looks, or a create: what needs no look before it. */

@@ -10,7 +10,7 @@ import { describe, type Request } from './request.ts';
  * Milliseconds without an answer that are evidence against the grid also when the caller gives up then; of a slow grid, those that
  * it took of late, twice.
  */
-const evidenceWindowMs = 3_000;
+export const evidenceWindowMs = 3_000;
 /** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
 const maxTroubleMs = 10_000;
 /** Before each further try; together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */

@@ -5,7 +5,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, withDeadline } from '../concurrency/clock.ts';
-import { Semaphore } from '../concurrency/locks.ts';
 import { forAnotherLook, GridError, hasReason, isGridAway } from '../errors.ts';
 import { type Sighting, sightingMaxAgeMs } from '../grid.ts';
 import { readAnswer } from './answer.ts';
@@ -14,11 +13,17 @@ import type { Transport } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
 import { Logins, type Send } from './login.ts';
 import { aboutOf, describe, type Fields, pathOf, type Question, type Request, writes } from './request.ts';
-import { type FailedAttempt, needsConfirmation, type RetryDecision, retryDecision, unconfirmed } from './retry.ts';
+import { RequestLimit } from './request-limit.ts';
+import {
+  evidenceWindowMs,
+  type FailedAttempt,
+  needsConfirmation,
+  type RetryDecision,
+  retryDecision,
+  unconfirmed,
+} from './retry.ts';
 import { refusedRight } from './rights.ts';
 
-/** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
-export const maxConnections = 8;
 /** Milliseconds for one request when its caller has more time left: slow grids take 10 s (infoblox-client, issue 272). */
 const requestTimeoutMs = 15_000;
 
@@ -68,12 +73,15 @@ interface Sending {
 
 type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs' | 'random'>;
 
+/** The part of a session that the grid over WAPI uses. */
+export type Requests = Pick<Session, 'ask' | 'request' | 'write' | 'clock' | 'spare'>;
+
 /** All methods throw GridError: what `readAnswer`, `connectionError` and the login make of a failure, or `busy`. */
 export class Session {
   /** What its requests go by. */
   readonly clock: Clock;
   readonly #options: SessionOptions;
-  readonly #requestLimit = new Semaphore(maxConnections);
+  readonly #requestLimit: RequestLimit;
   readonly #logins: Logins;
   /** As the clock's `now`. */
   #troubleSince: number | undefined;
@@ -85,6 +93,7 @@ export class Session {
     this.#options = options;
     this.clock = options.clock;
     this.#logins = new Logins(options.credentials, options.clock);
+    this.#requestLimit = new RequestLimit(options);
   }
 
   /** The host that answered last; undefined before the first answer. */
@@ -100,6 +109,11 @@ export class Session {
   /** Requests that wait to be sent, as the limit is reached. */
   get waiting(): number {
     return this.#requestLimit.waiting;
+  }
+
+  /** How many background requests may be sent now. */
+  get spare(): number {
+    return this.#requestLimit.spare;
   }
 
   /** As `ask`, for the value of the answer alone. */
@@ -238,13 +252,37 @@ export class Session {
   }
 
   /** Sends a request once. A request within the limit logs in if need be: one that waited must not act on what was known before. */
-  async #attempt({ host, request, seen }: Sending, signal: AbortSignal): Promise<Attempt> {
+  async #attempt(sending: Sending, signal: AbortSignal): Promise<Attempt> {
+    const { request, seen } = sending;
+    const limit = this.#requestLimit;
+    const cameAt = this.clock.now();
     try {
       // What has been looked at must not wait until it is looked at in vain.
-      await this.#requestLimit.acquire(signal, seen && 'urgent');
+      await limit.acquire(signal, seen && 'urgent');
     } catch (cause) {
       return { error: busy(request, cause), took: 0 };
     }
+    try {
+      if (this.#comesTooLate(request, cameAt)) return { error: busy(request), took: 0 };
+      const attempt = await this.#exchanged(sending, signal);
+      const { error, took } = attempt;
+      // A caller who leaves early proves nothing.
+      if (!signal.aborted || took > evidenceWindowMs) {
+        limit.learn({ took, hasFailed: hasReason(error, 'timeout', 'grid-fault') });
+      }
+      return attempt;
+    } finally {
+      limit.release();
+    }
+  }
+
+  /** Tells whether a request has waited so long that its answer would come after its caller has left. */
+  #comesTooLate({ neededBy = Number.POSITIVE_INFINITY }: Request, cameAt: number): boolean {
+    const now = this.clock.now();
+    return now > cameAt && now + this.#usualMs > neededBy;
+  }
+
+  async #exchanged({ host, request, seen }: Sending, signal: AbortSignal): Promise<Attempt> {
     const sentAt = this.clock.now();
     try {
       const answer = await this.#logins.exchange(host, this.#sender({ host, request, seen }, signal), signal);
@@ -258,8 +296,6 @@ export class Session {
       const { user } = this.#options.credentials;
       const told = error.reason === 'permission' ? refusedRight(error, request, user) : error;
       return { error: told, took: this.clock.now() - sentAt };
-    } finally {
-      this.#requestLimit.release();
     }
   }
 
@@ -285,7 +321,7 @@ export class Session {
   }
 }
 
-function busy(request: Request, cause: unknown): GridError {
+function busy(request: Request, cause?: unknown): GridError {
   return new GridError('busy', `${describe(request)}: no time left, too many requests to the grid are waiting`, {
     hint: 'if this goes on, the grid answers too slowly for the containers of this host; the daemon tries again',
     cause,

@@ -3,7 +3,6 @@ import { type Cidr, compareAddresses, familyOf, type Interval, intersect, overla
 import { ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import type {
-  AddressSource,
   DescribedReservation,
   Description,
   Grid,
@@ -27,17 +26,21 @@ import { Families } from './families.ts';
 import { anyOf, attributeDefinition, cidrOf, NextAddresses, NextNetworks, parseAnswer, unserved } from './objects.ts';
 import { type Fields, type Query, type Question, referenceTo, typeOf } from './request.ts';
 import { findExactly, searchPages } from './search.ts';
-import type { Session } from './session.ts';
+import type { Requests } from './session.ts';
 
 export class WapiGrid implements Grid {
-  readonly #session: Session;
+  readonly #session: Requests;
   readonly #attributed: AttributedRequests;
   readonly #families: Families;
 
-  constructor(session: Session, attributes: ExtensibleAttributes, facts?: Facts) {
+  constructor(session: Requests, attributes: ExtensibleAttributes, facts?: Facts) {
     this.#session = session;
     this.#attributed = new AttributedRequests(session, attributes);
     this.#families = new Families(facts);
+  }
+
+  get spare(): number {
+    return this.#session.spare;
   }
 
   /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
@@ -107,7 +110,7 @@ export class WapiGrid implements Grid {
   }
 
   async reserve(
-    { source, comment, name, attributes }: Description & { readonly source: AddressSource },
+    { source, comment, name, attributes, neededBy }: Parameters<Grid['reserve']>[0],
     signal: AbortSignal,
   ): Promise<Pick<Reservation, 'address' | 'view'>> {
     const { view } = source;
@@ -116,6 +119,7 @@ export class WapiGrid implements Grid {
     const change = {
       body: { [of.address]: address, network_view: view, ...of.reserved(), comment, name },
       attributes: { ...attributes, ...reservedAt(this.#session.clock.wall()) },
+      neededBy,
     };
     const made = await this.#attributed.create(of.reservation, change, signal);
     return { address: made.address, view: made.network_view };

@@ -22,7 +22,8 @@ import {
 } from '../../infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridInspection } from '../../infoblox/wapi/inspection.ts';
-import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
+import { maxConnections } from '../../infoblox/wapi/request-limit.ts';
+import { Session } from '../../infoblox/wapi/session.ts';
 import { WapiGrid } from '../../infoblox/wapi/wapi-grid.ts';
 import { version } from '../about.ts';
 import type { ClientCertificate } from './config/credentials.ts';

@@ -4,7 +4,7 @@
  * there are is counted first, so no point is left out. test/simulation/crash.test.ts kills it at all other points, and during all else.
  */
 import { describe, expect, test } from 'vitest';
-import { Semaphore } from '../../../src/infoblox/concurrency/locks.ts';
+import { atMost } from '../../fixture/at-most.ts';
 import type { Outcome } from '../../fixture/calls.ts';
 import type { DieAtWrite } from '../../fixture/daemon-process.ts';
 import { until } from '../../fixture/host.ts';
@@ -37,7 +37,7 @@ const scenarios: readonly Scenario[] = [
 ];
 
 /** Points wait for processes to start and answers to settle: several at a time. */
-const running = new Semaphore(4);
+const running = atMost(4);
 
 /** Until the daemon has read back what it holds and does nothing more by itself. */
 function atHome({ host }: World<ProcessHost>): Promise<void> {
@@ -79,7 +79,6 @@ async function pointsOf(scenario: Scenario): Promise<DieAtWrite[]> {
 }
 
 async function crash(scenario: Scenario, point: DieAtWrite): Promise<void> {
-  await running.acquire(new AbortController().signal);
   const world = await prepared(scenario);
   try {
     await world.host.dieAt(point);
@@ -93,7 +92,6 @@ async function crash(scenario: Scenario, point: DieAtWrite): Promise<void> {
     throw new Error(`killed ${point.moment} write ${point.write} of ${scenario.name}`, { cause: error });
   } finally {
     await world.end();
-    running.release();
   }
 }
 
@@ -101,7 +99,7 @@ describe.concurrent('killed during', () => {
   test.each(scenarios)('$name', { timeout: 120_000 }, async (scenario) => {
     const points = await pointsOf(scenario);
     expect(points.length).toBeGreaterThanOrEqual(4);
-    await Promise.all(points.map((point) => crash(scenario, point)));
+    await Promise.all(points.map((point) => running(() => crash(scenario, point))));
   });
 });
 

@@ -1,6 +1,6 @@
 /** Every fault of the table meets every command; the answers are those of the table, and the invariants hold afterwards. */
 import { describe, expect, test, vi } from 'vitest';
-import { Semaphore } from '../../../src/infoblox/concurrency/locks.ts';
+import { atMost } from '../../fixture/at-most.ts';
 import type { Outcome } from '../../fixture/calls.ts';
 import { pause, startWorld, type World } from '../../fixture/world.ts';
 import { type FaultRow, faults } from './fault-matrix.ts';
@@ -40,19 +40,16 @@ async function statusSoon(world: World, expected: Outcome): Promise<Outcome> {
 // Rows wait for time-outs most of the time: many may do so at once.
 vi.setConfig({ maxConcurrency: 10 });
 
-const settingUp = new Semaphore(4);
+const settingUp = atMost(4);
 
 /** A world with a container that stays and one that leaves. Setting up takes the processor, so few at a time. */
-async function inhabitedWorld(): Promise<World> {
-  await settingUp.acquire(new AbortController().signal);
-  try {
+function inhabitedWorld(): Promise<World> {
+  return settingUp(async () => {
     const world = await startWorld({ flags: ['--add-timeout=4s'], passwordFromFile: true });
     expect(await world.caller.add('staying')).toBe('ok');
     expect(await world.caller.add('leaving')).toBe('ok');
     return world;
-  } finally {
-    settingUp.release();
-  }
+  });
 }
 
 /** One cell of the matrix, in a world of its own. */

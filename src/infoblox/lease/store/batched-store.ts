@@ -127,7 +127,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     return this.#lastUptimes.get(bootId ?? '') ?? null;
   }
 
-  due(now: number, limit: number, except = noMarks): string[] {
+  due(now: number, limit: number, except = noMarks): Lease[] {
     // In one pass: thousands may be due, and each worker takes one at a time.
     const first: Lease[] = [];
     for (const lease of this.#leases.values()) {
@@ -137,7 +137,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
       first.splice(place === -1 ? first.length : place, 0, lease);
       if (first.length > limit) first.pop();
     }
-    return first.map(({ mark }) => mark);
+    return first;
   }
 
   nextDue(except = noMarks): number | undefined {

@@ -37,10 +37,10 @@ export interface LeaseStore extends BoundLeases {
   /** The highest uptime, in seconds, that a lease of a boot of the host was written with; null if there is none. */
   lastUptime(bootId: string | null): number | null;
   /**
-   * Marks of the leases that the reconciler has to act on: whose create is owed first, then what is to be released, then by the time at which they were due.
+   * The leases that the reconciler has to act on: whose create is owed first, then what is to be released, then by the time at which they were due.
    * @param now as the clock has it
    */
-  due(now: number, limit: number, except?: Except): string[];
+  due(now: number, limit: number, except?: Except): Lease[];
   /** When the reconciler has to act next, as the clock has it; undefined: never. */
   nextDue(except?: Except): number | undefined;
 

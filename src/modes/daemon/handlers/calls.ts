@@ -60,7 +60,7 @@ export function callHandlers(deps: CallDeps): Readonly<Record<PluginMethod, Hand
       changes: true,
       run: (call, { gone }) =>
         withDeadline(deps.leases.clock, { milliseconds: addTimeoutMs, signal: gone }, (signal) =>
-          giveAddress(deps, call, { signal, warnOfUnknownKeys }),
+          giveAddress(deps, call, { signal, neededBy: deps.leases.clock.now() + addTimeoutMs, warnOfUnknownKeys }),
         ),
     },
     DEL: { timeoutMs: delTimeoutMs, changes: true, run: (call) => releaseCall(deps, call) },
@@ -72,10 +72,13 @@ export function callHandlers(deps: CallDeps): Readonly<Record<PluginMethod, Hand
 
 interface AddContext {
   readonly signal: AbortSignal;
+  /** When `signal` fires at the latest, as the clock's `now`. */
+  readonly neededBy: number;
   readonly warnOfUnknownKeys: (netconf: Netconf) => void;
 }
 
-async function giveAddress(deps: CallDeps, call: Call, { signal, warnOfUnknownKeys }: AddContext): Promise<Answer> {
+async function giveAddress(deps: CallDeps, call: Call, context: AddContext): Promise<Answer> {
+  const { signal, neededBy, warnOfUnknownKeys } = context;
   const netconf = parseNetconf(call.config, 'ADD');
   const attachment = attachmentOf(netconf, call);
   const sets = setsOf(netconf, deps.defaults);
@@ -88,7 +91,7 @@ async function giveAddress(deps: CallDeps, call: Call, { signal, warnOfUnknownKe
   // A release of this attachment that a plugin has recorded must not undo the ADD.
   await abortable(deps.notes.takeOf(attachment), signal, unsettled);
   const { netns, callId } = call;
-  const request = { attachment, sets, requested, netns, callId, workload: workloadOf(call) };
+  const request = { attachment, sets, requested, netns, callId, neededBy, workload: workloadOf(call) };
   const { taken, delivered, undelivered } = await allocate(deps.leases, request, signal);
   const ips = taken.map(({ address, network: { cidr, gateway } }) => {
     return { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };

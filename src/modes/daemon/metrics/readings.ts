@@ -127,7 +127,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_wapi_requests_waiting',
-    help: 'Requests that wait because 8 are in flight',
+    help: 'Requests that wait to be sent',
     read: ({ session }) => session.waiting,
   },
   {

@@ -143,8 +143,9 @@ test('on a grid that takes 8 s an answer, a release is forgotten as soon as it i
     observer: Object.assign(Object.create(deps.observer), {
       look: (_: unknown, signal: AbortSignal) => slowly({ found, askedAt: clock.now() }, signal),
     }),
-    grid: Object.assign(Object.create(deps.grid), {
-      remove: (_: unknown, signal: AbortSignal) => slowly(undefined, signal),
+    grid: Object.create(deps.grid, {
+      remove: { value: (_: unknown, signal: AbortSignal) => slowly(undefined, signal) },
+      spare: { value: 1 },
     }),
   });
   const begin = clock.now();
@@ -155,6 +156,49 @@ test('on a grid that takes 8 s an answer, a release is forgotten as soon as it i
   }
   expect(clock.now() - begin).toBeLessThan(17_000);
   expect(leases.warnings).toEqual([]);
+});
+
+describe('while the grid has nothing to spare', () => {
+  let spare: number;
+
+  beforeEach(() => {
+    spare = 0;
+    const grid = new Proxy(leases.deps.grid, {
+      get(target, name) {
+        if (name === 'spare') return spare;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    reconciler = new Reconciler({ ...leases.deps, grid });
+  });
+
+  test('a release waits, and no longer than that', async () => {
+    leases.releasing('c1', '10.0.0.2');
+    reconciler.start();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(leases.grid.requests).toEqual([]);
+    spare = 1;
+    await allReleased();
+  });
+
+  test('a release that has been due for half an hour does not', async () => {
+    const dueAt = leases.deps.clock.now() - 1_800_000;
+    leases.releasing('c1', '10.0.0.2');
+    put(leases.store, aLease(markOf('c1'), { phase: 'releasing', address: '10.0.0.2', dueAt }));
+    reconciler.start();
+    await allReleased();
+  });
+
+  test('a create that is owed does not', async () => {
+    const { store, grid, deps } = leases;
+    const now = deps.clock.now();
+    put(store, aLease(markOf('c1'), { address: '10.0.0.9', owedSince: now, dueAt: now }));
+    leases.releasing('c2', '10.0.0.2');
+    reconciler.start();
+    await until('it is reserved', () => grid.fixedAddresses().some(({ ipv4addr }) => ipv4addr === '10.0.0.9'));
+    expect(grid.fixedAddresses()).toHaveLength(2);
+  });
 });
 
 test('a reconciler that was stopped takes nothing up', async () => {

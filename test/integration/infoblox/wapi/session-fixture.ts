@@ -8,8 +8,9 @@ import { type Facts, GridHosts } from '../../../../src/infoblox/wapi/connection/
 import { createTransport, type Transport } from '../../../../src/infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../../../src/infoblox/wapi/credentials.ts';
 import type { Fields } from '../../../../src/infoblox/wapi/request.ts';
+import { maxConnections } from '../../../../src/infoblox/wapi/request-limit.ts';
 import { searchRequest } from '../../../../src/infoblox/wapi/search.ts';
-import { maxConnections, Session } from '../../../../src/infoblox/wapi/session.ts';
+import { Session } from '../../../../src/infoblox/wapi/session.ts';
 import { WapiGrid } from '../../../../src/infoblox/wapi/wapi-grid.ts';
 
 export interface SessionSetup {

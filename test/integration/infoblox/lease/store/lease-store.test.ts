@@ -290,7 +290,8 @@ describe.each([
     put(store, aLease('first', { dueAt: 100, createInDoubtUntil: 500 }));
     put(store, aLease('elsewhere', { phase: 'releasing', dueAt: 250, view: 'other' }));
     put(store, aLease('never'));
-    const due = (now: number, limit = 10, except = new Set<string>()) => store.due(now, limit, except);
+    const due = (now: number, limit = 10, except = new Set<string>()) =>
+      store.due(now, limit, except).map(({ mark }) => mark);
     expect(due(99)).toEqual([]);
     expect(due(200)).toEqual(['second', 'first']);
     expect(due(300, 2)).toEqual(['second', 'elsewhere']);
