@@ -26,6 +26,15 @@ shared='man/man8/infoblox.8 man/man8/infoblox-cni-daemon.8 man/man8/infoblox-cni
   bash-completion/completions/infoblox-cni bash-completion/completions/infoblox-cni-daemon zsh/site-functions/_infoblox-cni-daemon
   fish/vendor_completions.d/infoblox-cni.fish fish/vendor_completions.d/infoblox-cni-daemon.fish'
 
+# In a tarball the documentation is beside this script.
+if [ -d "$deploy/docs" ]; then texts=$deploy; else texts=$deploy/..; fi
+
+# Documentation, and what a cluster or a monitoring takes, by their paths below DOC_DIR, which are those that the texts name.
+documents() {
+  (cd "$texts" && find README.md SECURITY.md CHANGELOG.md docs -type f)
+  (cd "$deploy" && find monitoring kubernetes -type f ! -name '*.test.yml' | sed 's|^|deploy/|')
+}
+
 # The scripts for other ways to run the daemon.
 scripts='run-daemon.sh run-docker-daemon.sh run-rkt-daemon.sh run-aci-daemon.sh daemon-environment.sh'
 script_dir=$DESTDIR$SHARE_DIR/infoblox-cni
@@ -64,8 +73,8 @@ missing() {
 
 # Checks every precondition before anything is changed.
 require_all() {
-  for command in cmp install ln mv sed sync; do
-    command -v "$command" >/dev/null || missing "no $command on this host" 'Install coreutils, diffutils and sed'
+  for command in cmp find install ln mv sed sync; do
+    command -v "$command" >/dev/null || missing "no $command on this host" 'Install coreutils, diffutils, findutils and sed'
   done
   for file in infoblox-cni THIRD-PARTY-LICENSES; do
     [ -f "$DIST/$file" ] || missing "no $file in $DIST" 'Name the directory of a build in DIST'
@@ -101,6 +110,14 @@ install_all() {
     put 0644 "$DIST/share/$file" "$DESTDIR$SHARE_DIR/$file"
   done
   say "$DESTDIR$SHARE_DIR: manual pages, completion for bash, zsh and fish"
+  for file in $(documents); do
+    case $file in deploy/*) source=$deploy/${file#deploy/} ;; *) source=$texts/$file ;; esac
+    target=$DESTDIR$DOC_DIR/$file
+    # The mode is that of the last directory alone.
+    (umask 022 && install -d -m 0755 "${target%/*}")
+    install -m 0644 "$source" "$target"
+  done
+  say "$DESTDIR$DOC_DIR: documentation, alerts, dashboard, Kubernetes manifests"
   install -d -m 0755 "$script_dir"
   for file in $scripts; do put 0755 "$deploy/$file" "$script_dir/$file"; done
   say "$script_dir: scripts that run the daemon without systemd, under docker, podman or rkt"
@@ -165,6 +182,9 @@ uninstall_all() {
   remove_from "$DESTDIR$SHARE_DIR" 'manual pages and completion' $shared
   # shellcheck disable=SC2086
   remove_from "$script_dir" 'the scripts' $scripts
+  # shellcheck disable=SC2046
+  remove_from "$DESTDIR$DOC_DIR" 'the documentation' $(documents)
+  find "$DESTDIR$DOC_DIR/docs" "$DESTDIR$DOC_DIR/deploy" -depth -type d -empty -delete 2>/dev/null || true
   rmdir "$script_dir" 2>/dev/null || true
   rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
   rmdir "$unit.d" 2>/dev/null || true

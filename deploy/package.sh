@@ -43,7 +43,8 @@ make_tarball() {
     cp -R -P "$DIST/$file" "$stage/$name"
   done
   cp -R "$project/LICENSE" "$deploy/install.sh" "$deploy/host.sh" "$deploy/daemon-environment.sh" "$deploy"/run-*.sh \
-    "$deploy/systemd" "$deploy/netconf" "$stage/$name"
+    "$deploy/systemd" "$deploy/netconf" "$deploy/monitoring" "$deploy/kubernetes" "$project/docs" "$project/README.md" \
+    "$project/SECURITY.md" "$project/CHANGELOG.md" "$stage/$name"
   tar --directory "$stage" --create --file "$stage/$name.tar" --sort=name --format=gnu --mode=u=rwX,go=rX \
     --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$name"
   gzip --no-name "$stage/$name.tar"

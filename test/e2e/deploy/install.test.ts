@@ -70,6 +70,12 @@ const scripts = ['daemon-environment', 'run-aci-daemon', 'run-daemon', 'run-dock
   (name) => `infoblox-cni/${name}.sh`,
 );
 
+/** What the texts name, where they name it. */
+const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs', 'deploy/monitoring', 'deploy/kubernetes']
+  .flatMap((path) => (path.endsWith('.md') ? [path] : filesUnder(join(project, path)).map((file) => `${path}/${file}`)))
+  .filter((file) => !file.endsWith('.test.yml'))
+  .map((file) => `doc/infoblox-cni/${file}`);
+
 const at = (path: string) => join(host, path);
 
 beforeEach(() => {
@@ -99,7 +105,7 @@ describe('make install', () => {
       'usr/local/lib/systemd/system/infoblox-cni.socket',
       'usr/local/lib/sysusers.d/infoblox-cni.conf',
       'usr/local/lib/tmpfiles.d/infoblox-cni.conf',
-      ...['doc/infoblox-cni/THIRD-PARTY-LICENSES', ...shared, ...scripts]
+      ...['doc/infoblox-cni/THIRD-PARTY-LICENSES', ...documents, ...shared, ...scripts]
         .map((file) => `usr/local/share/${file}`)
         .sort(),
     ]);

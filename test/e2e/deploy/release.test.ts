@@ -69,7 +69,16 @@ afterEach(() => rmSync(work, { recursive: true }));
 /** A repository with one commit; its date makes it the same commit wherever it is. */
 function repository(at: string, { changelog = `## ${version} (2026-01-31)`, isTagged = true } = {}): string {
   const root = join(work, at);
-  for (const part of ['Makefile', 'package.json', 'LICENSE', '.gitignore', 'deploy']) {
+  for (const part of [
+    'Makefile',
+    'package.json',
+    'LICENSE',
+    '.gitignore',
+    'deploy',
+    'docs',
+    'README.md',
+    'SECURITY.md',
+  ]) {
     cpSync(join(project, part), join(root, part), { recursive: true });
   }
   writeFileSync(join(root, 'build.mjs'), build);

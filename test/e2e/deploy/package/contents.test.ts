@@ -41,7 +41,7 @@ function distWith(executable: Uint8Array): string {
 describe.skipIf(leftOut)('the packages', () => {
   test('are the same bytes wherever and whenever they are made of one build', { timeout: 120_000 }, async () => {
     const root = join(work, 'elsewhere');
-    for (const part of ['deploy', 'LICENSE', 'package.json'])
+    for (const part of ['deploy', 'docs', 'LICENSE', 'README.md', 'SECURITY.md', 'CHANGELOG.md', 'package.json'])
       cpSync(join(project, part), join(root, part), { recursive: true });
     // Long enough that threads of a compressor would share it.
     const DIST = distWith(readFileSync(join(dist, 'infoblox-cni')).subarray(0, 14e6));
