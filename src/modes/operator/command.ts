@@ -1,4 +1,4 @@
-/** What a command of the operator is made of, how its command line is read, and how it ends. */
+/** Defines operator commands: their flags, how their command line is read, their exit status. */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
@@ -18,12 +18,12 @@ import { jsonText } from './output/results.ts';
 /** The name by which the executable was called. */
 export const calledName = basename(process.argv0) === 'infoblox-cni-daemon' ? 'infoblox-cni-daemon' : 'infoblox-cni';
 
-/** How a command ends, for scripts. */
+/** Exit status of a command. */
 export const exitStatus = {
   ok: 0,
-  /** It found something wrong, or could not do what was asked. */
+  /** The command found something wrong, or could not do what was asked. */
   failed: 1,
-  /** The command line is wrong. */
+  /** Wrong command line. */
   usage: 2,
   /** The daemon does not answer. */
   noDaemon: 3,
@@ -31,7 +31,7 @@ export const exitStatus = {
 
 export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
 
-/** A command that cannot go on. Its text is one line for people: what, why, and the fix. */
+/** Ends a command with one line for people: what failed, why, and the fix. */
 export class CommandError extends Error {
   readonly status: ExitStatus;
   readonly hint: string | undefined;
@@ -54,7 +54,7 @@ export function flag(description: string) {
   return { type: 'boolean', description } as const;
 }
 
-/** Every command's. Not `--env-file`: Node takes that itself, even within a single executable. */
+/** Flags of every command. `--env-file` is taken: Node reads it itself, even in a single executable. */
 export const common = {
   'environment-file': text(
     defaultEnvironmentFile,
@@ -63,13 +63,13 @@ export const common = {
   help: flag('Show this help'),
 } as const satisfies ArgsDef;
 
-/** Where the daemon listens: enough for commands that ask it. */
+/** Flags that locate the daemon's socket, for commands that ask the daemon. */
 export const daemonPlace = {
   'socket-dir': daemon['socket-dir'],
   'driver-name': daemon['driver-name'],
 } as const satisfies ArgsDef;
 
-/** What the grid is asked with, by commands that ask it themselves. With the keys that --ssl-verify=pin compares with. */
+/** Flags for commands that ask the grid themselves. `--state-dir` holds the keys that --ssl-verify=pin compares with. */
 export const gridFlags = {
   ...flagGroups['Infoblox grid'],
   'state-dir': daemon['state-dir'],
@@ -79,24 +79,24 @@ export const json = { json: flag('Write JSON, for programs') } as const satisfie
 
 /** Flags by the heading of their group in the help. */
 type Groups = Readonly<Record<string, ArgsDef>>;
-/** The same flags, all in one. */
+/** The flags of all groups. */
 type FlagsIn<G extends Groups> = {
   [Name in { [Title in keyof G]: keyof G[Title] & string }[keyof G]]: Extract<G[keyof G], Record<Name, unknown>>[Name];
 };
 
-/** What the service was told. */
+/** Settings of the service. */
 export interface ServiceSettings {
-  /** The daemon's flags: those of its environment file, and over them those of this command line. */
+  /** The daemon's flags: those of this command line, then those of the environment file. */
   readonly daemonFlags: FlagValues;
   /** The environment with the variables of the daemon's environment file. */
   readonly env: NodeJS.ProcessEnv;
   /** Path of the daemon's socket. */
   readonly socket: string;
-  /** What is wrong with the environment file, of whose DAEMON_FLAGS nothing counts then; null: nothing. */
+  /** What is wrong with the environment file; its DAEMON_FLAGS are ignored then. Null: nothing. */
   readonly wrongFlags: string | null;
-  /** The environment file, with a word if it is absent. */
+  /** Path of the environment file, with ` (absent)` if it does not exist. */
   readonly environmentFile: string;
-  /** Where a flag of the daemon was set, in words. */
+  /** Says where a flag of the daemon was set. */
   readonly sourceOf: (flag: keyof FlagValues & string) => string;
 }
 
@@ -111,37 +111,37 @@ export interface Outcome {
   readonly text: () => string;
   /** The same for programs, with --json. */
   readonly value?: unknown;
-  /** Whether something is wrong, or not all was done that was asked. */
+  /** Whether something is wrong, or part of the request was not done. */
   readonly failed?: boolean;
 }
 
-/** A command as it is written. */
+/** A command, as its author defines it. */
 interface Definition<G extends Groups> {
-  /** What follows the flags, as the help shows it: `CONTAINER`, `[FILE...]`. Absent: nothing may. */
+  /** Operands, as the help shows them: `CONTAINER`, `[FILE...]`. Absent: none allowed. */
   readonly operands?: string;
-  /** A command line, without the program's name, and what it does. */
+  /** Command lines without the program's name, and what each does. */
   readonly examples: readonly (readonly [string, string])[];
   readonly groups: G;
-  /** Whether it can do without what the environment file says. */
+  /** Set if the command also runs with a faulty environment file. */
   readonly wrongFlags?: 'tolerated';
-  /** Whether the flags of the running daemon count where there is no environment file, as in a container. */
+  /** Set if the running daemon's flags apply where there is no environment file, as in a container. */
   readonly asksForFlags?: true;
   /** @throws CommandError, UsageError, GridError or StartError */
   run(invocation: Invocation<G>): Promise<Outcome>;
 }
 
-/** A command as it is run, whatever its flags. */
+/** A command, ready to run. */
 export type Command = Pick<Definition<Groups>, 'operands' | 'examples' | 'groups'> & {
   /**
-   * Runs it and writes what came of it.
-   * @param args what follows its name
-   * @returns undefined if help is asked for
+   * Runs the command and writes its result to stdout.
+   * @param args arguments after the command's name
+   * @returns undefined if `--help` was given
    * @throws UsageError for a wrong command line, and what `run` throws
    */
   start(args: readonly string[]): Promise<ExitStatus | undefined>;
 };
 
-/** Makes a command of its definition. */
+/** Makes a command from its definition. */
 export function defineCommand<const G extends Groups>(definition: Definition<G>): Command {
   const { groups, run, wrongFlags, asksForFlags, ...described } = definition;
   return {
@@ -152,7 +152,7 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
       const { joined, operands } = joinFlags(args, known, described.operands === undefined ? undefined : 'operands');
       const given = parseArgs<typeof common & typeof json>(joined, known);
       if (given.help) return undefined;
-      // An empty variable in a script must not stand for "all of them". Some of the daemon's flags may be empty.
+      // An empty variable in a script must not mean "all". Some flags of the daemon may be empty.
       const empty = joined.find((flag) => flag.indexOf('=') === flag.length - 1 && !isDaemonFlag(flag));
       if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
       const settings = await settingsOf(joined, given['environment-file'], { wrongFlags, asksForFlags });
@@ -164,9 +164,9 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
 }
 
 /**
- * Finds out what the daemon was told.
+ * Reads the service's settings.
  * @param joined the flags of the command line
- * @throws UsageError for an environment file that is wrong, unless that is tolerated
+ * @throws UsageError for a faulty environment file, unless `wrongFlags` is `tolerated`
  */
 async function settingsOf(
   joined: readonly string[],
@@ -199,9 +199,9 @@ async function settingsOf(
   return { daemonFlags: values, env, socket, wrongFlags, environmentFile, sourceOf };
 }
 
-/** Asks the daemon; none if it does not answer. */
+/** Asks the daemon for its flags; none if it does not answer. */
 async function flagsOfDaemon(socket: string): Promise<string[]> {
-  // With what commands that name no grid do without.
+  // Loaded only here: most commands start faster without it.
   const { askDaemon } = await import('./daemon-connection.ts');
   try {
     const { flags } = await askDaemon({ socket, method: 'operator/flags', params: {} });
@@ -217,10 +217,10 @@ function isDaemonFlag(flag: string): boolean {
   return Object.hasOwn(daemon, flag.slice(2, flag.indexOf('=')));
 }
 
-/** The unit hands the service this file as a credential, which no flag names. */
+/** The systemd unit passes this file to the service as a credential. */
 const servicePassword = '/etc/infoblox-cni/wapi-password';
 
-/** The flag that stands for the service's credential, where nothing else says what the password is. */
+/** Makes the flag for the service's credential if no other password is configured. */
 function passwordFlag(flags: FlagValues, env: NodeJS.ProcessEnv): string[] {
   const isNamed = flags['wapi-password'] !== '' || flags['wapi-password-file'] !== '' || Boolean(env.WAPI_PASSWORD);
   return isNamed || !existsSync(servicePassword) ? [] : [`--wapi-password-file=${servicePassword}`];

@@ -16,24 +16,24 @@ import {
 import { acceptTimeoutMs, answerGraceMs, newCallId, protocolVersion, requestFrame, takenFrame } from '../protocol.ts';
 import { CommandError, exitStatus } from './command.ts';
 
-/** What to do where no daemon listens. */
+/** Hint if the daemon is not running. */
 export const startHint =
   'start it with systemctl start infoblox-cni-daemon, or name its --socket-dir and --driver-name';
 const logHint = 'see its log: journalctl -u infoblox-cni-daemon';
 
-/** What an operator's command asks. */
+/** A request to the daemon. */
 interface Question<M extends OperatorMethod> {
   /** Path of the socket. */
   readonly socket: string;
   readonly method: M;
   readonly params: OperatorParams<M>;
-  /** Told how far the daemon has come, if it takes longer. */
+  /** Called with the daemon's progress on a long request. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Ends the wait; the daemon notices. */
+  /** Ends the wait and closes the connection. */
   readonly signal?: AbortSignal;
 }
 
-/** What the daemon says. */
+/** Messages of the daemon. */
 const Message = v.union([
   v.object({ method: v.literal('accepted'), params: v.object({ milliseconds: v.number() }) }),
   v.object({ method: v.literal('progress'), params: Progress }),
@@ -54,7 +54,7 @@ export async function askDaemon<M extends OperatorMethod>(question: Question<M>)
   const stop = () => lines.close();
   let timer = setTimeout(stop, acceptTimeoutMs);
   signal?.addEventListener('abort', stop);
-  // Lines end with a stream that ends, not with one that breaks.
+  // readline closes at the end of a stream, not at its error.
   socket.on('error', () => undefined).once('close', stop);
   try {
     socket.write(requestFrame(method, { ...params, protocol: protocolVersion, release: version, callId: newCallId() }));
@@ -72,7 +72,7 @@ export async function askDaemon<M extends OperatorMethod>(question: Question<M>)
       }
     }
   } catch (error) {
-    // Else the connection has broken, which is no answer either.
+    // Any other error broke the connection: reported below as no answer.
     if (error instanceof CommandError) throw error;
   } finally {
     clearTimeout(timer);
@@ -103,7 +103,7 @@ async function connectTo(file: string): Promise<Socket> {
   }
 }
 
-/** Reads what the daemon says. @param value JSON, or what is in it */
+/** Validates a message of the daemon. @param value JSON text, or a parsed value */
 function parsed<S extends v.GenericSchema>(schema: S, value: unknown, file: string): v.InferOutput<S> {
   try {
     return v.parse(schema, typeof value === 'string' ? JSON.parse(value) : value);

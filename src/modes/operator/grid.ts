@@ -1,4 +1,4 @@
-/** The grid, asked by a command itself: with the settings of the service, whether or not the daemon runs. */
+/** Opens the grid for commands that ask it themselves, with the service's settings; the daemon need not run. */
 import { hostClock } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
@@ -8,10 +8,10 @@ import { rememberingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess, resolveAny } from '../daemon/grid-access.ts';
 import type { ServiceSettings } from './command.ts';
 
-/** For all that a command asks of the grid. */
+/** For all requests of one command. */
 const timeoutMs = 60_000;
 
-/** What a way to the grid needs. */
+/** Settings needed to open the grid. */
 export type GridSettings = Pick<ServiceSettings, 'daemonFlags' | 'env'>;
 
 /**
@@ -24,7 +24,7 @@ export function readSettings({ daemonFlags, env }: GridSettings): Options {
 }
 
 /**
- * Asks the grid with the service's settings; the session ends with what is asked.
+ * Opens the grid with the service's settings, and closes the session after `use`.
  * @throws UsageError, StartError, and what `use` throws
  */
 export async function withGrid<T>(
@@ -41,31 +41,31 @@ export async function withGrid<T>(
   }
 }
 
-/** Opens the way to the grid with these settings; connects to nothing yet. Its session is to be closed. */
+/** Opens the grid with these settings; connects at the first request. The caller closes it. */
 function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
   const clock = hostClock();
   const { random } = Math;
   return buildGridAccess({ options, conditions: new Conditions(clock), clock, watch, random, log: silent });
 }
 
-/** A command says itself what came of it. */
+/** Commands write their results themselves. */
 const silent: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 
-/** What an answer of the grid says about clocks. */
+/** The clocks of this host and of the grid, at one answer. */
 export interface ClockReading {
-  /** Milliseconds since 1970, by the clock of this host: when the request was sent, and when the answer was there. */
+  /** Milliseconds since 1970 by the clock of this host: when the request was sent, and when the answer arrived. */
   readonly sent: number;
   readonly received: number;
   /** Milliseconds since 1970, by the clock of the grid's host, to the second. */
   readonly grid: number;
 }
 
-/** As `openGrid`, for those who only look. @param onClock told what each answer says */
+/** Opens the grid for reads only. @param onClock called for each answer */
 export function openToLook(options: Options, onClock: (reading: ClockReading) => void): GridAccess {
   return openGrid(options, (transport) => lookingTransport(transport, onClock));
 }
 
-/** Makes a transport that passes on nothing that could change the grid. */
+/** Makes a transport that throws at each write. */
 export function lookingTransport(transport: Transport, onClock: (reading: ClockReading) => void): Transport {
   return {
     async exchange(exchange) {

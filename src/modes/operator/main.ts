@@ -46,12 +46,12 @@ function report(word: string | undefined, error: unknown): ExitStatus {
   return error instanceof CommandError ? error.status : exitStatus.failed;
 }
 
-// A reader that has left, such as `head`: there is nobody to write for.
+// The reader of a pipe has ended, such as `head`.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(exitStatus.failed));
 const args = process.argv.slice(2);
 run(args).then(
-  // A resolver that does not answer would keep the process for longer.
+  // A name lookup without answer would keep the process alive.
   (status) => process.stdout.write('', () => process.exit(status)),
-  // What was begun may not have ended, and is not waited for.
+  // Does not wait for work that is still in progress.
   (error) => process.exit(report(args[0], error)),
 );

@@ -1,4 +1,4 @@
-/** Network configurations in files: each use of this driver in a configuration or a list of plugins. */
+/** Reads network configuration files, and finds each use of this driver in them. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -29,14 +29,14 @@ const NetworkFile = v.looseObject({
 /** One source of addresses of one use of this driver. */
 export interface NetworkConfiguration {
   readonly file: string;
-  /** As the IPAM plugin gets it. */
+  /** The configuration that the IPAM plugin receives. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly spec: NetworkSpec;
-  /** What is odd, but does no harm, one sentence each. */
+  /** Warnings, one sentence each. */
   readonly remarks: readonly string[];
 }
 
-/** A file that cannot be used: what, why and the fix. */
+/** A file that cannot be used, with the reason and the fix. */
 interface ConfigurationError {
   readonly file: string;
   readonly message: string;
@@ -45,7 +45,7 @@ interface ConfigurationError {
 
 export type Checked = { readonly found: NetworkConfiguration[]; readonly errors: ConfigurationError[] };
 
-/** Where runtimes look for network configurations: CRI and nerdctl, rkt. */
+/** Directories of network configurations: of CRI runtimes and nerdctl, of rkt. */
 export const networkDirectories = ['/etc/cni/net.d', '/etc/rkt/net.d'];
 
 /** Tells whether runtimes read a file of this name. */
@@ -53,12 +53,12 @@ export function isNetworkFile(name: string): boolean {
   return /.\.(conf|conflist|json)$/.test(name);
 }
 
-/** Lists the files with network configurations of this host that name the driver, be it in broken JSON. */
+/** Lists this host's network configuration files that name the driver, also those with invalid JSON. */
 export function findNetworkFiles(driver: string): string[] {
   return networkDirectories.flatMap(networkFilesIn).filter((file) => mentions(file, driver));
 }
 
-/** Lists what runtimes read in a directory, in their order. */
+/** Lists the files that runtimes read in a directory, in their order. */
 export function networkFilesIn(directory: string): string[] {
   try {
     const names = readdirSync(directory).filter(isNetworkFile).sort();
@@ -69,7 +69,7 @@ export function networkFilesIn(directory: string): string[] {
   }
 }
 
-/** A file that cannot be read may be ours: whoever reads it next says why it cannot. What is no file is skipped, as by libcni. */
+/** Tells whether a file names the driver: true if it is unreadable, so that the next read reports why. Skips non-files, as libcni does. */
 function mentions(file: string, driver: string): boolean {
   try {
     const text = statSync(file).isFile() ? readFileSync(file, 'utf8') : '';
@@ -79,7 +79,7 @@ function mentions(file: string, driver: string): boolean {
   }
 }
 
-/** Reads files and checks each use of the driver in them as an ADD would, and all beside each other; does not ask the grid. Never throws. */
+/** Checks each use of the driver in files as an ADD would, and for conflicts between them, without asking the grid. Never throws. */
 export function checkNetworkFiles(files: readonly string[], options: Options): Checked {
   const checked: Checked = { found: [], errors: [] };
   for (const file of files) {
@@ -99,7 +99,7 @@ export function checkNetworkFiles(files: readonly string[], options: Options): C
   return { found, errors: [...checked.errors, ...conflicts] };
 }
 
-/** Says why the daemon cannot serve two configurations beside each other. */
+/** Finds the conflict between two configurations; none if the daemon can serve both. */
 export function conflictOf(one: NetworkConfiguration, other: NetworkConfiguration): ConfigurationError[] {
   const [{ spec }, { spec: others }] = [one, other];
   if (spec.view !== others.view || spec.place.kind !== 'subnet' || others.place.kind !== 'subnet') return [];
@@ -125,7 +125,7 @@ function whyUnusable(error: unknown): Omit<ConfigurationError, 'file'> {
   return { message: `cannot be read: ${messageOf(error)}`, hint: 'name a file that this user can read' };
 }
 
-/** File names of the plugins that a file names, IPAM plugins as well. @throws an error for what is no network configuration */
+/** Lists the plugins, IPAM plugins included, that a file names. @throws an error if it is not a network configuration */
 export function pluginsIn(file: string): string[] {
   const document = readNetworkFile(file);
   const named = (document.plugins ?? [document]).flatMap((plugin) => [plugin.type, plugin.ipam?.type]);
@@ -144,14 +144,14 @@ function usesOf(document: v.InferOutput<typeof NetworkFile>, driver: string): Re
   return entries.filter(({ ipam }) => ipam?.type === driver);
 }
 
-/** What the kernel takes as the name of an interface (dev_valid_name). */
+/** Interface names that the kernel accepts (dev_valid_name). */
 const deviceName = /^(?!\.{1,2}$)[^/:\s]+$/u;
 const maxDeviceBytes = 15;
 
 /**
- * Judges the interfaces of this host that a main plugin is told to use.
- * @returns what may be otherwise when a container starts
- * @throws GridError for what cannot be
+ * Checks the interfaces of this host that a main plugin is configured to use.
+ * @returns warnings about what may change before a container starts
+ * @throws GridError for an interface that cannot work
  */
 function deviceRemarks(config: Readonly<Record<string, unknown>>, isThere = existsSync): string[] {
   const { master = '', bridge = '' } = config;
@@ -164,13 +164,13 @@ function deviceRemarks(config: Readonly<Record<string, unknown>>, isThere = exis
   }
   const at = (name: unknown) => `/sys/class/net/${name}`;
   if (bridge !== '' && isThere(at(bridge)) && !isThere(`${at(bridge)}/bridge`)) {
-    throw new GridError('invalid-spec', `bridge ${bridge} is an interface of this host that is no bridge`, {
+    throw new GridError('invalid-spec', `bridge ${bridge} is an interface of this host, but not a bridge`, {
       hint: 'name another one',
     });
   }
   return master === '' || isThere(at(master))
     ? []
-    : [`its master ${master} is no interface of this host: no container starts until it is`];
+    : [`its master ${master} does not exist on this host: no container starts until it does`];
 }
 
 function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration[] {

@@ -1,4 +1,4 @@
-/** The plugins of this host: which are in its plugin directories, and what they say of themselves; beside it, how ours gets there. */
+/** Finds the plugins in this host's plugin directories, and asks them for their versions. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,31 +6,31 @@ import * as v from 'valibot';
 import { messageOf } from '../../errno.ts';
 import { distrust } from '../../files/trusted-path.ts';
 
-/** Where distributions, the CNI project and rkt put plugins (deploy/install.sh serves the same). */
+/** Plugin directories of distributions, the CNI project and rkt (the same list as in deploy/install.sh). */
 const usualDirectories = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni', '/usr/lib/rkt/plugins/net'];
 /** Main plugins that call an IPAM plugin. */
 const mainPlugins = ['bridge', 'macvlan', 'ipvlan', 'ptp', 'host-device'];
-/** For one plugin to say its version. */
+/** For one plugin to print its version. */
 const versionTimeoutMs = 5_000;
 
-/** What a program says of itself, or why it cannot be asked. */
+/** A program's answer, or why it gave none. */
 type Said<T> = { readonly value: T } | { readonly error: string };
 
 export interface PluginDirectory {
   readonly path: string;
-  /** What the IPAM plugin answers to `--version`; undefined if it is not there. */
+  /** The IPAM plugin's answer to `--version`; undefined if it is not installed. */
   readonly driver?: Said<string> | undefined;
-  /** The CNI versions of each main plugin that is there, by name. */
+  /** CNI versions of each installed main plugin, by its name. */
   readonly mains: Readonly<Record<string, Said<readonly string[]>>>;
 }
 
-/** Names the plugin directories: those of CNI_PATH, else the usual ones that are there. */
+/** Lists the plugin directories: those of CNI_PATH, or the usual ones that exist. */
 export function pluginPaths(env: NodeJS.ProcessEnv): string[] {
   const named = (env.CNI_PATH ?? '').split(':').filter((path) => path !== '');
   return named.length > 0 ? named : usualDirectories.filter((path) => existsSync(path));
 }
 
-/** Asks the plugins of a directory for their versions. @param types further main plugins to ask, by their file names */
+/** Asks the plugins of a directory for their versions. @param types file names of further main plugins */
 export async function lookAtPlugins(
   path: string,
   {
@@ -47,7 +47,7 @@ export async function lookAtPlugins(
   return { path, driver: said, mains: Object.fromEntries(mains) };
 }
 
-/** The first line of what a plugin prints for `--version`. */
+/** Returns the first line that a plugin prints for `--version`. */
 export async function sayVersion(file: string, signal: AbortSignal): Promise<Said<string>> {
   const said = await run(file, { args: ['--version'], env: {}, stdin: '', signal });
   return 'error' in said ? said : { value: said.value.split('\n', 1)[0] ?? '' };
@@ -55,7 +55,7 @@ export async function sayVersion(file: string, signal: AbortSignal): Promise<Sai
 
 const Versions = v.object({ supportedVersions: v.array(v.string()) });
 
-/** SPEC section 2 "VERSION". Plugins of the reference want a version on stdin. */
+/** Asks a plugin for its CNI versions (SPEC section 2 "VERSION"). The reference plugins require a version on stdin. */
 async function sayCniVersions(file: string, signal: AbortSignal): Promise<Said<string[]>> {
   const env = { CNI_COMMAND: 'VERSION' };
   const said = await run(file, { args: [], env, stdin: '{"cniVersion":"0.4.0"}', signal });
@@ -74,7 +74,7 @@ interface Program {
   readonly signal: AbortSignal;
 }
 
-/** Runs a plugin as a runtime does, unless users other than root could have put it there. @returns what it prints */
+/** Runs a plugin as a runtime does, unless users other than root could have replaced it. @returns its stdout */
 function run(file: string, { args, env, stdin, signal }: Program): Promise<Said<string>> {
   const untrusted = distrust(file);
   if (untrusted !== undefined) return Promise.resolve({ error: `${untrusted.message}: run ${untrusted.hint}` });
@@ -82,7 +82,7 @@ function run(file: string, { args, env, stdin, signal }: Program): Promise<Said<
     const child = execFile(file, args, { env, signal, timeout: versionTimeoutMs }, (error, stdout) => {
       resolve(error === null ? { value: stdout } : { error: messageOf(error).split('\n', 1)[0] ?? '' });
     });
-    // A program may end without reading it.
+    // A program may end without reading stdin.
     child.stdin?.on('error', () => undefined).end(stdin);
   });
 }

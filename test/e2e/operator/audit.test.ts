@@ -75,7 +75,7 @@ test('a cluster is told by its hosts, those that should not be there, and what n
   expect(exitCode).toBe(1);
   expect(stdout).toMatch(/^host-a +net-1 +default +1 +0 +0 +\d{4}-\S+Z$/m);
   expect(stdout).toMatch(/^host-b +net-1 +default +2 +0 +0 +\d{4}-\S+Z +not in --hosts$/m);
-  expect(stdout).toMatch(/^2 hosts of cluster-1; whether one lives the grid cannot say$/m);
+  expect(stdout).toMatch(/^2 hosts of cluster-1; the grid cannot tell which of them are alive$/m);
   expect(stdout).toMatch(/^host-b is not in --hosts: if it is gone for good, gc --host=host-b$/m);
   expect(stdout).toMatch(
     /^network 10\.7\.0\.0\/24 in view blue \(old\) was made by the driver, and no container has an address in it$/m,

@@ -166,7 +166,7 @@ describe('the history of an address', () => {
     expect([then.exitCode, then.stdout.split('\n')]).toEqual([
       1,
       [
-        expect.stringMatching(/^at .* nobody on this host held 10\.0\.0\.2; known since /),
+        expect.stringMatching(/^at .* no container on this host held 10\.0\.0\.2; known since /),
         expect.stringMatching(/^ {2}before: shop\/web-1 \(container container-1, /),
         expect.stringMatching(/^ {2}after: container-2 \(container container-2, .* until now$/),
         '',
@@ -262,7 +262,7 @@ describe('an address, a pod or a container', () => {
       const nobody = await whois('10.0.0.9');
       expect([nobody.exitCode, nobody.stdout]).toEqual([
         1,
-        'reserved for nobody; in network 10.0.0.0/24, view default, the grid calls it UNUSED\n',
+        'not reserved; in network 10.0.0.0/24, view default, the grid calls it UNUSED\n',
       ]);
       expect((await whois('10.0.0.1')).stdout).toMatch(
         /no container's; the grid keeps it for "infoblox-cni gateway of /,
@@ -458,12 +458,12 @@ describe('check-config', () => {
       ),
     });
     expect((await host.type('check-config', device({ type: 'bridge', bridge: 'lo' }), ...flags)).stderr).toMatch(
-      /device\.conf: bridge lo is an interface of this host that is no bridge\. Name another one/,
+      /device\.conf: bridge lo is an interface of this host, but not a bridge\. Name another one/,
     );
     expect(await host.type('check-config', device({ master: 'absent0' }), ...flags)).toMatchObject({
       exitCode: 0,
       stdout: expect.stringMatching(
-        /device\.conf: warning: its master absent0 is no interface of this host: no container/,
+        /device\.conf: warning: its master absent0 does not exist on this host: no container/,
       ),
     });
   });

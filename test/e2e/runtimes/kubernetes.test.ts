@@ -140,7 +140,7 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     const doctor = await daemon.exec('infoblox-cni-daemon', 'doctor', `--node-name=${node}`);
     expect(doctor.stdout).toMatch(/ok +login: as "\S+" at grid\.example\.com\n/);
     expect(doctor.stdout).toMatch(/ok +daemon: .* answers/);
-    expect(doctor.stdout).not.toContain('than configured now');
+    expect(doctor.stdout).not.toContain('was started with other values');
     const file = '/var/lib/infoblox-cni/bundle.tar.gz';
     const bundle = await daemon.exec('infoblox-cni-daemon', 'support-bundle', `--output=${file}`);
     expect(bundle).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('without state') });

@@ -36,7 +36,7 @@ export function unverifiedNotice(tls: TlsOptions): string | undefined {
 /** Warns now and every day, as a warning at the start is soon rotated away, until the signal fires. */
 export function warnOfUnverified(clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
   const warn = () =>
-    log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
+    log.warn("the grid's certificate is not checked: an attacker on the network path can read the password", {
       hint: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
     });
   warn();

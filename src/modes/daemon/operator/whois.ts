@@ -74,7 +74,7 @@ async function onGrid({ leases: { grid }, inspection }: WhoisDeps, who: string, 
     return { holders, uses, notes: uses.length === 0 ? [`the grid has no network with ${address}`] : [] };
   } catch (error) {
     if (!hasReason(error, 'permission', 'rejected')) throw error;
-    const why = `reserved for nobody; whether something else uses it is not known: ${error.message}`;
+    const why = `not reserved; other uses are not known: ${error.message}`;
     return { holders, uses: [], notes: [why] };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A support bundle: what is known of this driver on this host, as files of an archive that can be given to others. Nothing in it
- * is a secret, and what it needs may be down: the daemon, the grid, systemd.
+ * Makes a support bundle: what is known of this driver on this host, as an archive to give to others. It contains no secrets. It works
+ * without the daemon, the grid and systemd.
  */
 import { readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem, uptime, version } from 'node:os';
@@ -30,15 +30,15 @@ import {
 import { listing, log, metrics, networkConfiguration, outputOf } from './sources.ts';
 import { stateFacts, stateFiles } from './state.ts';
 
-/** Of what the bundle is made. */
+/** Settings whose service is described. */
 type Source = Omit<Invocation, 'flags'>;
 
 interface BundleOptions {
-  /** Whether names and addresses are masked. */
+  /** Whether to mask names and addresses. */
   readonly redact: boolean;
-  /** Whether the state itself is in it. */
+  /** Whether to include the state file. */
   readonly state: boolean;
-  /** Told how far `doctor` has come, which takes the longest. */
+  /** Called with the progress of `doctor`, the longest step. */
   readonly onProgress: (progress: Progress) => void;
 }
 
@@ -46,7 +46,7 @@ export interface Item {
   /** Its path in the archive. */
   readonly name: string;
   readonly text: string;
-  /** Whether it has what it is for. */
+  /** Whether its content was available. */
   readonly isThere: boolean;
 }
 
@@ -54,7 +54,7 @@ const folder = 'infoblox-cni-support';
 const unit = 'infoblox-cni-daemon.service';
 /** Characters of an item. */
 const maxLength = 4 * 1024 * 1024;
-/** Two blocks of zeros, of which tar(1) misses the second. */
+/** An archive ends with two blocks of zeros; tar(1) warns if one is missing. */
 const endOfTar = Buffer.alloc(1024);
 
 /** Makes the archive, gzipped. */
@@ -74,7 +74,7 @@ export async function archive(
   return { data: await promisify(gzip)(Buffer.concat([tar, endOfTar])), items };
 }
 
-/** Says of each file what it holds: a text, or a value to be written as JSON. What is thrown is the reason why there is none. */
+/** Lists the files and what makes their content: a text, or a value to write as JSON. An error is the reason why it is missing. */
 function contents(
   source: Source,
   { redact, onProgress }: Omit<BundleOptions, 'state'>,
@@ -107,12 +107,12 @@ function contents(
     'status.json': async () => fields.select(await status(), statusShape),
     'leases.json': async () => fields.select(await leases(), leasesShape),
     metrics: async () => {
-      // Without the daemon, any user of this host may listen in its place.
+      // While the daemon is down, any user of this host could listen on its port.
       await status();
       return metrics(source, fields);
     },
     'doctor.json': async () => {
-      // The defaults would lead to somebody else's grid.
+      // The default settings could lead to a foreign grid.
       if (wrongFlags !== null) throw new Error(`the settings are wrong: ${fields.write('text', wrongFlags)}`);
       const findings = await diagnose(source, { onProgress });
       const named = findings.map(({ about, group, ...finding }) => {
@@ -124,7 +124,7 @@ function contents(
   };
 }
 
-/** Makes an item. @param make see `contents` */
+/** Makes a file of the bundle. @param make see `contents` */
 async function item(name: string, make: () => unknown): Promise<Item> {
   try {
     const made = await make();
@@ -139,12 +139,12 @@ async function item(name: string, make: () => unknown): Promise<Item> {
 
 function readme(items: readonly Item[], redact: boolean): string {
   const names = redact
-    ? 'Names and addresses are masked, the same by the same pseudonym; texts in which one may stand are left out.'
-    : 'Names and addresses are as they are: support-bundle --redact masks them.';
+    ? 'Names and addresses are masked by pseudonyms, the same everywhere; texts that may contain one are left out.'
+    : 'Names and addresses are not masked: use support-bundle --redact to mask them.';
   const lines = items.map(({ name, isThere }) => `  ${name}${isThere ? '' : ' (says why not)'}`);
   return `infoblox-cni support bundle of ${new Date().toISOString()}
 
-Only fields that are known to hold no secret are in it. ${names}
+It contains only fields that are known to hold no secret. ${names}
 Look through it before you give it to others.
 
 ${lines.join('\n')}

@@ -1,6 +1,6 @@
 /**
- * The fields of a support bundle. What no shape names is not in it, so there is nothing to find and remove afterwards; under
- * --redact each field is written as its kind says.
+ * Selects and masks the fields of a support bundle. Shapes list the fields to include; all others are left out. With --redact, the kind of a
+ * field says how it is masked.
  */
 import { isIP, isIPv4 } from 'node:net';
 import { isJsonObject } from '../../../cni/call.ts';
@@ -14,15 +14,15 @@ import {
   setIn,
 } from '../../../infoblox/mark.ts';
 
-/** Names of what is masked by a pseudonym: `container~3`. */
+/** Kinds that are masked by a pseudonym: `container~3`. */
 type Name = 'host' | 'cluster' | 'container' | 'pod' | 'namespace' | 'job' | 'network' | 'view' | 'user' | 'file';
 
 export type Kind =
-  /** Names nobody. */
+  /** Never masked. */
   | 'plain'
-  /** May name anything: left out under --redact. */
+  /** May contain any name: left out with --redact. */
   | 'text'
-  /** A secret, or what may hold one: only that it is set. */
+  /** May contain a secret: written as `[set]`. */
   | 'presence'
   /** Without user, path and query. */
   | 'url'
@@ -34,7 +34,7 @@ export type Kind =
   | 'workload'
   | Name;
 
-/** Which members of a JSON value go in, by name, and of what kind each is. A list has the shape of its elements. */
+/** The members of a JSON value to include, and their kinds. A list has the shape of its elements. */
 export type Shape = Kind | { readonly [name: string]: Shape };
 
 /**
@@ -52,12 +52,12 @@ export function shape(
 }
 
 const leftOut = '[left out]';
-/** Names that everybody has. */
+/** Names that identify no site. */
 const common: readonly string[] = ['default', 'cluster-1'];
 
 export class Fields {
   readonly #redact: boolean;
-  /** Of what each name was first met as one. */
+  /** The kind as which each name was first met. */
   readonly #kinds = new Map<string, string>();
   readonly #numbers = new Map<string, Map<string, number>>();
 
@@ -66,7 +66,7 @@ export class Fields {
     this.#redact = redact;
   }
 
-  /** Copies a JSON value as far as a shape names its members; undefined for what has another shape. */
+  /** Copies the members of a JSON value that a shape names; undefined if the value has another shape. */
   select(value: unknown, shape: Shape): unknown {
     if (Array.isArray(value)) return value.map((item) => this.select(item, shape));
     if (value === null) return null;
@@ -82,12 +82,12 @@ export class Fields {
     return Object.fromEntries(named);
   }
 
-  /** Writes a text as its kind says. */
+  /** Masks a text according to its kind. */
   write(kind: Kind, text: string): string {
     if (text === '' || kind === 'plain') return text;
     if (kind === 'presence') return '[set]';
     if (kind === 'url') return this.#redact ? leftOut : (URL.parse(text)?.origin ?? leftOut);
-    // A URL in the place of a host may hold a password.
+    // A URL given as a host may contain a password.
     if (!this.#redact) return kind === 'host' && !/^[\w.:[\], -]+$/.test(text) ? leftOut : text;
     if (kind === 'text') return leftOut;
     if (kind === 'mark') return this.#mark(text);
@@ -99,16 +99,16 @@ export class Fields {
       .join();
   }
 
-  /** The same for the same name, whatever it is of: an object on the grid and a line of the log can be brought together. */
+  /** Returns the same pseudonym for the same name of any kind, so that an object on the grid can be matched with a line of the log. */
   #pseudonym(kind: string, name: string): string {
     if (common.includes(name)) return name;
     const first = this.#kinds.get(name) ?? kind;
     this.#kinds.set(name, first);
-    // A character that no name in CNI has.
+    // No name in CNI contains `~`.
     return `${first}~${this.#number(first, name)}`;
   }
 
-  /** Counts the names of a group in the order in which they are met. */
+  /** Numbers the names of a group in the order in which they are met. */
   #number(group: string, name: string): number {
     const numbers = this.#numbers.get(group) ?? new Map<string, number>();
     this.#numbers.set(group, numbers);
@@ -144,7 +144,7 @@ export class Fields {
     return { cluster: this.#pseudonym('cluster', cluster), node: this.#pseudonym('host', node) };
   }
 
-  /** Octet by octet, so that what is in one network stays in one, and a network's own address keeps its zeros. */
+  /** Masks an address octet by octet: addresses of one network stay in one network, and a network address keeps its zeros. */
   #address(text: string): string {
     const [address = '', length] = text.split('/');
     if (!isIPv4(address)) return isIP(address) === 0 ? leftOut : this.#pseudonym('ip', text);

@@ -1,4 +1,4 @@
-/** What goes into a support bundle, by name: what is not here is not in it. Whoever adds a field says whom it may name. */
+/** Lists the fields of a support bundle. Give each new field the kind of name that it may contain. */
 import { shape } from './fields.ts';
 
 /** The daemon's flags. */
@@ -14,7 +14,7 @@ export const flagShape = shape({
   address: 'network-container',
 });
 
-/** Variables of the environment; those of traces: OpenTelemetry specification, "OpenTelemetry Protocol Exporter". */
+/** Environment variables; for those of traces see the OpenTelemetry specification, "OpenTelemetry Protocol Exporter". */
 export const variableShape = shape({
   plain: `OTEL_SDK_DISABLED OTEL_TRACES_EXPORTER OTEL_TRACES_SAMPLER OTEL_TRACES_SAMPLER_ARG OTEL_EXPORTER_OTLP_TIMEOUT \
 OTEL_EXPORTER_OTLP_COMPRESSION OTEL_EXPORTER_OTLP_PROTOCOL OTEL_EXPORTER_OTLP_TRACES_PROTOCOL OTEL_BSP_SCHEDULE_DELAY \
@@ -24,7 +24,7 @@ OTEL_BSP_EXPORT_TIMEOUT OTEL_BSP_MAX_QUEUE_SIZE OTEL_BSP_MAX_EXPORT_BATCH_SIZE`,
   text: 'CREDENTIALS_DIRECTORY TMPDIR SSL_CERT_FILE SSL_CERT_DIR OTEL_EXPORTER_OTLP_CERTIFICATE OTEL_SERVICE_NAME',
 });
 
-/** Properties of the unit, those that a drop-in may change among them: org.freedesktop.systemd1(5). */
+/** Properties of the unit, including those that a drop-in may change: org.freedesktop.systemd1(5). */
 export const unitProperties = `ActiveState,SubState,Result,NRestarts,ExecMainStatus,ExecMainStartTimestamp,MemoryCurrent,UnitFileState,\
 FragmentPath,DropInPaths,User,Group,Type,NotifyAccess,WatchdogUSec,Restart,TimeoutStopUSec,MemoryMax,TasksMax,CapabilityBoundingSet,\
 AmbientCapabilities,PrivateUsers,ProtectProc,ProtectSystem,ReadWritePaths,ReadOnlyPaths`;
@@ -45,7 +45,7 @@ export const logShape = shape({
   text: 'error details reason hint was to file socket',
 });
 
-/** What systemd writes of a unit: systemd.journal-fields(7). */
+/** Fields that systemd writes about a unit: systemd.journal-fields(7). */
 export const journalShape = shape({ plain: 'EXIT_CODE EXIT_STATUS UNIT_RESULT JOB_TYPE JOB_RESULT' });
 
 /** os-release(5). */
@@ -112,8 +112,8 @@ export const leasesShape = {
   }),
 };
 
-/** What `doctor` finds; the name of a network stands in a group as the bundle writes it. */
+/** Findings of `doctor`; the network's name in `group` is already masked. */
 export const findingShape = shape({ plain: 'level group title', text: 'message fix' });
 
-/** Labels of metrics that this program or Node do not name themselves. */
+/** Metric labels whose values may be names. */
 export const labelShape = { network: 'network', view: 'view', host: 'host', file: 'text' } as const;

@@ -1,4 +1,4 @@
-/** Where a support bundle has its texts from, beside the daemon: programs, the log, directories, files, the metrics. */
+/** Reads texts for a support bundle from programs, the log, directories, files and the metrics. */
 import { execFile } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -10,11 +10,11 @@ import { type GridSettings, readSettings } from '../grid.ts';
 import type { Fields } from './fields.ts';
 import { journalShape, labelShape, logShape, networkShape } from './shapes.ts';
 
-/** Bytes of what a program writes. */
+/** Bytes of a program's output. */
 const maxOutputBytes = 32 * 1024 * 1024;
 const programTimeoutMs = 10_000;
 
-/** Runs a program of the host and returns what it writes. @throws Error saying why not */
+/** Runs a program of the host and returns its stdout. @throws Error with the reason */
 export async function outputOf(program: string, args: readonly string[]): Promise<string> {
   const env = { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' };
   const limits = { timeout: programTimeoutMs, maxBuffer: maxOutputBytes };
@@ -30,7 +30,7 @@ export async function outputOf(program: string, args: readonly string[]): Promis
 /** Lines of the log. */
 const maxLines = 5_000;
 
-/** Reads the last lines of a unit's log, and counts those that nobody knows. @throws Error if there is none */
+/** Reads the last lines of a unit's log, and counts the unknown lines that it leaves out. @throws Error if there are none */
 export async function log(unit: string, fields: Fields): Promise<string> {
   const wanted = ['MESSAGE', ...Object.keys(journalShape)].join();
   const options = ['-n', String(maxLines), '-o', 'json', `--output-fields=${wanted}`, '--no-pager', '--quiet'];
@@ -41,7 +41,7 @@ export async function log(unit: string, fields: Fields): Promise<string> {
   return [...known, ...(leftOut === 0 ? [] : [{ leftOut }])].map((line) => `${JSON.stringify(line)}\n`).join('');
 }
 
-/** What the daemon logged, what it wrote instead of starting, or what systemd says of its end; undefined for anything else. */
+/** Selects a line of the daemon's log, its error at start, or systemd's message about its end; undefined for any other line. */
 function logLine(entry: Readonly<Record<string, unknown>>, fields: Fields): unknown {
   const { MESSAGE: message, __REALTIME_TIMESTAMP: microseconds } = entry;
   if (typeof message !== 'string') return undefined;
@@ -61,10 +61,10 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Entries of a directory that are listed. */
+/** Entries listed per directory. */
 const maxEntries = 500;
 
-/** Lists directories: owner and mode of each, of what is in it, and of what is above it. */
+/** Lists owner and mode of directories, their entries, and the directories above them. */
 export function listing(directories: readonly string[], fields: Fields): string {
   const named = new Set(directories.flatMap(above));
   const inside = directories.flatMap(entriesOf).filter((path) => !named.has(path));
@@ -80,7 +80,7 @@ function above(directory: string): string[] {
   return parent === directory ? [directory] : [...above(parent), directory];
 }
 
-/** None of one that is not there: its own line says so. */
+/** Lists the entries of a directory; none if it is unreadable, which its own line reports. */
 function entriesOf(directory: string): string[] {
   try {
     const names = readdirSync(directory).sort().slice(0, maxEntries);
@@ -90,7 +90,7 @@ function entriesOf(directory: string): string[] {
   }
 }
 
-/** `type+mode uid:gid size time path`, the mode in octal as lstat(2) has it. Where a link leads may name anything. */
+/** Writes `type+mode uid:gid size time path`, the mode in octal as in lstat(2). Leaves out the target of a link: it may contain any name. */
 function entryLine(path: string, shown: string): string {
   try {
     const { mode, uid, gid, size, mtime } = lstatSync(path);
@@ -100,35 +100,35 @@ function entryLine(path: string, shown: string): string {
   }
 }
 
-/** Names that the driver itself gives. */
+/** Names of the driver's own files. */
 const ownFile = /^(?:state\.db(?:-wal|-shm)?|grid-keys|daemon\.env|wapi-password|netconf|[\w-]+\.(?:sock|owed|lock))$/;
 
-/** The name of a file may be that of a network or a host. */
+/** Masks a file's name: it may be that of a network or a host. */
 function shownPath(path: string, fields: Fields): string {
   const name = basename(path);
   return ownFile.test(name) ? path : join(dirname(path), fields.write('file', name));
 }
 
-/** Reads what a network configuration says of networks and their plugins. */
+/** Reads the known fields of a network configuration. */
 export function networkConfiguration(file: string, fields: Fields): unknown {
   const shown = shownPath(file, fields);
   try {
     return { file: shown, config: fields.select(JSON.parse(readFileSync(file, 'utf8')), networkShape) };
   } catch (error) {
-    // What JSON.parse says quotes the file.
+    // The message of JSON.parse quotes the file.
     return { file: shown, error: errnoOf(error) ?? 'no JSON' };
   }
 }
 
 const metricsTimeoutMs = 5_000;
-/** Bytes: 50 networks and what each process has make less than 100 KiB. */
+/** Bytes: the metrics of 50 networks take less than 100 KiB. */
 const maxMetricsBytes = 1024 * 1024;
 
-/** Asks the daemon for its metrics, at the address that it was told and no other. @throws Error saying why not */
+/** Reads the daemon's metrics at the address of --metrics-listen. @throws Error with the reason */
 export async function metrics(settings: GridSettings, fields: Fields): Promise<string> {
   const address = listenAddress(settings);
   if (address === undefined) throw new Error('--metrics-listen is off');
-  // What listens at all addresses is reached at loopback.
+  // A listener at all addresses is reached at loopback.
   const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}/metrics`;
   const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(metricsTimeoutMs) });
@@ -145,7 +145,7 @@ export async function metrics(settings: GridSettings, fields: Fields): Promise<s
   return ours.map((line) => `${masked(line, fields)}\n`).join('');
 }
 
-/** What is wrong with flags names their values. */
+/** Reads --metrics-listen. Replaces errors about flags: they quote the values. */
 function listenAddress(settings: GridSettings): ListenAddress | undefined {
   try {
     return readSettings(settings).metricsListen;

@@ -1,7 +1,6 @@
 /**
- * What a support bundle says of the durable state. The daemon that runs has the file locked, so a copy is looked into; one that was
- * made in the middle of a write is as a power failure would leave it. The directory is the service's, and this process root's: of
- * what is in it only regular files of the service are read.
+ * Reads the durable state for a support bundle. A running daemon has the file locked, so this reads a copy; a copy made during a write
+ * looks as after a power failure. This process runs as root in a directory of the service, so it reads only regular files of the service.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,11 +13,11 @@ import { phases } from '../../../infoblox/lease/lease.ts';
 import { serviceUid } from '../../daemon/process.ts';
 import { CommandError } from '../command.ts';
 
-/** Bytes of a file that is copied: the state of 10,000 leases takes a few MiB. */
+/** Maximum size of a copied file: the state of 10,000 leases takes a few MiB. */
 const maxBytes = 128 * 1024 * 1024;
 const tables = ['lease', 'block', 'fact', 'history'];
 
-/** Says what is known of the state in a directory. @throws Error if there is none, and as `stateFiles` */
+/** Reads facts about the state in a directory. @throws Error if there is none, and as `stateFiles` */
 export function stateFacts(stateDir: string): unknown {
   const files = stateFiles(stateDir);
   if (files.length === 0) throw new Error(`there is no state in ${stateDir}`);
@@ -31,7 +30,7 @@ export function stateFacts(stateDir: string): unknown {
   }
 }
 
-/** The files of the state as they are. @throws CommandError if one cannot be given to anybody */
+/** Reads the files of the state. @throws CommandError if one is unreadable or untrusted */
 export function stateFiles(stateDir: string): { readonly name: string; readonly data: Uint8Array }[] {
   const user = serviceUid();
   return ['state.db', 'state.db-wal'].flatMap((name) => {
@@ -46,7 +45,7 @@ export function stateFiles(stateDir: string): { readonly name: string; readonly 
   });
 }
 
-/** Counts alone: the rows are in leases.json, if the daemon runs. */
+/** Counts rows; leases.json has the leases themselves, if the daemon runs. */
 function factsOf(database: DatabaseSync) {
   try {
     const one = (sql: string, ...values: string[]) => Object.values(database.prepare(sql).get(...values) ?? {})[0];

@@ -1,4 +1,4 @@
-/** `audit`: does the grid have what this host believes, and `audit --cluster`: what do all hosts of the cluster have there? */
+/** `audit` compares this host's leases and blocks with the grid; `audit --cluster` lists what all hosts of the cluster have there. */
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../../../errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
@@ -12,8 +12,8 @@ import { printedLines, secondOf, table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
 const ofCluster = {
-  cluster: flag('What all hosts of this cluster have on the grid, and what the driver made that nobody uses'),
-  hosts: text('', 'With --cluster: file with the names of the hosts that should exist; the others are marked'),
+  cluster: flag('List what all hosts of this cluster have on the grid, and unused views and networks of the driver'),
+  hosts: text('', 'With --cluster: a file with the names of existing hosts; all others are marked'),
 };
 const output = { ...json, csv: flag('With --cluster: write the hosts as CSV') };
 
@@ -38,7 +38,7 @@ async function auditHost(socket: string): Promise<Outcome> {
   return { value, text: () => hostReport(value), failed: value.findings.length > 0 };
 }
 
-/** Writes what differs, each with its fix; texts from outside are made printable. */
+/** Writes the differences, each with its fix; texts from outside are made printable. */
 function hostReport({ leases, findings }: OperatorResult<'operator/audit'>): string {
   const lines = findings.map(({ kind, address, view, network, message, fix }) => {
     const where = `${address} in view ${view}${network === '' ? '' : `, network ${network}`}`;
@@ -49,7 +49,7 @@ function hostReport({ leases, findings }: OperatorResult<'operator/audit'>): str
   return `${lines.join('')}${compared} compared: ${count}\n`;
 }
 
-/** A row, and whether its host should exist; null if nobody has said which should. */
+/** A row, and whether `--hosts` names its host; null without `--hosts`. */
 type JudgedRow = ClusterRow & { readonly isExpected: boolean | null };
 
 type Cluster = Omit<OperatorResult<'operator/audit-cluster'>, 'rows'> & { readonly rows: readonly JudgedRow[] };
@@ -64,7 +64,7 @@ async function auditCluster(socket: string, file: string, write: (value: Cluster
   return { value, text: () => write(value), failed };
 }
 
-/** @throws CommandError */
+/** Reads host names from a file, one a line. @throws CommandError */
 function namesIn(file: string): ReadonlySet<string> {
   try {
     return new Set(readFileSync(file, 'utf8').replace(/#.*/g, '').match(/\S+/g));
@@ -84,11 +84,11 @@ const columns: readonly Column<JudgedRow>[] = [
   { title: 'NOTE', cell: ({ isExpected }) => (isExpected === false ? 'not in --hosts' : ''), isWhole: true },
 ];
 
-/** Writes the hosts and what is left over; texts from outside are made printable. */
+/** Writes the hosts, and unused views and networks; texts from outside are made printable. */
 function clusterReport({ cluster, rows, unused }: Cluster): string {
   const unknown = [...new Set(rows.filter(({ isExpected }) => isExpected === false).map(({ host }) => host))];
   return `${rows.length === 0 ? '' : table(columns, rows)}${printedLines([
-    `${counted(new Set(rows.map(({ host }) => host)).size, 'host', 'hosts')} of ${cluster}; whether one lives the grid cannot say`,
+    `${counted(new Set(rows.map(({ host }) => host)).size, 'host', 'hosts')} of ${cluster}; the grid cannot tell which of them are alive`,
     ...unknown.map((host) => `${host} is not in --hosts: if it is gone for good, gc --host=${host}`),
     ...unused.map(({ view, network, name }) => {
       const what = network === null ? `view ${view}` : `network ${network} in view ${view} (${name})`;

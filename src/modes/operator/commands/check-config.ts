@@ -1,4 +1,4 @@
-/** `check-config`: would the daemon start with these flags, and can it serve these network configurations? */
+/** `check-config` checks whether the daemon would start with these flags and could serve these network configurations. */
 import { distrust } from '../../../files/trusted-path.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
@@ -21,7 +21,7 @@ export const checkConfig = defineCommand({
   async run({ operands, daemonFlags, env, socket, environmentFile, sourceOf }) {
     const options = readOptions(daemonFlags, env, { isTerminal: false });
     refuseOtherUsers(options, process.getuid?.());
-    // The daemon itself starts without one, and waits for it.
+    // The daemon starts without the password file, and waits for it.
     if (daemonFlags['wapi-password-file'] !== '') orStartError(options.readPassword);
     const untrusted = distrust(socket);
     if (untrusted !== undefined)
@@ -46,7 +46,7 @@ export const checkConfig = defineCommand({
       ...(remark === undefined ? [] : [`warning: ${remark}`]),
     ];
     const right = found.flatMap(({ file, config, spec, remarks }, index) => [
-      // A use of several sources is listed once.
+      // List a configuration with several address sources once.
       ...(found[index - 1]?.config === config ? [] : [`${file}: network ${spec.name} is fine`]),
       ...remarks.map((remark) => `${file}: warning: ${remark}`),
     ]);

@@ -1,4 +1,4 @@
-/** `doctor`: examines host, grid and network configurations from cold, and says how to repair what is wrong. */
+/** `doctor` examines host, grid and network configurations, with or without a running daemon, and names a fix for each fault. */
 import { styleText } from 'node:util';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { counted } from '../../quantity.ts';
@@ -18,7 +18,7 @@ export const doctor = defineCommand({
   groups: { Output: json, ...daemonGroups },
   asksForFlags: true,
   async run(invocation) {
-    // With the client of the grid, which would make every command start later.
+    // Loaded only here: the grid's client would slow the start of every command.
     const { diagnose } = await import('../doctor/diagnose.ts');
     const findings = await showingProgress('checking', (onProgress) => diagnose(invocation, { onProgress }));
     const [failures, warnings] = [countOf('failure', findings), countOf('warning', findings)];
@@ -32,7 +32,7 @@ function countOf(level: Level, findings: readonly Finding[]): number {
 
 const colours = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'gray' } as const;
 
-/** Colours on a terminal alone, and not under NO_COLOR. */
+/** Colours a text on a terminal, unless NO_COLOR is set. */
 function paint(level: Level, text: string): string {
   return styleText(colours[level], text, { stream: process.stdout });
 }
@@ -41,7 +41,7 @@ const width = 'warning'.length;
 /** Columns before the text of a finding. */
 const indent = width + 4;
 
-/** Makes the report: findings by group, each with its fix, and how many there are; texts from outside are made printable. */
+/** Writes findings by group, each with its fix, and their count; texts from outside are made printable. */
 export function report(findings: readonly Finding[], paintLevel: typeof paint): string {
   const sections = [...Map.groupBy(findings, ({ group }) => group)].map(([group, found]) => {
     const lines = mergeSkipped(found).map(({ level, title, message, fix }) => {
@@ -56,7 +56,7 @@ export function report(findings: readonly Finding[], paintLevel: typeof paint): 
   return `${sections.join('')}${counts}${skips === 0 ? '' : `, ${skips} skipped`}\n`;
 }
 
-/** One line for all that was skipped for the same reason. */
+/** Merges the findings that were skipped for the same reason into one line. */
 function mergeSkipped(findings: readonly Finding[]): Finding[] {
   const groups = Map.groupBy(findings, ({ level, message }, index) => (level === 'skipped' ? message : index));
   return [...groups.values()].flatMap(([first, ...others]) =>

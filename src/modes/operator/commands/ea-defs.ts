@@ -1,4 +1,4 @@
-/** `ea-defs`: which extensible attributes the driver writes, and which of them the grid defines. Works without the daemon. */
+/** `ea-defs` lists the extensible attributes that the driver writes, and which of them the grid defines. Works without the daemon. */
 import { type AttributeDefinition, attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
@@ -9,11 +9,11 @@ import { showingProgress } from '../output/terminal.ts';
 
 const own = { create: flag('Define on the grid what is missing, which takes a superuser') };
 
-/** An attribute that the driver writes, and what the grid has. */
+/** An attribute that the driver writes, and its definition on the grid. */
 interface Found extends AttributeDefinition {
-  /** The type that it has on the grid; null if it is not defined. */
+  /** Its type on the grid; null if it is not defined. */
   readonly definedAs: string | null;
-  /** Whether this command has defined it. */
+  /** Whether this command defined it. */
   readonly created: boolean;
 }
 
@@ -28,7 +28,7 @@ export const eaDefs = defineCommand({
   groups: { Attributes: own, Output: json, 'Infoblox grid': gridFlags, Daemon: daemonPlace },
   asksForFlags: true,
   async run({ flags, ...settings }) {
-    // With the client of the grid, which would make every command start later.
+    // Loaded only here: the grid's client would slow the start of every command.
     const { withGrid } = await import('../grid.ts');
     return withGrid(settings, async ({ inspection }, { labels }, signal) => {
       const found: Found[] = [];
@@ -47,7 +47,7 @@ export const eaDefs = defineCommand({
   },
 });
 
-/** @returns false if it has been there, where this user cannot see it */
+/** Defines an attribute. @returns false if it exists, invisible to this user @throws CommandError */
 async function create(
   inspection: GridInspection,
   attribute: AttributeDefinition,
@@ -82,7 +82,7 @@ function definedText({ type, definedAs, created }: Found): string {
 /** @param visible how many definitions the grid has shown */
 function conclusion(found: readonly Found[], visible: number): string {
   const missing = found.filter(({ definedAs }) => definedAs === null).length;
-  if (found.some(({ created }) => created)) return 'a running daemon writes what was created from its next start on';
+  if (found.some(({ created }) => created)) return 'restart the daemon to have it write the new attributes';
   if (missing === 0) return 'all are defined';
   const unseen = visible === 0 ? '; the grid shows this user no definition at all, so it may lack the right to' : '';
   return `${missing} of ${found.length} are not defined, and left out${unseen}; to define them: ea-defs --create`;

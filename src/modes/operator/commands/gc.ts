@@ -1,4 +1,4 @@
-/** `gc`: releases what is proven dead, without the reaper's period of grace; `gc --host`: what another host has left for good. */
+/** `gc` releases addresses of dead containers without the reaper's grace period; `gc --host` releases those of a lost host. */
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { HostReservation, OperatorResult } from '../../operator-protocol.ts';
 import { ago, counted, hour } from '../../quantity.ts';
@@ -8,11 +8,11 @@ import { askDaemon } from '../daemon-connection.ts';
 import { printedLines, releasedText, table } from '../output/results.ts';
 import { ask, canAsk, showingProgress } from '../output/terminal.ts';
 
-/** Reservations that the daemon is asked to release at a time. */
+/** Reservations per request to the daemon. */
 const pageSize = 100;
-/** Lines of the table before a question: who wants all of them uses --dry-run. */
+/** Lines of the table before a question; --dry-run shows all. */
 const maxTableLines = 40;
-/** A host that has reserved an address within this time may well live. */
+/** A host that reserved an address within this time may be alive. */
 const youngMs = hour;
 
 const own = { 'dry-run': flag('Only say what would be released') };
@@ -49,15 +49,15 @@ export const gc = defineCommand({
   },
 });
 
-/** What is known of the lost host, and of what its operator wants. */
+/** The lost host, and the flags of the command. */
 interface LostHost {
   readonly socket: string;
   readonly host: string;
   readonly dryRun: boolean;
   readonly json: boolean;
-  /** The question whether to release has been answered on the command line. */
+  /** --yes: release without asking. */
   readonly yes: boolean;
-  /** It is known to give no address any more. */
+  /** --now: the host is off, so it assigns no addresses. */
   readonly isOff: boolean;
   /** The host's name once more; empty if it was not repeated. */
   readonly confirm: string;
@@ -86,7 +86,7 @@ async function releaseLostHost(options: LostHost): Promise<Outcome> {
   return { value: { ...release, unclear, blocks: blocks.blocks }, text, failed };
 }
 
-/** Has its blocks deleted when it cannot give addresses of them any more. */
+/** Asks the daemon to delete the host's blocks, once the host can no longer assign addresses from them. */
 async function releaseBlocks({ blocks }: Found, { socket, host, isOff }: LostHost): Promise<ReleasedBlocks> {
   if (blocks.length === 0) return noBlocks;
   return askDaemon({ socket, method: 'operator/release-host-blocks', params: { host, isOff } });
@@ -101,7 +101,7 @@ function blocksText({ blocks, waitMs }: ReleasedBlocks, host: string): string {
 }
 
 /**
- * Says why whoever wants to release a host's reservations has to repeat its name; undefined if a yes will do.
+ * Says why the operator must repeat a host's name before its reservations are released; undefined if a yes is enough.
  * @param now milliseconds since 1970
  */
 export function whyNameIsNeeded(
@@ -119,7 +119,7 @@ export function whyNameIsNeeded(
   return 'the grid does not say since when its addresses are reserved, so it may be alive';
 }
 
-/** @throws CommandError where nobody can be asked and the command line does not say enough */
+/** Asks whether to release, unless the command line answers. @throws CommandError if there is neither an answer nor a terminal */
 async function isConfirmed(found: Found, { host, yes, confirm }: LostHost): Promise<boolean> {
   const why = whyNameIsNeeded(found, Date.now());
   if (confirm === host || (yes && why === undefined)) return true;
@@ -138,10 +138,10 @@ async function isConfirmed(found: Found, { host, yes, confirm }: LostHost): Prom
   return (await ask(`Type its name to release ${addresses}: `)) === host;
 }
 
-/** How far the release has come. */
+/** Progress of the release. */
 interface Release extends Pick<OperatorResult<'operator/release-host'>, 'left' | 'stopped'> {
   released: number;
-  /** Those that something has become of. */
+  /** Reservations handled, released or not. */
   done: number;
 }
 
@@ -200,7 +200,7 @@ function reportOf(
 ): string {
   if (reservations.length === 0 && blocks.length > 0) return '';
   if (reservations.length === 0) {
-    // Its name was right if something is left alone.
+    // Unclear reservations prove that the name is right.
     const hint =
       unclear.length > 0 ? '' : `; if ${host} had addresses, check what its --node-name and --cluster-name were`;
     return printedLines([`nothing to release${hint}`]);

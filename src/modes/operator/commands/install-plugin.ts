@@ -1,6 +1,6 @@
 /**
- * `install-plugin`: puts the plugin where a runtime looks for it, and after it the network configurations that need it, each in one
- * step. The init container of the DaemonSet runs it (deploy/kubernetes); it can be run again at any time.
+ * `install-plugin` installs the plugin into a runtime's directory, then the network configurations that use it, each file atomically. The
+ * init container of the DaemonSet runs it (deploy/kubernetes). It may be run again at any time.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -35,10 +35,10 @@ const own = {
   ),
 };
 
-/** The daemon's name, by which the same file is the operator's commands. */
+/** Called by this name, the same file runs the daemon and its commands. */
 const daemonName = 'infoblox-cni-daemon';
 const pluginMode = 0o755;
-/** Milliseconds without a write after which a draft is nobody's: a copy takes some seconds. */
+/** Milliseconds without a write after which a draft is abandoned: a copy takes some seconds. */
 const draftAgeMs = 60_000;
 
 export const installPlugin = defineCommand({
@@ -53,9 +53,9 @@ export const installPlugin = defineCommand({
   groups: { Install: own, 'IPAM driver': daemonPlace },
   async run({ flags, operands, daemonFlags, env }) {
     const [bin, conf] = [flags['bin-dir'], flags['conf-dir']];
-    // It does not matter here what the host is called.
+    // Any host name will do.
     const options = readOptions(daemonFlags, env, { isTerminal: false, hostName: 'host' });
-    // Nothing is changed before it is certain that all can be done: a network without its plugin takes a node's pods.
+    // Check everything before the first change: pods fail on a node with a network but without its plugin.
     requireDirectory(bin, '--bin-dir');
     if (operands.length > 0) requireDirectory(conf, '--conf-dir');
     const networks = operands.map((file) => ({ name: nameOf(file), text: readNetwork(file, { bin, options }) }));
@@ -78,7 +78,7 @@ export const installPlugin = defineCommand({
   },
 });
 
-/** What others can write to they could fill with links, and have root's files overwritten. @throws CommandError */
+/** Checks that a directory is writable, and by root only: others could place links that overwrite root's files. @throws CommandError */
 function requireDirectory(path: string, flag: string): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     const others = flag === '--bin-dir' ? pluginPaths({}) : [];
@@ -95,7 +95,7 @@ function requireDirectory(path: string, flag: string): void {
   if (untrusted !== undefined) throw new CommandError(untrusted.message, `run ${untrusted.hint}`);
 }
 
-/** Runtimes read no file of another name. */
+/** Returns the name of a file if runtimes read files of that name. @throws UsageError */
 function nameOf(file: string): string {
   const name = basename(file);
   if (isNetworkFile(name)) return name;
@@ -103,7 +103,7 @@ function nameOf(file: string): string {
 }
 
 /**
- * Reads a network configuration, checked as an ADD would, and with each of its plugins there.
+ * Reads a network configuration. Checks it as an ADD would, and that its plugins are installed.
  * @throws CommandError
  */
 function readNetwork(file: string, { bin, options }: { readonly bin: string; readonly options: Options }): string {
@@ -116,9 +116,9 @@ function readNetwork(file: string, { bin, options }: { readonly bin: string; rea
 }
 
 /**
- * Puts this executable into a directory of plugins, in one step: a runtime finds the former file, or the whole new one. A program of
- * another kind that has the name is kept beside it.
- * @returns what was done, a line for people each
+ * Installs this executable into a plugin directory atomically: a runtime finds either the old file or the complete new one. Another
+ * program of that name is kept under a second name.
+ * @returns what was done, one line each
  * @throws the error of the file system
  */
 async function placePlugin(place: Place): Promise<string[]> {
@@ -133,13 +133,13 @@ async function placePlugin(place: Place): Promise<string[]> {
   return [...kept, `installed ${file}: ${versionLine}`];
 }
 
-/** Whether a file is this driver, of whatever release. */
+/** Tells whether a file is this driver, of any release. */
 async function isOurs(file: string): Promise<boolean> {
   const said = await sayVersion(file, new AbortController().signal);
   return 'value' in said && said.value.startsWith('infoblox-cni ');
 }
 
-/** Gives a file a second name, the first that is free; what was kept earlier is not kept twice. @returns the name */
+/** Links a file to the first free name `.replaced`, `.replaced-2` …, unless a copy is already kept. @returns the name */
 async function keep(file: string): Promise<string> {
   for (let number = 1; ; number += 1) {
     const kept = number === 1 ? `${file}.replaced` : `${file}.replaced-${number}`;
@@ -151,7 +151,7 @@ async function keep(file: string): Promise<string> {
   }
 }
 
-/** False also for what is no file. */
+/** Tells whether two regular files have the same content. */
 async function areEqual(one: string, other: string): Promise<boolean> {
   const [first, second] = [lstatIfThere(one), lstatIfThere(other)];
   if (!first?.isFile() || !second?.isFile() || first.size !== second.size) return false;
@@ -169,22 +169,21 @@ async function digestOf(file: string): Promise<string> {
 }
 
 /**
- * Makes a link of the daemon's name to the plugin, so that the operator's commands can be run on the host; a file of that name
- * stays.
- * @returns what was done, a line for people
+ * Links the daemon's name to the plugin, so that the operator's commands can run on the host. An existing file of that name stays.
+ * @returns what was done, one line
  */
 function placeDaemonLink(directory: string, plugin: string): string {
   const link = { directory, name: daemonName };
   const file = join(directory, daemonName);
   removeDrafts(link, Date.now() - draftAgeMs);
   const present = lstatIfThere(file);
-  if (present?.isSymbolicLink() === false) return `${file} is no link and stays as it is`;
+  if (present?.isSymbolicLink() === false) return `${file} is not a link and stays as it is`;
   if (present !== undefined && readlinkSync(file) === plugin) return `${file} is up to date`;
   linkDurably(link, plugin);
   return `linked ${file} to ${plugin}`;
 }
 
-/** @returns what was done, a line for people */
+/** Installs a network configuration. @returns what was done, one line */
 function placeNetwork(place: Place, text: string): string {
   const file = join(place.directory, place.name);
   removeDrafts(place, Date.now() - draftAgeMs);
@@ -193,7 +192,7 @@ function placeNetwork(place: Place, text: string): string {
   return `installed ${file}`;
 }
 
-/** Kubernetes' runtimes take one network only, the first by name. */
+/** Warns if another network comes first: Kubernetes' runtimes use only the first file by name. */
 function remark(conf: string, installed: readonly string[]): string {
   const [first] = installed.length === 0 ? [] : networkFilesIn(conf).map((file) => basename(file));
   if (first === undefined || installed.includes(first)) return '';

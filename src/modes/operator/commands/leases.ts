@@ -1,4 +1,4 @@
-/** `leases`: who holds which address, who held one, and what the original driver has left. */
+/** `leases` lists who holds which address, who held it before, and addresses that the original driver has left. */
 import { parseAddress } from '../../../infoblox/address.ts';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import type { Original } from '../../../infoblox/lease/originals.ts';
@@ -20,25 +20,22 @@ const filter = {
   phase: text('', 'Only pending, bound, resting or releasing ones'),
 };
 const history = {
-  history: text('', 'Who has held this address, and from when to when'),
+  history: text('', 'Show who has held this address, and when'),
   at: text('', 'With --history: at this time, 2026-01-02T15:04 (local) or ...Z'),
 };
 const original = {
-  original: text(
-    '',
-    "Ask the grid for what the original driver has made for containers, by its Tenant ID: 'cluster-1', 'CNIEngineID'",
-  ),
+  original: text('', "Ask the grid for addresses of the original driver, by its Tenant ID: 'cluster-1', 'CNIEngineID'"),
 };
 
 export const leases = defineCommand({
   operands: '[ADDRESS|POD|CONTAINER]',
   examples: [
     ['leases', 'Everything that this host holds'],
-    ['leases --phase=releasing', 'What is to go back to the grid'],
+    ['leases --phase=releasing', 'Addresses that are being released'],
     ['leases shop/web-1', 'What a pod holds: by its name, a container by the beginning of its ID, or an address'],
     ['leases --address=172.18.1.7 --json', 'Who has this address, for a program'],
     ['leases --history=172.18.1.7', 'Who has held this address in the last weeks'],
-    ['leases --original=cluster-1', 'What the original driver has left on the grid'],
+    ['leases --original=cluster-1', 'Addresses that the original driver has left on the grid'],
     ['leases --history=172.18.1.7 --at=2026-01-02T15:04', 'Who held it at that time'],
   ],
   groups: {
@@ -72,7 +69,7 @@ export const leases = defineCommand({
   },
 });
 
-/** Refuses flags of which one would have no effect beside the other. @throws UsageError */
+/** Refuses flags that exclude each other. @throws UsageError */
 function refuseMixture(
   flags: Readonly<Record<keyof typeof filter | keyof typeof history | 'original', string>>,
   who: string | undefined,
@@ -86,7 +83,7 @@ function refuseMixture(
   if (who !== undefined) throw new UsageError(`"${who}" does not go with --${other}`);
 }
 
-/** @returns it in canonical form; undefined if it was not given @throws UsageError */
+/** Reads an address. @returns its canonical form; undefined if it was not given @throws UsageError */
 function readAddress(name: string, text: string): string | undefined {
   const address = parseAddress(text);
   if (address === undefined && text !== '')
@@ -95,9 +92,9 @@ function readAddress(name: string, text: string): string | undefined {
 }
 
 /**
- * Asks the daemon; it has failed if nobody of this host held the address then.
- * @param time as it was typed; empty: all times
- * @throws UsageError for a time that is none, CommandError if no history is kept
+ * Asks the daemon for an address's history. Fails if no container of this host held it at that time.
+ * @param time as typed; empty: all times
+ * @throws UsageError for an invalid time, CommandError if no history is kept
  */
 async function showHistory(address: string, time: string, socket: string): Promise<Outcome> {
   const at = time === '' ? undefined : readTime(time);
@@ -113,10 +110,10 @@ async function showHistory(address: string, time: string, socket: string): Promi
   return { value, text, failed: found.length === 0 };
 }
 
-/** Reads a time as ISO 8601 writes it, local without a zone; of a day, its beginning. @returns milliseconds since 1970 @throws UsageError */
+/** Parses an ISO 8601 time, local if without a zone; a day means its beginning. @returns milliseconds since 1970 @throws UsageError */
 export function readTime(text: string): number {
   const isIso = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(text);
-  // ECMAScript takes a day alone for one in UTC, and a time without a zone for a local one.
+  // ECMAScript reads a date alone as UTC, but a time without a zone as local.
   const whole = text.length === '2026-01-02'.length ? `${text}T00:00` : text.replace(' ', 'T');
   const at = isIso ? Date.parse(whole) : Number.NaN;
   if (!Number.isNaN(at)) return at;
@@ -143,19 +140,24 @@ const holdingColumns: readonly Column<Holding>[] = [
 ];
 
 function allHolders(address: string, holdings: readonly Holding[], since: string): string {
-  if (holdings.length === 0) return printedLines([`nobody on this host has held ${address} since ${secondOf(since)}`]);
+  if (holdings.length === 0)
+    return printedLines([`no container on this host has held ${address} since ${secondOf(since)}`]);
   const columns = holdings.some(({ overlaps }) => overlaps) ? [...holdingColumns, note] : holdingColumns;
   return `${table(columns, holdings)}nothing is known from before ${secondOf(since)}\n`;
 }
 
-const verbs = { held: 'was held', perhaps: 'was perhaps held', released: 'had been released, but not given back yet,' };
+const verbs = {
+  held: 'was held',
+  perhaps: 'was perhaps held',
+  released: 'had been released, but was not back on the grid yet,',
+};
 
 function holdersThen(address: string, then: NonNullable<History['atTime']>, since: string): string {
   const { holders, before, after } = then;
   const at = secondOf(then.at);
   const none =
     Date.parse(then.at) >= Date.parse(since)
-      ? `at ${at} nobody on this host held ${address}; known since ${secondOf(since)}`
+      ? `at ${at} no container on this host held ${address}; known since ${secondOf(since)}`
       : `nothing is known about ${address} at ${at}: its history begins at ${secondOf(since)}`;
   return printedLines([
     ...holders.map((holding) => `at ${at} ${address} ${verbs[holding.state]} by ${described(holding)}`),
@@ -165,7 +167,7 @@ function holdersThen(address: string, then: NonNullable<History['atTime']>, sinc
   ]);
 }
 
-/** Names who held an address, and for how long. */
+/** Describes who held an address, and when. */
 export function described(holding: Holding): string {
   const { container, network, view } = holding;
   return `${nameOf(holding)} (container ${container}, network ${network}, view ${view}) from ${beginOf(holding)} until ${endOf(holding)}`;
@@ -193,9 +195,9 @@ const originalColumns: readonly Column<Original>[] = [
   { title: 'NOTE', cell: ({ altered }) => (altered === undefined ? '' : `left alone: it ${altered}`) },
 ];
 
-/** Asks the grid, in all views, for what the original driver has made. @param tenant the `Tenant ID` that it has used */
+/** Lists the original driver's addresses in all views of the grid. @param tenant the driver's `Tenant ID` */
 async function showOriginals(tenant: string, settings: GridSettings): Promise<Outcome> {
-  // With the client of the grid, which would make every command start later.
+  // Loaded only here: the grid's client would slow the start of every command.
   const [{ withGrid }, { listOriginals }] = await Promise.all([
     import('../grid.ts'),
     import('../../../infoblox/lease/originals.ts'),

@@ -1,6 +1,5 @@
 /**
- * `release`: the addresses of a container, however it is named, go back to the grid, as a DEL would have it; `release --blocks`: those that this host keeps
- * for its containers.
+ * `release` releases the addresses of a container as a DEL does; `release --blocks` releases the blocks of addresses that this host keeps.
  */
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { CommandError, daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
@@ -13,10 +12,10 @@ const own = {
 };
 const ofHost = {
   blocks: flag('Give the blocks of addresses of this host back, each when it is empty, and take no more'),
-  undo: flag('Take that back: blocks serve again'),
+  undo: flag('Undo --blocks: blocks serve again'),
 };
 
-/** Characters of an ID: fewer would name too many. */
+/** Characters of an ID. */
 const minIdLength = 4;
 
 export const release = defineCommand({
@@ -30,7 +29,8 @@ export const release = defineCommand({
   groups: { Release: own, 'Blocks of addresses': ofHost, Output: json, Daemon: daemonPlace },
   async run({ flags: { network, force, blocks, undo }, operands: [who, ...more], socket }) {
     if (blocks === true && who === undefined) return releaseBlocks(socket, undo === true);
-    if (blocks === true || undo === true) throw new UsageError('--blocks names no container, and --undo goes with it');
+    if (blocks === true || undo === true)
+      throw new UsageError('--blocks takes no container, and --undo needs --blocks');
     if (who === undefined) throw new UsageError('name the container, the pod or the address that is to be released');
     if (more.length > 0) throw new UsageError('one container at a time');
     const isWhole = who.length < minIdLength;
@@ -53,6 +53,6 @@ async function releaseBlocks(socket: string, undo: boolean): Promise<Outcome> {
   const held = value.blocks.map(({ first, size, view }) => `block of ${size} from ${first} in view ${view}`);
   const what = undo
     ? 'blocks of addresses serve again'
-    : 'no address of a block is given any more; each goes back when it is empty';
+    : 'blocks assign no more addresses; each is released when it is empty';
   return { value, text: () => printedLines([...held, what]) };
 }

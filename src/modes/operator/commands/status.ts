@@ -1,4 +1,4 @@
-/** `status`: is this host well, on one screen. */
+/** `status` shows the health of this host on one screen. */
 import { messageOf } from '../../../errno.ts';
 import { writeRegularFile } from '../../../files/regular-file.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
@@ -35,7 +35,7 @@ export const status = defineCommand({
   },
 });
 
-/** Judges as `/livez` and `/readyz` do. @throws CommandError if the daemon does not answer, or is not ready */
+/** Probes the daemon as `/livez` and `/readyz` do. @throws CommandError if the daemon does not answer, or is not ready */
 async function probe(kind: string, socket: string): Promise<Outcome> {
   if (kind !== 'live' && kind !== 'ready') throw new UsageError('--probe must be live or ready');
   const { notReady } = await askDaemon({ socket, method: 'operator/probe', params: {} });
@@ -43,11 +43,11 @@ async function probe(kind: string, socket: string): Promise<Outcome> {
   return { text: () => 'ok\n' };
 }
 
-/** Makes the page with all leases as well. @throws CommandError if the file cannot be written */
+/** Writes the page, with all leases. @throws CommandError if the file cannot be written */
 async function writePage(file: string, status: Status, socket: string): Promise<void> {
   const { leases } = await askDaemon({ socket, method: 'operator/leases', params: {} });
   try {
-    // It says where containers are: for root, as the socket is, until somebody decides otherwise.
+    // It tells where containers run: readable by root alone, like the socket.
     writeRegularFile(file, renderPage({ status, leases, now: Date.now() }));
   } catch (error) {
     throw new CommandError(`cannot write ${file}: ${messageOf(error)}`, 'name another file with --html');

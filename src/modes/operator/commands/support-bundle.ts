@@ -1,4 +1,4 @@
-/** `support-bundle`: what is known of this driver on this host, in one archive. */
+/** `support-bundle` collects what is known of this driver on this host in one archive. */
 import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -11,9 +11,9 @@ import { printedLines } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
 const own = {
-  output: text('', 'File that is made; default: named after host and time, here'),
+  output: text('', 'The archive to create; by default in this directory, named after host and time'),
   redact: flag('Mask names and addresses, each by the same pseudonym everywhere'),
-  state: flag('Put the state itself in, with all names'),
+  state: flag('Include the state file, with all names'),
 };
 
 export const supportBundle = defineCommand({
@@ -26,9 +26,9 @@ export const supportBundle = defineCommand({
   asksForFlags: true,
   async run({ flags, ...source }) {
     const [redact, state] = [flags.redact === true, flags.state === true];
-    if (redact && state) throw new UsageError('--state has all names in it, which --redact is to mask');
+    if (redact && state) throw new UsageError('--state does not go with --redact: the state contains all names');
     const file = resolve(flags.output || defaultName(redact));
-    // With the client of the grid, which would make every command start later.
+    // Loaded only here: the grid's client would slow the start of every command.
     const { archive } = await import('../bundle/bundle.ts');
     const handle = create(file);
     try {
@@ -60,7 +60,7 @@ function defaultName(redact: boolean): string {
   return `infoblox-cni-support-${redact ? '' : `${hostname()}-`}${time}.tar.gz`;
 }
 
-/** Before anything is collected; for root alone, and never over another file. */
+/** Creates the file before anything is collected, readable by root alone. @throws CommandError if it exists */
 function create(file: string): number {
   try {
     return openSync(file, 'wx', 0o600);

@@ -1,4 +1,4 @@
-/** `whois`: who has an address, or which addresses a pod or a container has, on whichever host; and who had it here last. */
+/** `whois` says who has an address and who had it here last, or which addresses a pod or a container has, on any host. */
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { Holder, LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import { ago } from '../../quantity.ts';
@@ -34,7 +34,7 @@ type Whois = OperatorResult<'operator/whois'>;
 export function whoisText(who: string, { leases, holders, uses, last, notes }: Whois, now: number): string {
   const isOf = (holder: Holder) => (lease: LeaseRecord) =>
     lease.mark === holder.comment && lease.address === holder.address;
-  // One whose reservation is owed or lost, say.
+  // Without a reservation: it is lost, or this host still has to make it for its block.
   const unreserved = leases.filter((lease) => !holders.some((holder) => isOf(holder)(lease)));
   const lines = [
     ...holders.map((holder) => holderLine(holder, leases.find(isOf(holder)), now)),
@@ -56,7 +56,7 @@ function holderLine(holder: Holder, lease: LeaseRecord | undefined, now: number)
   const { address, view, attachment, comment, name, reservedAt, altered } = holder;
   if (attachment === null) {
     const named = name === '' ? '' : `, called ${name}`;
-    return `${address} in view ${view}: no container's; ${altered ?? `the grid keeps it for "${comment}"`}${named}`;
+    return `${address} in view ${view}: not a container's; ${altered ?? `the grid keeps it for "${comment}"`}${named}`;
   }
   const { cluster, node, ...rest } = attachment;
   const where = lease === undefined ? `on host ${node} of ${cluster}` : hereText(lease);
@@ -78,5 +78,5 @@ function heldLine(
 
 function useLine({ network, view, status, types, names }: Whois['uses'][number]): string {
   const what = [types.join(', '), names.join(', ')].filter((text) => text !== '').join(': ');
-  return `reserved for nobody; in network ${network}, view ${view}, the grid calls it ${status}${what === '' ? '' : ` (${what})`}`;
+  return `not reserved; in network ${network}, view ${view}, the grid calls it ${status}${what === '' ? '' : ` (${what})`}`;
 }

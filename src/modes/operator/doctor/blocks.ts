@@ -1,4 +1,4 @@
-/** What doctor examines of host blocks: whether a network has room for those that its configuration asks for. */
+/** Checks whether a network has room for the host blocks that its configuration asks for. */
 import { type Cidr, intersect, sizeOf, spanSize } from '../../../infoblox/address.ts';
 import type { Range } from '../../../infoblox/grid.ts';
 import { groundOf, isLargeEnough, placesIn } from '../../../infoblox/lease/block/place.ts';
@@ -8,7 +8,7 @@ import { areShared } from '../../../infoblox/network/ranges.ts';
 import { blockSizeOf, type NetworkSpec, sourceText } from '../../../infoblox/network/spec.ts';
 import { failure, ok, type Verdict, warning } from './check.ts';
 
-/** A range as far as it is judged. */
+/** The judged fields of a range. */
 export type JudgedRange = Pick<Range, 'first' | 'last' | 'comment' | 'isReserved'>;
 
 /** Tells whether a range is a block of a host. */
@@ -18,22 +18,22 @@ export function isBlock({ comment }: Pick<Range, 'comment'>): boolean {
 
 interface BlockFacts {
   readonly cidr: Cidr;
-  /** Undefined if the user may not see them. */
+  /** Undefined if this user may not read ranges. */
   readonly ranges: readonly JudgedRange[] | undefined;
   /** This host, by its name in marks. */
   readonly host: Origin;
-  /** What --block-size says where the configuration says nothing. */
+  /** The value of --block-size; 0 if the configuration overrides it. */
   readonly flagSize: number;
 }
 
-/** Judges whether a host gets the blocks that it is to take. Nothing is said of a network without. */
+/** Judges whether a host gets the blocks that it is configured to take. Says nothing about a network without blocks. */
 export function judgeBlocks(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
   if (spec.part.intervals.length > 0) return judgeShared(spec, facts);
   const { cidr, ranges, flagSize } = facts;
   const { blockSize: size } = spec;
   if (size === 0 && !isLargeEnough(cidr, flagSize)) {
-    const what = `none: --block-size ${flagSize} is more than a quarter of the network, so the grid is asked at each ADD`;
-    const fix = 'choose a smaller --block-size, a larger subnet, or set "block-size": 0 here if that is meant';
+    const what = `none: --block-size ${flagSize} is more than a quarter of the network, so each ADD asks the grid`;
+    const fix = 'choose a smaller --block-size or a larger subnet; if no blocks are wanted, set "block-size": 0 here';
     return [warning(what, fix)];
   }
   if (size === 0 || ranges === undefined) return [];
@@ -52,14 +52,16 @@ export function judgeBlocks(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
   return [ok(text)];
 }
 
-/** Judges a range: where hosts share it in blocks, one without a block can give no address. */
+/** Judges a range that hosts share in blocks: a host without a block can assign no address. */
 function judgeShared(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
   const { name, part, blockSize } = spec;
   const { ranges } = facts;
   if (ranges === undefined) return [];
   const there = ranges.filter((range) => part.intervals.some((interval) => intersect(range, interval)));
   if (!areShared(part.intervals, there, { name, takesBlocks: blockSize > 0 })) {
-    return blockSize === 0 ? [] : [ok('none: the grid has a range of the whole, of which hosts take single addresses')];
+    return blockSize === 0
+      ? []
+      : [ok('none: the grid has one range for the whole, and hosts take single addresses from it')];
   }
   const { own, room, text } = blocksThere(spec, facts, there);
   if (own + room > 0) return [ok(text)];
@@ -67,7 +69,7 @@ function judgeShared(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
   return [failure(what, 'choose a larger range or a smaller block-size, or have hosts give blocks back')];
 }
 
-/** Counts the blocks that the grid has, and those that may be made yet. */
+/** Counts the blocks on the grid, and those that still fit. */
 function blocksThere(spec: NetworkSpec, { cidr, host }: BlockFacts, ranges: readonly JudgedRange[]) {
   const owners = ranges.flatMap(({ comment }) => parseBlockMark(comment)?.origin ?? []);
   const own = owners.filter((origin) => hostPrefix(origin) === hostPrefix(host)).length;

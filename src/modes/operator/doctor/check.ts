@@ -1,4 +1,4 @@
-/** Checks, what they find, and how they are run: side by side, each in its time, none without those that it needs. */
+/** Defines checks and runs them: concurrently, each with a time limit, and each after those that it needs. */
 import { messageOf } from '../../../errno.ts';
 import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import { GridError } from '../../../infoblox/errors.ts';
@@ -7,28 +7,28 @@ import { CommandError } from '../command.ts';
 
 export type Level =
   | 'ok'
-  /** It works, but not for long, not safely, or not as meant. */
+  /** It works, but is unsafe, about to fail, or probably not intended. */
   | 'warning'
-  /** Containers do not start, or get an address that somebody else has. */
+  /** Containers do not start, or get an address that is in use. */
   | 'failure'
-  /** It could not be found out; the message says why. */
+  /** Not checked; the message says why. */
   | 'skipped';
 
-/** What one look at something says. */
+/** A result of a check. */
 export interface Verdict {
   readonly level: Level;
-  /** What was found, and why it is so: a clause. */
+  /** What was found, and why: a clause. */
   readonly message: string;
-  /** What to do about it: a clause. Null where there is nothing to do. */
+  /** What to do about it: a clause. Null: nothing. */
   readonly fix: string | null;
 }
 
 export interface Finding extends Verdict {
-  /** What the check belongs to: `host`, `plugins`, `grid`, `network net-1`. */
+  /** Group of the check: `host`, `plugins`, `grid`, `network net-1`. */
   readonly group: string;
-  /** What was checked. */
+  /** Title of the check. */
   readonly title: string;
-  /** The name of a network that stands in the group. */
+  /** The network's name in `group`. */
   readonly about?: string | undefined;
 }
 
@@ -37,7 +37,7 @@ export function ok(message: string): Verdict {
   return { level: 'ok', message, fix: null };
 }
 
-/** Makes the verdict that something works, and should be changed all the same. */
+/** Makes the verdict that something works, but should be changed. */
 export function warning(message: string, fix: string | null | undefined): Verdict {
   return { level: 'warning', message, fix: fix ?? null };
 }
@@ -47,24 +47,24 @@ export function failure(message: string, fix: string | null | undefined): Verdic
   return { level: 'failure', message, fix: fix ?? null };
 }
 
-/** Makes the verdict that something cannot be told. @param message why not */
+/** Makes the verdict that something was not checked. @param message why not */
 export function skipped(message: string): Verdict {
   return { level: 'skipped', message, fix: null };
 }
 
 /**
- * Looks and judges; changes nothing anywhere.
- * @throws GridError or CommandError, which is a failure with its hint as the fix
+ * Performs a check without changing anything.
+ * @throws GridError or CommandError, reported as a failure with its hint as the fix
  */
 type Look = (signal: AbortSignal) => Verdict | readonly Verdict[] | Promise<Verdict | readonly Verdict[]>;
 
 export interface Check extends Pick<Finding, 'group' | 'title' | 'about'> {
-  /** Titles of checks above that must not have failed, or this one can tell nothing. Of several with a title the nearest counts. */
+  /** Titles of earlier checks that must have passed. Of several with the same title, the nearest one above counts. */
   readonly needs?: readonly string[];
   readonly look: Look;
 }
 
-/** Makes a row of a table of checks that needs others: see `Check`. */
+/** Makes a row of a table of checks, with `needs` as in `Check`. */
 export function after(needs: readonly string[], look: Look): Pick<Check, 'needs' | 'look'> {
   return { needs, look };
 }
@@ -82,14 +82,14 @@ export function checks(
 
 export interface RunOptions {
   readonly timeLimitMs?: number;
-  /** Told how many checks are done. */
+  /** Called with the number of checks done. */
   readonly onProgress?: (progress: Progress) => void;
 }
 
-/** Of a check: a first connection, a login and a slow search. */
+/** Enough for a connection, a login and a slow search. */
 const usualTimeLimitMs = 20_000;
 
-/** Runs checks and returns what they have found, in the order of the checks. */
+/** Runs checks and returns their findings in the order of the checks. */
 export async function runChecks(
   all: readonly Check[],
   { timeLimitMs = usualTimeLimitMs, onProgress }: RunOptions = {},
@@ -113,7 +113,7 @@ export async function runChecks(
   return (await Promise.all(begun.map(({ findings }) => findings))).flat();
 }
 
-/** Why a check is not run: what failed first, not what was skipped for it. */
+/** Says why a check is not run: names the check that failed, not those skipped because of it. */
 async function whyNot(needed: readonly Promise<readonly Finding[]>[]): Promise<Verdict[] | undefined> {
   for (const findings of needed) {
     const failed = (await findings).find(({ level }) => level === 'failure' || level === 'skipped');
@@ -126,7 +126,7 @@ async function perform(look: Look, timeLimitMs: number): Promise<readonly Verdic
   const signal = AbortSignal.timeout(timeLimitMs);
   try {
     const found = await abortable(Promise.resolve(look(signal)), signal, () => {
-      const hint = 'see why it is so slow; what needs it was not checked';
+      const hint = 'find out why it is slow; checks that need it were skipped';
       return new CommandError(`no answer within ${timeLimitMs / 1000} s`, hint);
     });
     return [found].flat();
@@ -136,7 +136,7 @@ async function perform(look: Look, timeLimitMs: number): Promise<readonly Verdic
   }
 }
 
-/** Makes a look that several checks share: it is taken once, by the first that asks. */
+/** Shares the result of a look between checks: the first check that asks runs it. */
 export function shared<T>(look: (signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
   let taken: Promise<T> | undefined;
   return (signal) => {

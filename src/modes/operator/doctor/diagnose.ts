@@ -1,6 +1,6 @@
 /**
- * What `doctor` examines, from cold: this host, the plugins, the grid, and each network configuration. It works with the daemon
- * or the grid away, and changes nothing on either.
+ * Examines this host, the plugins, the grid, and each network configuration for `doctor`. Works while the daemon or the grid is down, and
+ * changes nothing.
  */
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { Options } from '../../daemon/config/options.ts';
@@ -15,15 +15,15 @@ import { hostChecks, leaseChecks } from './host.ts';
 import { configurationChecks, networkChecks } from './networks.ts';
 import { pluginChecks } from './plugins.ts';
 
-/** The oldest WAPI version that the daemon takes; a grid goes on serving old ones (WAPI documentation, index page). */
+/** The oldest WAPI version that the daemon accepts. Grids continue to serve old versions (WAPI documentation, index page). */
 const oldestVersion = '2.3';
 
-/** What is examined: flags and environment of the service, the daemon's socket, files with network configurations. */
+/** Flags and environment of the service, the daemon's socket, network configuration files. */
 export type Examined = Pick<Invocation, 'daemonFlags' | 'env' | 'socket' | 'operands'>;
 
 /**
- * Examines everything and returns what it has found, in the order of reading.
- * @param examined.operands files with network configurations; none: those of this host that use the driver
+ * Runs all checks and returns their findings in the order of the report.
+ * @param examined.operands network configuration files; none: those of this host that use the driver
  */
 export async function diagnose(examined: Examined, run: RunOptions = {}): Promise<Finding[]> {
   const about = { group: 'host', title: 'flags' };

@@ -1,4 +1,4 @@
-/** What doctor examines on the grid: the way to each of its hosts, and what the user of this host sees there. */
+/** Checks the grid: the connection to each of its hosts, and what this host's user may see there. */
 import type { X509Certificate } from 'node:crypto';
 import { addressAt } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
@@ -19,20 +19,20 @@ import { after, type Check, checks, failure, ok, shared, skipped, type Verdict, 
 interface GridContext {
   readonly options: Options;
   readonly grid: GridAccess;
-  /** The grid by the oldest WAPI version that the driver takes, to learn which others are served. */
+  /** Opens the grid with the oldest WAPI version that the driver accepts, to learn which versions it serves. */
   readonly oldest: () => GridAccess;
-  /** What the answers of the grid say about clocks, so far. */
+  /** Clock readings from the grid's answers so far. */
   readonly clock: readonly ClockReading[];
-  /** What the network configurations ask for. */
+  /** Sources of all network configurations. */
   readonly specs: readonly NetworkSpec[];
 }
 
-/** Makes the checks; `permissions` is what network configurations build upon. */
+/** Makes the checks of the grid. The checks of network configurations need `permissions`. */
 export function gridChecks({ options, grid, oldest, clock, specs }: GridContext): Check[] {
   const { gridHosts, labels, wapiVersion } = options;
   const { inspection, session } = grid;
   const versions = shared((signal) => versionsOf(inspection, oldest, signal));
-  // Another user could not read the keys that are known.
+  // Only root can read the remembered keys.
   const toConnect = trustOf(options.tls) === 'pinned' ? ['user'] : [];
   const served = ['WAPI version'];
   return checks('grid', {
@@ -65,7 +65,7 @@ export function gridChecks({ options, grid, oldest, clock, specs }: GridContext)
   });
 }
 
-/** Connects to a host as the daemon would, and sends nothing. */
+/** Connects to a grid host as the daemon would, without sending a request. */
 async function judgeHost(gridHost: string, { wapiPort, tls, clientCertificate }: Options): Promise<Verdict[]> {
   const host = peerName(gridHost, wapiPort);
   const shown = clientCertificate && { client: () => clientCertificate.read().pair };
@@ -94,7 +94,7 @@ async function judgeHost(gridHost: string, { wapiPort, tls, clientCertificate }:
   });
 }
 
-/** Makes failures of single grid hosts warnings, as long as another one serves: for that it is there. @param found by host */
+/** Turns failures of some grid hosts into warnings if another one works: it takes over. @param found by host */
 export function judgeHosts(found: readonly (readonly Verdict[])[]): Verdict[] {
   const hasFailed = (verdicts: readonly Verdict[]) => verdicts.some(({ level }) => level === 'failure');
   if (found.every(hasFailed)) return found.flat();
@@ -106,14 +106,14 @@ type Certificate = Pick<X509Certificate, 'subject' | 'subjectAltName' | 'validFr
 interface CertificateContext {
   /** Its public key, as --ssl-verify=pin remembers it. */
   readonly key: string;
-  /** Whether the host was not known by a key. */
+  /** Whether no key of the host was remembered. */
   readonly isKeyNew: boolean;
   readonly trust: Trust;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
-/** Judges a certificate that the daemon would go on with, under each setting of --ssl-verify. */
+/** Judges a certificate that the daemon accepts, for each setting of --ssl-verify. */
 export function judgeCertificate(certificate: Certificate, context: CertificateContext): Verdict[] {
   return [judgeTrust(certificate, context), judgeDates(certificate, context.now)];
 }
@@ -123,14 +123,14 @@ function judgeTrust({ subject, subjectAltName }: Certificate, { key, isKeyNew, t
   if (trust === 'verified') return ok(`the certificate is trusted: ${whose}`);
   if (trust === 'unverified') {
     const fix = 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA';
-    const why = 'whoever can intercept the connection learns the password';
+    const why = 'an attacker on the network path can read the password';
     return warning(`the certificate is not checked (--ssl-verify=false), so ${why}: ${whose}`, fix);
   }
   if (!isKeyNew) return ok(`the public key is the known one, ${key}`);
   return warning(`no public key is known yet; the daemon will trust the first: ${key}`, "compare it with the grid's");
 }
 
-/** Days before the end of a certificate from which on its renewal is urgent. */
+/** Days before a certificate expires when renewal is urgent. */
 const urgentDays = 14;
 
 function judgeDates({ validFromDate: from, validToDate: to }: Certificate, now: number): Verdict {
@@ -144,7 +144,7 @@ function judgeDates({ validFromDate: from, validToDate: to }: Certificate, now: 
   return warning(`the certificate ${what}`, 'renew it on the grid');
 }
 
-/** The versions that are served; `isServed` is false if the configured one is not. */
+/** Asks for the served WAPI versions; `isServed` is false if the configured one is not served. */
 async function versionsOf(inspection: GridInspection, oldest: () => GridAccess, signal: AbortSignal) {
   try {
     return { isServed: true, served: await inspection.versions(signal) };
@@ -155,7 +155,7 @@ async function versionsOf(inspection: GridInspection, oldest: () => GridAccess, 
   }
 }
 
-/** Judges whether the configured WAPI version is served. @param served all that are; empty if the grid does not say */
+/** Judges whether the grid serves the configured WAPI version. @param served all versions; empty if the grid does not tell */
 export function judgeVersion(
   configured: string,
   { isServed, served }: { readonly isServed: boolean; readonly served: readonly string[] },
@@ -172,10 +172,10 @@ function loginOf({ wapiUsername, clientCertificate }: Options): string {
   return `as ${[...user, ...certificate].join(' with ')}`;
 }
 
-/** Whether the user sees an object of a type, or the grid's refusal. */
+/** Whether the user can see an object of a type, or the grid's refusal. */
 export type Seen = boolean | GridError;
 
-/** Looks for one object of each type that the driver reads. Addresses are not listed but asked for one by one. */
+/** Looks for one object of each type that the driver reads. Addresses cannot be listed, so it asks for one address. */
 async function lookAround(
   inspection: GridInspection,
   specs: readonly NetworkSpec[],
@@ -189,27 +189,27 @@ async function lookAround(
     looks.push([`ipv${family}address`, inspection.seesUse(addressAt(cidr, 1), view, signal)]);
   }
   const seen = looks.map(async ([type, look]) => [type, await orRefusal(look)] as const);
-  // What is looked for in a view that is not there says nothing about rights.
+  // In a missing view, the answer says nothing about permissions.
   return new Map((await Promise.all(seen)).filter(([, found]) => !hasReason(found, 'missing')));
 }
 
-/** What becomes of a read that is refused, by the object type without its family. */
+/** Effect of a refused read, by object type without the family. */
 const optional: Readonly<Record<string, string>> = {
   range: 'that a requested address lies in a block of another host is not found',
   address: 'other uses of a requested address are not found before the grid refuses it',
   extensibleattributedef: 'attributes are tried, and left out where the grid refuses them',
 };
-/** What a host needs that keeps blocks of addresses; without it the grid is asked at each ADD. */
+/** Permissions for blocks of addresses; without them each ADD asks the grid. */
 const forBlocks: Readonly<Record<string, string>> = {
   range: 'read, create and delete ranges',
   address: 'read the addresses of its networks',
 };
 
 /**
- * Judges what the user may read. The grid leaves out of a list what a user may not see, so an empty one proves nothing; but it
- * always has a network view.
+ * Judges what the user may read. Lists leave out objects that the user may not see, so an empty list proves nothing, except of network
+ * views: each grid has one.
  * @param needs.allocates whether networks are allocated from network containers
- * @param needs.takesBlocks whether this host is to keep blocks of addresses
+ * @param needs.takesBlocks whether this host is configured to keep blocks of addresses
  */
 export function judgePermissions(
   seen: ReadonlyMap<string, Seen>,
@@ -219,7 +219,7 @@ export function judgePermissions(
   const refused = [...seen].flatMap(([type, found]) => {
     if (!(found instanceof GridError)) return [];
     const kind = type.replace(/^ipv\d/, '');
-    if (kind === 'networkcontainer' && !allocates) return [ok(`cannot read ${type}, and need not`)];
+    if (kind === 'networkcontainer' && !allocates) return [ok(`cannot read ${type}, which is not needed`)];
     const right = takesBlocks ? forBlocks[kind] : undefined;
     if (right !== undefined) {
       const fix = `give the user of --wapi-username permission to ${right} (docs/grid.md, Permissions)`;
@@ -238,8 +238,8 @@ export function judgePermissions(
 }
 
 /**
- * Judges the licences that the user sees. A grid can have networks under others than that of DHCP (NIOS 9.0 documentation, "Managing
- * Licenses"), a trial licence say, so only one that has run out means something.
+ * Judges the licences that the user sees. A grid can have networks without a DHCP licence, for example with a trial licence (NIOS 9.0
+ * documentation, "Managing Licenses"), so only an expired licence is reported.
  * @param found undefined if the user may not see them
  */
 export function judgeLicenses(found: readonly License[] | undefined): Verdict {
@@ -256,10 +256,10 @@ export function judgeLicenses(found: readonly License[] | undefined): Verdict {
 }
 
 /**
- * Judges which extensible attributes are written.
- * @param defined those that the grid shows; undefined if the user may not see them
- * @param ours.written all that the driver writes where they are defined
- * @param ours.labels those of --labels, which somebody wants
+ * Judges which extensible attributes the driver can write.
+ * @param defined attributes that the grid shows; undefined if the user may not see them
+ * @param ours.written all attributes that the driver writes
+ * @param ours.labels the attributes of --labels
  */
 export function judgeAttributes(
   defined: readonly string[] | undefined,
@@ -278,16 +278,16 @@ export function judgeAttributes(
   ];
 }
 
-/** Two clocks may differ by less: the grid's tells whole seconds, and its answer takes time. */
+/** Smaller differences are not measurable: the grid's time has whole seconds, and its answer takes time. */
 const noticeableMs = 10_000;
-/** From here on times of the grid's logs and of this host's cannot be brought together any more. */
+/** With a larger difference, the logs of the grid and of this host cannot be correlated. */
 const intolerableMs = 300_000;
 
-/** Judges the clock of this host by that of the grid. @param readings what answers have said; the quickest counts */
+/** Compares the clocks of this host and of the grid. @param readings one an answer; the quickest counts */
 export function judgeClock(readings: readonly ClockReading[]): Verdict {
   const [best] = readings.toSorted((one, other) => one.received - one.sent - (other.received - other.sent));
   if (best === undefined) return ok('the grid does not say what time it is');
-  // The header has no fractions: half a second later on average.
+  // The header has whole seconds: add half a second on average.
   const ahead = (best.sent + best.received) / 2 - (best.grid + 500);
   const seconds = Math.round(Math.abs(ahead) / 1000);
   if (Math.abs(ahead) < noticeableMs) return ok(`within ${Math.max(seconds, 1)} s of the grid's`);
@@ -296,7 +296,7 @@ export function judgeClock(readings: readonly ClockReading[]): Verdict {
   return judge(what, 'set both by NTP: timedatectl shows whether this host does');
 }
 
-/** Waits for an answer, or the grid's refusal of it to this user. @throws GridError if the grid does not answer as one should */
+/** Waits for an answer; returns a refusal instead of throwing it. @throws GridError for any other error */
 async function orRefusal<T>(answer: Promise<T>): Promise<T | GridError> {
   try {
     return await answer;

@@ -1,4 +1,4 @@
-/** What doctor examines on this host beside plugins: user, credentials, state directory, socket, and the daemon that runs. */
+/** Checks this host except its plugins: user, credentials, state directory, socket, and the running daemon. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { isErrno } from '../../../errno.ts';
 import { distrust, octal } from '../../../files/trusted-path.ts';
@@ -12,7 +12,7 @@ import { ago, counted } from '../../quantity.ts';
 import { askDaemon, startHint } from '../daemon-connection.ts';
 import { after, type Check, checks, failure, ok, type Verdict, warning } from './check.ts';
 
-/** Makes the checks. @param socket path of the daemon's */
+/** Makes the checks of this host. @param socket path of the daemon's socket */
 export function hostChecks(options: Options, socket: string): Check[] {
   return checks('host', {
     user: () => judgeUser(options, { uid: process.getuid?.(), isStateHidden: isHidden(options.stateDir) }),
@@ -26,7 +26,7 @@ export function hostChecks(options: Options, socket: string): Check[] {
   });
 }
 
-/** Makes the check of leases, which needs those of daemon and grid. */
+/** Makes the check of leases; the daemon compares them with the grid. */
 export function leaseChecks(socket: string): Check[] {
   return checks('leases', {
     'on the grid': after(['daemon', 'permissions'], async () => {
@@ -41,10 +41,10 @@ export function leaseChecks(socket: string): Check[] {
   });
 }
 
-/** Differences that are shown one by one. */
+/** Differences shown; `audit` lists all. */
 const maxDifferences = 10;
 
-/** Whether a directory is there that this user may not look into. */
+/** Tells whether a directory exists that this user may not read. */
 function isHidden(path: string): boolean {
   try {
     accessSync(path, constants.R_OK | constants.X_OK);
@@ -55,8 +55,8 @@ function isHidden(path: string): boolean {
 }
 
 /**
- * Judges the user that runs the command: what it may read, the daemon may, too.
- * @param who.uid undefined where there are none
+ * Judges the user of the command: like the daemon, it must be root or own the directories.
+ * @param who.uid undefined on systems without user IDs
  */
 export function judgeUser(
   options: Pick<Options, 'socketDir' | 'stateDir'>,
@@ -70,7 +70,10 @@ export function judgeUser(
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
   }
-  return failure(`uid ${uid}, and socket and state are for root alone`, 'run this command as root, with sudo say');
+  return failure(
+    `uid ${uid}, but only root may use the socket and the state`,
+    'run this command as root, for example with sudo',
+  );
 }
 
 type Credentials = Pick<
@@ -78,7 +81,7 @@ type Credentials = Pick<
   'wapiUsername' | 'readPassword' | 'passwordExposure' | 'passwordRemark' | 'clientCertificate'
 >;
 
-/** Judges what the daemon logs in with, as far as this host knows; no secret is shown. @throws GridError without a password */
+/** Judges the daemon's credentials, without asking the grid or showing secrets. @throws GridError without a password */
 export function judgeCredentials(options: Credentials): Verdict[] {
   const { wapiUsername, clientCertificate } = options;
   if (clientCertificate === undefined) return judgePassword(options);
@@ -105,16 +108,16 @@ function judgePassword({ wapiUsername, readPassword, passwordExposure, passwordR
   ];
 }
 
-/** @param then what is to be done when others can read it no more */
+/** Warns about a file that others can read. @param then what to do after the fix */
 function readableByOthers({ file, readers, mode, hint }: Exposure, then: string): Verdict {
   return warning(`${file} can be read by ${readers} (mode ${mode})`, `run ${hint}, then ${then}`);
 }
 
 const mebibyte = 2 ** 20;
-/** Bytes: the state of 10,000 leases takes a few MiB, and SQLite needs as much again for a moment. */
+/** Bytes: the state of 10,000 leases takes a few MiB, and SQLite briefly needs the same again. */
 const plenty = 64 * mebibyte;
 
-/** What is at a path of the service; undefined if nothing is. @param user who may own it beside root */
+/** Examines a path of the service; undefined if it does not exist. @param user may own it besides root */
 function lookAt(path: string, user?: number) {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
@@ -122,7 +125,7 @@ function lookAt(path: string, user?: number) {
   return { untrusted, mode: stats.mode, isSocket: stats.isSocket(), isDirectory: stats.isDirectory() };
 }
 
-/** Bytes that a process without privileges may still use. */
+/** Returns the bytes available to unprivileged processes. */
 function roomAt(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
@@ -130,7 +133,7 @@ function roomAt(path: string): number {
 
 /** Says whether the daemon can keep its state in a directory. @throws the error of the file system */
 export function judgeStateDirectory(path: string, facts = lookAt(path, serviceUid()), room = roomAt): Verdict {
-  if (facts === undefined) return ok(`${path} is not there yet: the daemon makes it`);
+  if (facts === undefined) return ok(`${path} does not exist yet: the daemon creates it`);
   const { untrusted, isDirectory, mode } = facts;
   if (untrusted !== undefined) return failure(untrusted.message, `run ${untrusted.hint}`);
   if (!isDirectory) return failure(`${path} is not a directory`, 'remove it, or name another --state-dir');
@@ -138,7 +141,7 @@ export function judgeStateDirectory(path: string, facts = lookAt(path, serviceUi
   const what = `${path}, mode ${octal(mode)}, ${Math.floor(free / mebibyte)} MiB free`;
   if (free > plenty) return ok(what);
   const judge = free < mebibyte ? failure : warning;
-  return judge(what, 'free space there, or name another --state-dir: without it no container starts');
+  return judge(what, 'free space there, or name another --state-dir: without space no container starts');
 }
 
 /** Says whether plugins can trust the socket. */
@@ -146,12 +149,12 @@ export function judgeSocket(path: string, facts = lookAt(path)): Verdict {
   if (facts === undefined) return failure(`the daemon is not running: there is no ${path}`, startHint);
   const { untrusted, isSocket, mode } = facts;
   if (untrusted !== undefined) return failure(`${untrusted.message}: plugins refuse it`, `run ${untrusted.hint}`);
-  if (!isSocket) return failure(`${path} is no socket`, 'remove it, then restart the daemon');
+  if (!isSocket) return failure(`${path} is not a socket`, 'remove it, then restart the daemon');
   if ((mode & 0o077) === 0) return ok(`${path}, mode ${octal(mode)}`);
   return failure(`${path} can be used by users other than root (mode ${octal(mode)})`, `run chmod 0600 ${path}`);
 }
 
-/** What a daemon is compared with. */
+/** The installed release and the configured flags. */
 interface Expected {
   readonly version: string;
   readonly commit: string;
@@ -165,7 +168,7 @@ interface Expected {
 
 const restart = 'run systemctl restart infoblox-cni-daemon (containers keep their addresses)';
 
-/** Conditions of which containers do not start, or have an address that is not theirs, and which no check of this command can see. */
+/** Conditions that keep containers from starting or give them a wrong address; no other check detects them. */
 const failing: readonly string[] = [
   'grid-read-only',
   'network-refused',
@@ -174,17 +177,17 @@ const failing: readonly string[] = [
   'state-not-writable',
 ];
 
-/** Says whether the daemon that runs is the one that is installed and configured, and what it complains of itself. */
+/** Compares the running daemon with the installed release and the flags, and reports its conditions. */
 export function judgeDaemon(status: Status, { version, commit, now, options }: Expected): Verdict[] {
   const runs = `infoblox-cni ${status.version} (${status.commit})`;
   const isInstalled = status.version === version && status.commit === commit;
   const differences = differingFlags(status, options).join(', ');
-  const differ = `the running daemon has another ${differences} than configured now`;
+  const differ = `the running daemon was started with other values of ${differences}`;
   return [
     isInstalled
       ? ok(`${runs} answers, running for ${ago(status.startedAt, now)}`)
       : failure(`${runs} is running, but ${version} (${commit}) is installed`, restart),
-    ...(differences === '' ? [] : [warning(differ, `if the change is meant, ${restart}`)]),
+    ...(differences === '' ? [] : [warning(differ, `to apply the current ones, ${restart}`)]),
     ...status.conditions.map(({ kind, message, hint, since }) => {
       const judge = failing.includes(kind) ? failure : warning;
       return judge(`it reports ${kind} for ${ago(since, now)}: ${message}`, hint);
@@ -192,7 +195,7 @@ export function judgeDaemon(status: Status, { version, commit, now, options }: E
   ];
 }
 
-/** Names the flags whose value the running daemon does not have. */
+/** Names the flags whose current value differs from the running daemon's. */
 function differingFlags({ grid, ...status }: Status, options: Expected['options']): string[] {
   const pairs: readonly (readonly [string, unknown, unknown])[] = [
     ['--grid-host', grid.hosts.join(), options.gridHosts.join()],

@@ -1,6 +1,6 @@
 /**
- * What doctor examines of network configurations: their files, without the grid, and on the grid for each of them whether its network is
- * there, has addresses, and keeps those that no container may get.
+ * Checks network configurations: their files, and on the grid whether each network exists, has free addresses, and protects those that no
+ * container may get.
  */
 import { networkInterfaces } from 'node:os';
 import { isJsonObject } from '../../../cni/call.ts';
@@ -20,12 +20,12 @@ import { isBlock, type JudgedRange, judgeBlocks } from './blocks.ts';
 import { after, type Check, checks, failure, ok, shared, skipped, type Verdict, warning } from './check.ts';
 import { unlessRefused } from './grid.ts';
 
-/** Makes the check of what was read. */
+/** Makes the check of network configuration files. */
 export function configurationChecks(checked: Checked): Check[] {
   return checks('network configurations', { files: () => judgeFiles(checked) });
 }
 
-/** Says what each file is good for. */
+/** Reports the networks and errors of each file. */
 export function judgeFiles({ found, errors }: Checked): Verdict[] {
   if (found.length + errors.length === 0) {
     const what = `none in ${networkDirectories.join(' and ')} uses this driver`;
@@ -33,7 +33,7 @@ export function judgeFiles({ found, errors }: Checked): Verdict[] {
   }
   const wrong = errors.map(({ file, message, hint }) => failure(`${file}: ${message}`, hint));
   const right = found.flatMap(({ file, config, spec, remarks }, index) => [
-    // A use of several sources is listed once.
+    // List a configuration with several address sources once.
     ...(found[index - 1]?.config === config ? [] : [ok(`${file}: network ${spec.name}`)]),
     ...remarks.map((remark) => warning(`${file}: ${remark}`, 'correct or remove it')),
   ]);
@@ -44,15 +44,15 @@ interface NetworkContext {
   readonly grid: Grid;
   /** This host, by its name in marks. */
   readonly host: Origin;
-  /** What --block-size says. */
+  /** The value of --block-size. */
   readonly flagSize: number;
-  /** All that are examined. */
+  /** All examined sources. */
   readonly all: readonly Named[];
 }
 
 type Named = { readonly file: string; readonly spec: Pick<NetworkSpec, 'name' | 'place' | 'part'> };
 
-/** Names a source in its findings: by its network, its place where that has several, and its file where several have one of that name. */
+/** Names a source in its findings: its network; its place if the network has several; its file if several files name the network. */
 export function nameOf({ file, spec }: Named, all: readonly Named[]): string {
   const ofName = all.filter((one) => one.spec.name === spec.name);
   const ofFile = ofName.filter((one) => one.file === file);
@@ -60,24 +60,24 @@ export function nameOf({ file, spec }: Named, all: readonly Named[]): string {
   return `${spec.name}${source}${ofName.length === ofFile.length ? '' : ` of ${file}`}`;
 }
 
-/** Where a network is, or will be. */
+/** Where a network is or will be. */
 interface Place {
-  /** Of the network that the grid has; undefined if the first ADD creates it. */
+  /** The network on the grid; undefined if the first ADD creates it. */
   readonly found: Cidr | undefined;
-  /** The same, or what will be created; undefined if only the grid knows where. */
+  /** The same, or the network that will be created; undefined if the grid chooses it. */
   readonly cidr: Cidr | undefined;
-  /** The address that no container may get; undefined if there is none, or it is not known yet. */
+  /** The address that no container may get; undefined if there is none, or the network is not known yet. */
   readonly gateway: string | undefined;
-  /** Undefined if the user may not see them. */
+  /** Undefined if this user may not read ranges. */
   readonly ranges: readonly JudgedRange[] | undefined;
 }
 
-/** Makes the checks. They throw GridError, with which an ADD would fail, too; of a network that is not there yet some say nothing. */
+/** Makes the checks of a network. They throw the GridError with which an ADD would fail. Some say nothing before the network exists. */
 export function networkChecks(configuration: NetworkConfiguration, context: NetworkContext): Check[] {
   const { grid, host, all } = context;
   const { spec, config } = configuration;
   const { view } = spec;
-  // The state is the daemon's.
+  // This command does not read the daemon's state.
   const leases = { boundIn: () => [], hasBoundIn: () => false };
   const views = new NetworkViews({ grid, leases, host, log: { warn: () => {} } });
   const outlook = shared((signal) => outlookOf({ grid, views, leases }, spec, signal));
@@ -115,7 +115,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
     "this host's addresses": after(['network'], async (signal) => {
       const { cidr, gateway, ranges } = await place(signal);
       if (cidr === undefined) return [];
-      // The gateway may be one: where this host's bridge has it.
+      // This host's bridge may have the gateway's address.
       const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== gateway);
       if (inside.length === 0) return ok(`none lies in ${cidr.text}, the gateway aside`);
       const judge = async (own: HostAddress) =>
@@ -145,19 +145,19 @@ function hostAddresses(): HostAddress[] {
   return all.filter(({ internal }) => !internal);
 }
 
-/** Whether the grid takes an address for used; undefined if it does not tell this user. */
+/** Asks whether the grid regards an address as used; undefined if this user may not know. */
 async function isKnown(grid: Grid, { address, view }: Record<'address' | 'view', string>, signal: AbortSignal) {
   const isUsed = await grid.isUsed(address, view, signal);
   if (isUsed !== undefined) return isUsed;
   return (await grid.at(address, view, signal)).length > 0 ? true : undefined;
 }
 
-/** Reservations that are looked through for other hosts: one page. */
+/** Reservations searched for other hosts: one page. */
 const maxReservations = 1_000;
-/** Other hosts that are named. */
+/** Other hosts to name. */
 const maxHosts = 3;
 
-/** Names some of the hosts that have addresses in a network, by node and cluster. @param of.host this host, which is none of them */
+/** Names some other hosts with addresses in a network, by node and cluster. @param of.host this host */
 async function findOtherHosts(
   grid: Grid,
   { cidr, view, host }: { readonly cidr: Cidr; readonly view: string; readonly host: Origin },
@@ -175,7 +175,7 @@ async function findOtherHosts(
   return [...found];
 }
 
-/** Judges a network view. One that is absent would be created, and a mistyped name with it. */
+/** Judges a network view. Warns if it is missing: the first ADD creates it, even from a mistyped name. */
 export function judgeView({ view, create }: Pick<NetworkSpec, 'view' | 'create'>, exists: boolean): Verdict {
   if (exists) return ok(`${view} is there`);
   if (create !== 'all') {
@@ -183,10 +183,10 @@ export function judgeView({ view, create }: Pick<NetworkSpec, 'view' | 'create'>
     return failure(absent, 'have it created on the grid, or correct "network-view" or --network-view');
   }
   const what = `the grid has no view ${view}, or does not show it to this user: the first ADD creates it`;
-  return warning(what, 'if it is not meant to be new, correct "network-view" or --network-view');
+  return warning(what, 'if the name is wrong, correct "network-view" or --network-view');
 }
 
-/** Judges what an ADD would find. What it would fail with has been thrown before. */
+/** Judges the network that an ADD would find. Errors of an ADD have been thrown before. */
 export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSpec): Verdict {
   if (outlook.kind === 'pending') {
     return warning('another host is setting it up', 'wait some seconds, then run doctor again');
@@ -202,7 +202,7 @@ export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSp
   return ok(`not there yet: the first ADD creates ${what} ${where}${created}`);
 }
 
-/** Judges the reserved ranges that a part of a network is taken from. @throws GridError with which an ADD would fail */
+/** Judges the reserved ranges of a part of a network. @throws the GridError with which an ADD would fail */
 async function judgeRanges(
   { name, view, part, blockSize, create }: NetworkSpec,
   ranges: readonly JudgedRange[] | undefined,
@@ -230,13 +230,13 @@ async function judgeRanges(
   return Promise.all(verdicts);
 }
 
-/** Part of the addresses below which a network is soon full. */
+/** Share of free addresses below which a network is almost full. */
 const scarce = 0.1;
 
 /**
- * Judges how many addresses a network has left. The grid gives out none that lies in a range: hosts give those of their blocks.
+ * Judges how many addresses a network has left. The grid assigns none that lies in a range; hosts assign those of their blocks.
  * @param facts.used addresses in use; undefined if the grid does not count them
- * @param facts.hasFree whether the grid has an address to give
+ * @param facts.hasFree whether the grid has a next free address
  */
 export function judgeAddresses(
   cidr: Cidr,
@@ -263,7 +263,7 @@ export function judgeAddresses(
   const fix = `${hidden === 0 ? 'release addresses' : 'shrink or remove these ranges on the grid'}, or use a larger subnet`;
   if (!hasFree) return failure(`none: ${room}`, fix);
   if (used === undefined) return ok(`at least one is free: ${room}`);
-  // Which of those that are used lie in blocks, the grid does not say.
+  // The grid does not say how many used addresses lie in blocks.
   const left = total - hidden - Math.max(used, inBlocks);
   return left < total * scarce ? warning(`few: ${room}`, fix) : ok(room);
 }
@@ -273,9 +273,9 @@ function countIn(ranges: readonly Interval[]): number {
 }
 
 /**
- * Judges whether the gateway's address is kept from containers.
- * @param address undefined if there is none, or it is not known yet
- * @param holder what the grid has reserved there
+ * Judges whether the gateway's address is protected from containers.
+ * @param address undefined if there is none, or the network is not known yet
+ * @param holder the reservation of that address
  */
 export function judgeGateway(
   spec: NetworkSpec,
@@ -298,8 +298,8 @@ export function judgeGateway(
 }
 
 /**
- * Judges whether a container could be given an address of this host that lies in the network.
- * @param own.known whether the grid takes it for used; undefined if the user may not see that
+ * Judges whether a container could get an address of this host that lies in the network.
+ * @param own.known whether the grid regards it as used; undefined if this user may not know
  */
 export function judgeOwnAddress(
   { address, device, known }: HostAddress & { readonly known: boolean | undefined },

@@ -1,11 +1,11 @@
-/** The plugins: is this driver's beside the main plugins, of this release, and do they speak the versions that are asked for? */
+/** Checks the plugins: this driver is installed beside the main plugins in this release, and they support the configured CNI versions. */
 import { isSupported, supportedVersions } from '../../../cni/versions.ts';
 import { versionLine } from '../../about.ts';
 import type { NetworkConfiguration } from '../network-configurations.ts';
 import { lookAtPlugins, type PluginDirectory, pluginPaths } from '../plugin-directories.ts';
 import { type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
 
-/** Makes the checks. @param driver file name of the IPAM plugin */
+/** Makes the checks of plugins. @param driver file name of the IPAM plugin */
 export function pluginChecks(
   driver: string,
   configurations: readonly NetworkConfiguration[],
@@ -23,26 +23,26 @@ export function pluginChecks(
   });
 }
 
-/** A network configuration as far as the main plugin is concerned; `type` is its file name. */
+/** The fields of a network configuration that concern its main plugin; `type` is the plugin's file name. */
 type MainPluginUse = Readonly<Record<'file' | 'type' | 'cniVersion', string>>;
 
-/** None if the configuration does not name a plugin by a file name. */
+/** Returns the use of a main plugin; none if `type` is not a file name. */
 function useOf({ file, config: { type, cniVersion } }: NetworkConfiguration): MainPluginUse[] {
   if (typeof type !== 'string' || type === '' || type.includes('/')) return [];
   return [{ file, type, cniVersion: typeof cniVersion === 'string' && cniVersion !== '' ? cniVersion : '0.1.0' }];
 }
 
-/** What is installed on this host. */
+/** The driver that is installed on this host. */
 interface Installed {
   /** File name of the IPAM plugin. */
   readonly driver: string;
-  /** What it answers to `--version` if it is of the same build as this command. */
+  /** Answer to `--version` of a plugin of this build. */
   readonly versionLine: string;
-  /** Path of this executable, of which the plugin is a copy. */
+  /** Path of this executable; the plugin is a copy of it. */
   readonly executable: string;
 }
 
-/** Says whether a runtime finds the IPAM plugin, whichever directory it uses. */
+/** Judges whether a runtime finds the IPAM plugin in any plugin directory. */
 export function judgeDriver(directories: readonly PluginDirectory[], installed: Installed): Verdict[] {
   const { driver, versionLine, executable } = installed;
   const served = directories.filter((directory) => directory.driver !== undefined || 'bridge' in directory.mains);
@@ -62,11 +62,11 @@ export function judgeDriver(directories: readonly PluginDirectory[], installed: 
     if ('error' in said) return failure(`cannot run ${file}: ${said.error}`, fix);
     if (said.value === versionLine) return ok(`${file} is ${versionLine}`);
     if (said.value.startsWith('infoblox-cni ')) return failure(`${file} is ${said.value}, this is ${versionLine}`, fix);
-    return failure(`${file} is another program than this driver`, fix);
+    return failure(`${file} is not this driver`, fix);
   });
 }
 
-/** Says which CNI versions the main plugins speak, and which network configurations ask for another one. */
+/** Reports the CNI versions of the main plugins, and network configurations that ask for another version. */
 export function judgeMainPlugins(directories: readonly PluginDirectory[], uses: readonly MainPluginUse[]): Verdict[] {
   const spoken = directories.flatMap(({ path, mains }) => {
     const newest = Object.entries(mains).flatMap(([name, said]) =>
@@ -103,7 +103,7 @@ function judgeUse(directories: readonly PluginDirectory[], { file, type, cniVers
   return [judge(`${file} asks for CNI ${cniVersion}, which ${where} does not speak`, fix)];
 }
 
-/** The newest version that this driver knows, too. */
+/** Returns the newest version that this driver supports, too. */
 function newestOf(versions: readonly string[]): string {
   const known = versions.filter(isSupported);
   return supportedVersions.findLast((version) => known.includes(version)) ?? versions.at(-1) ?? 'none';

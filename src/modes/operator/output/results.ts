@@ -1,4 +1,4 @@
-/** What commands have found, on stdout: tables for people, JSON for programs. */
+/** Formats the results of commands for stdout: tables for people, JSON for programs. */
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import { counted } from '../../quantity.ts';
 import { type Column, leaseColumns, type Writer } from '../../status-text.ts';
@@ -6,15 +6,15 @@ import { columnsOf, folded, printable, printableLines, shortened } from '../../t
 import { whatToDo } from './terminal.ts';
 
 const gap = '  ';
-/** Characters below which a cell says nothing any more, and one that tells rows apart. */
+/** Minimum characters of a cell, and of a cell that identifies its row. */
 const [minCell, minName] = [4, 8];
 
-/** Names of times in what the daemon answers, where they are milliseconds since 1970. */
+/** Names of fields of the daemon's answers that are times, in milliseconds since 1970. */
 export const timeName = /^(at|since|oldestRelease|\w+At)$/;
 
 /**
- * Makes a table with a line of titles, and no other lines, so that grep and awk take it, too; texts from outside are made printable.
- * In a pipe every text stands in full; on a terminal columns are left out and the widest shortened until a line fits. Ends with a newline.
+ * Makes a table with one line of titles, for people, grep and awk; texts from outside are made printable. In a pipe all texts are complete;
+ * on a terminal columns are left out and the widest ones shortened until a line fits. Ends with a newline.
  * @param available characters in a line of the terminal
  */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], available = columnsOf()): string {
@@ -65,7 +65,7 @@ export function leaseTable(leases: readonly LeaseRecord[]): string {
 /** Columns before a fact. */
 const factIndent = 9;
 
-/** Writes what is said of a host for a terminal; texts from outside are made printable. */
+/** Writes the status of a host for a terminal; texts from outside are made printable. */
 export const forTerminal: Writer<string> = {
   facts: (facts) =>
     facts.map(([name, text]) => `${name.padEnd(factIndent)}${folded(printable(text), factIndent)}\n`).join(''),
@@ -80,7 +80,7 @@ export const forTerminal: Writer<string> = {
 };
 
 /**
- * Says what a command has released, and what it has left alone.
+ * Lists the leases that a command released, and those that it kept.
  * @param verb what happens to the leases: `releasing`, `would release`
  */
 export function releasedText({ leases, kept }: OperatorResult<'operator/release'>, verb: string): string {
@@ -88,24 +88,24 @@ export function releasedText({ leases, kept }: OperatorResult<'operator/release'
   const left = kept.map(({ lease: { address, containerId, phase }, why }) => {
     const next =
       phase === 'releasing'
-        ? 'it is tried again now; status says what is in its way'
+        ? 'the daemon retries it now; status says what prevents it'
         : 'stop the container, or take the address from it with --force';
     return whatToDo(`kept ${address ?? 'a lease without address'} of ${containerId}: ${why}`, next);
   });
   return `${leases.length === 0 ? 'nothing to release\n' : `${count}${leaseTable(leases)}`}${printedLines(left)}`;
 }
 
-/** Leases of which one at most is meant that are shown. */
+/** Leases shown for an ambiguous name. */
 const maxShown = 10;
 
-/** Says what a name may mean. @param leases of several containers */
+/** Lists what an ambiguous name may mean. @param leases of several containers */
 export function ambiguousText(who: string, leases: readonly LeaseRecord[]): string {
   const more = leases.length - maxShown;
   const head = printedLines([`"${who}" may mean several containers: name one of them, or its address`]);
   return `${head}${leaseTable(leases.slice(0, maxShown))}${more > 0 ? `... and ${more} more\n` : ''}`;
 }
 
-/** Writes a time to the second. @param time milliseconds since 1970, or as ISO 8601 writes it in UTC */
+/** Writes a time to the second. @param time milliseconds since 1970, or ISO 8601 in UTC */
 export function secondOf(time: number | string): string {
   return new Date(time).toISOString().replace(/\.\d+/, '');
 }
@@ -116,14 +116,13 @@ export function printedLines(lines: readonly string[]): string {
 }
 
 /**
- * Writes a value for programs: indented, as people read it too, with times as ISO 8601 writes them, in UTC. JSON itself escapes
- * few of the characters that a terminal obeys; it may escape them all.
+ * Writes a value as indented JSON with ISO 8601 times in UTC. Also escapes the control characters that a terminal obeys and JSON leaves.
  */
 export function jsonText(value: unknown): string {
   return printableLines(JSON.stringify(value, inIso, 2));
 }
 
-/** Makes texts of times that are numbers, for `JSON.stringify`. What lies beyond the times of ECMAScript stays a number. */
+/** Converts numeric times to ISO 8601, for `JSON.stringify`. Times beyond ECMAScript's range stay numbers. */
 export function inIso(name: string, value: unknown): unknown {
   if (typeof value !== 'number' || !timeName.test(name) || Math.abs(value) > 8.64e15) return value;
   return new Date(value).toISOString();

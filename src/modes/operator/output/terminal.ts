@@ -1,6 +1,5 @@
 /**
- * What commands say to whoever sits at the terminal, on stderr, so that stdout is the result: how far a long work has come, questions,
- * what is wrong.
+ * Writes progress, questions and errors to the terminal on stderr; stdout has only results.
  */
 import { createInterface } from 'node:readline';
 import type { WriteStream } from 'node:tty';
@@ -10,11 +9,11 @@ import { ago } from '../../quantity.ts';
 import { columnsOf, printable, shortened } from '../../terminal-text.ts';
 import { CommandError } from '../command.ts';
 
-/** Milliseconds: what is over by then needs no bar. */
+/** Milliseconds before the bar appears. */
 const firstShownAfterMs = 1_000;
-/** Columns of the bar alone, where there is room, and where it is left out rather. */
+/** Maximum columns of the bar, and the minimum below which it is left out. */
 const [maxBar, minBar] = [30, 5];
-/** Milliseconds between two pictures of it. */
+/** Milliseconds between two updates of the bar. */
 const refreshIntervalMs = 250;
 /** Columns at the end of the line: for the cursor, and for `^C`, which a terminal writes there itself. */
 const spare = 3;
@@ -22,15 +21,15 @@ const clearLine = '\r\u001b[K';
 
 /** A line on the terminal, after a second; none in a pipe. */
 interface ProgressBar {
-  /** @param progress undefined: it is not known how much there is to do */
+  /** Draws the bar. @param progress undefined: unknown */
   show(progress: Progress | undefined): void;
   /** Removes the bar. */
   end(): void;
 }
 
 /**
- * Makes a bar.
- * @param what is being done: `releasing`
+ * Makes a progress bar.
+ * @param what the work: `releasing`
  * @param stream where it is shown, if that is a terminal
  */
 export function progressBar(
@@ -56,10 +55,10 @@ export function progressBar(
 }
 
 /**
- * Does something long and shows how far it has come, or that it goes on.
- * @param what is being done: `checking`
- * @param work told of an interruption by its signal
- * @throws CommandError as soon as somebody interrupts it, and what `work` throws
+ * Runs a long work and shows its progress.
+ * @param what the work: `checking`
+ * @param work its signal aborts on SIGINT and SIGTERM
+ * @throws CommandError if interrupted, and what `work` throws
  */
 export async function showingProgress<T>(
   what: string,
@@ -67,7 +66,7 @@ export async function showingProgress<T>(
 ): Promise<T> {
   const bar = progressBar(what);
   let latest: Progress | undefined;
-  // A step may take longer than all others.
+  // Updates the time also during a long step.
   const timer = setInterval(() => bar.show(latest), refreshIntervalMs);
   const interrupt = new AbortController();
   const onSignal = () => interrupt.abort();
@@ -85,9 +84,9 @@ export async function showingProgress<T>(
 }
 
 /**
- * Writes the line.
+ * Makes the line of the bar.
  * @param at.passed milliseconds since the beginning
- * @param at.columns that it may take
+ * @param at.columns maximum columns
  */
 export function progressText(
   what: string,
@@ -106,12 +105,12 @@ export function progressText(
   return `${what} [${'#'.repeat(full)}${' '.repeat(width - full)}] ${count}${left}`;
 }
 
-/** Tells whether somebody can be asked. */
+/** Tells whether there is a terminal to ask at. */
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
-/** Asks. @returns the answer without space around it; empty if there is none: Ctrl-C, Ctrl-D */
+/** Asks a question. @returns the trimmed answer; empty after Ctrl-C or Ctrl-D */
 export function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   return new Promise<string>((resolve) => {
@@ -121,8 +120,8 @@ export function ask(question: string): Promise<string> {
 }
 
 /**
- * Writes what is wrong and what to do about it on one line: `cannot reach grid-1: refused. Check --grid-host.`
- * @param hint a clause or sentences; undefined where nobody knows
+ * Joins an error and its hint to one line: `cannot reach grid-1: refused. Check --grid-host.`
+ * @param hint a clause or sentences; undefined if there is none
  */
 export function whatToDo(message: string, hint: string | undefined): string {
   if (hint === undefined) return printable(message);

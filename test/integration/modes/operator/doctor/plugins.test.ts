@@ -40,7 +40,7 @@ test.each<[string, PluginDirectory[], string[]]>([
   [
     'of another driver',
     [{ path: '/a', driver: { value: '' }, mains: bridge }],
-    ['failure: /a/infoblox is another program than this driver'],
+    ['failure: /a/infoblox is not this driver'],
   ],
   [
     'that does not run',

@@ -76,7 +76,7 @@ describe('permissions', () => {
       'no containers, where none are',
       { networkcontainer: refusal },
       { allocates: false },
-      ['ok: may read networkview, network', 'ok: cannot read networkcontainer, and need not'],
+      ['ok: may read networkview, network', 'ok: cannot read networkcontainer, which is not needed'],
     ],
     [
       'what is optional',
@@ -91,7 +91,7 @@ describe('permissions', () => {
       [
         'ok: may read networkview, network, networkcontainer',
         /^failure: cannot read ipv6fixedaddress: GET x: refused -> give the user .* permission to read ipv6fixedaddress /,
-        'ok: cannot read ipv6networkcontainer, and need not',
+        'ok: cannot read ipv6networkcontainer, which is not needed',
         /^ok: cannot read ipv6address, which is optional: /,
       ],
     ],

@@ -19,7 +19,7 @@ const usual = { socketDir: '/run/cni', stateDir: '/var/lib/infoblox-cni' };
 const own = { socketDir: '/home/me/run', stateDir: '/home/me/state' };
 
 const notForOthers =
-  'failure: uid 1000, and socket and state are for root alone -> run this command as root, with sudo say';
+  'failure: uid 1000, but only root may use the socket and the state -> run this command as root, for example with sudo';
 
 test.each([
   [usual, { uid: 0, isStateHidden: false }, 'ok: root'],
@@ -79,7 +79,7 @@ test.each([
 });
 
 test('a state directory that is not there yet is made by the daemon', () => {
-  expect(line(judgeStateDirectory('/nonexistent'))).toBe('ok: /nonexistent is not there yet: the daemon makes it');
+  expect(line(judgeStateDirectory('/nonexistent'))).toBe('ok: /nonexistent does not exist yet: the daemon creates it');
 });
 
 const socket = { untrusted: undefined, isSocket: true, isDirectory: false, mode: 0o600 };
@@ -89,7 +89,7 @@ test.each([
   [socket, 'ok', /^\/run\/s, mode 0600$/, null],
   [undefined, 'failure', /^the daemon is not running: there is no \/run\/s$/, /^start it with systemctl start/],
   [{ ...socket, untrusted: openToAll }, 'failure', /mode 0777\): plugins refuse it$/, /^run chmod go-w \/run\/cni$/],
-  [{ ...socket, isSocket: false }, 'failure', /^\/run\/s is no socket$/, /^remove it/],
+  [{ ...socket, isSocket: false }, 'failure', /^\/run\/s is not a socket$/, /^remove it/],
   [
     { ...socket, mode: 0o666 },
     'failure',
@@ -140,8 +140,8 @@ test.each<[string, Partial<Status>, (string | null)[][]]>([
       ['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null],
       [
         'warning',
-        'the running daemon has another --wapi-port, --node-name than configured now',
-        'if the change is meant, run systemctl restart infoblox-cni-daemon (containers keep their addresses)',
+        'the running daemon was started with other values of --wapi-port, --node-name',
+        'to apply the current ones, run systemctl restart infoblox-cni-daemon (containers keep their addresses)',
       ],
     ],
   ],

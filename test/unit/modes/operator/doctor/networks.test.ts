@@ -35,7 +35,7 @@ const block = (first: string, last: string, node = 'host-a') => range(first, las
 test('a view that is absent is a warning, since its name may be mistyped', () => {
   const priv = { view: 'priv', create: 'all' } as const;
   expect(linesOf(judgeView(priv, true))).toEqual(['ok: priv is there']);
-  expect(linesOf(judgeView(priv, false))[0]).toMatch(/^warning: the grid has no view priv.* -> if it is not meant/);
+  expect(linesOf(judgeView(priv, false))[0]).toMatch(/^warning: the grid has no view priv.* -> if the name is wrong/);
   expect(linesOf(judgeView({ ...priv, create: 'networks' }, false))[0]).toMatch(
     /^failure: .* must not be created .* -> have it created/,
   );
@@ -226,7 +226,7 @@ describe('host blocks', () => {
       'where there is a range of the whole',
       16,
       [range('10.0.0.64', '10.0.0.127', 'infoblox-cni range of network=net-1')],
-      'ok: none: the grid has a range of the whole, of which hosts take single addresses',
+      'ok: none: the grid has one range for the whole, and hosts take single addresses from it',
     ],
     ['where nobody takes any', 0, [], undefined],
   ])('of a range, %s', (_, blockSize, ranges, expected) => {
@@ -243,7 +243,7 @@ describe('host blocks', () => {
   test('that the flag asks for, and the network is too small for', () => {
     const small = networkSpec({ ...input, subnet: '10.0.0.0/27', defaultBlockSize: 16 });
     expect(judge(small, { cidr: cidr('10.0.0.0/27'), flagSize: 16 })).toEqual([
-      'warning: none: --block-size 16 is more than a quarter of the network, so the grid is asked at each ADD -> choose a smaller --block-size, a larger subnet, or set "block-size": 0 here if that is meant',
+      'warning: none: --block-size 16 is more than a quarter of the network, so each ADD asks the grid -> choose a smaller --block-size or a larger subnet; if no blocks are wanted, set "block-size": 0 here',
     ]);
   });
 
