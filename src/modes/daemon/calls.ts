@@ -1,6 +1,5 @@
 /**
- * The calls of plugins and of operator's commands: the socket server with a handler for each, and the notes of calls that got no
- * answer.
+ * Builds the server for calls of plugins and of operator commands, with a handler for each, and the reader of release notes.
  */
 import type { Core } from '../../infoblox/core.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
@@ -29,7 +28,7 @@ import type { Handlers, Request } from './rpc/request.ts';
 import { CallServer } from './rpc/server.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
-/** Of the page for people, which is made of all leases. */
+/** Milliseconds for which the page for people is cached: it is built from all leases. */
 const pageLifetimeMs = 1_000;
 
 interface CallsDeps {
@@ -42,7 +41,7 @@ interface CallsDeps {
   readonly recentErrors: () => readonly RecentError[];
 }
 
-/** Builds what serves calls; it does not listen yet. */
+/** Builds the server, the release notes and the pages. The server does not listen yet. */
 export function buildCalls({ options, store, access, core, metrics, tracing, recentErrors }: CallsDeps) {
   const { leases, monitor, usage, keeper } = core;
   const { conditions, clock, log } = leases;
@@ -50,7 +49,7 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
   const defaults = options;
   store.subscribe({
     changed: (mark, lease) => {
-      // One that is pending is due only if its ADD dies.
+      // A pending lease is due only if its ADD dies.
       if (lease?.dueAt != null && lease.phase !== 'pending') tracing.leaseDue(mark);
     },
   });

@@ -1,4 +1,4 @@
-/** Builds the daemon from its options, and takes it down again in good order. */
+/** Builds, starts and stops the daemon. */
 import { type Clock, hostClock, repeat } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import { buildCore } from '../../infoblox/core.ts';
@@ -21,35 +21,35 @@ import { keepSocket, listen, prepareSocket, type SocketPlace } from './rpc/socke
 import { orStartError, StartError } from './start-error.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
 
-/** Between looks whether the state file, which root can remove, is still in its place. */
+/** Interval of the check that the state file still exists: root can remove it. */
 const stateLookIntervalMs = 5_000;
 
 export interface Daemon {
-  /** Resolves, with the reason, when the daemon cannot serve any more; to be stopped then. */
+  /** Resolves with the reason when the daemon cannot continue; the caller then stops it. */
   readonly lost: Promise<StartError>;
-  /** Takes no more calls, lets those in flight end, and leaves the grid. */
+  /** Stops accepting calls, waits for those in flight, and logs out of the grid. */
   stop(): Promise<void>;
 }
 
-/** What surrounds the daemon; all but traces and socket is other than the default only in tests. */
+/** Surroundings of the daemon. Only tests set more than `tracing` and `passedSocket`. */
 interface Surroundings {
-  /** Descriptor of a socket that the service manager has made for the daemon. */
+  /** Descriptor of a socket that systemd created for the daemon. */
   readonly passedSocket?: number | undefined;
   readonly tracing?: Tracing | undefined;
   readonly clock?: Clock | undefined;
-  /** How long a write whose answer was lost counts as in doubt. */
+  /** How long a write with a lost answer stays in doubt. */
   readonly doubtWindow?: DoubtWindow | undefined;
-  /** What is other on this host than the kernel says. */
+  /** Overrides the kernel's facts about this host. */
   readonly host?: Partial<Host> | undefined;
-  /** Makes each commit of the state. */
+  /** Runs each commit of the state. */
   readonly aroundCommit?: ((commit: () => void) => void) | undefined;
-  /** Wraps the store that the daemon has opened. */
+  /** Wraps the opened store. */
   readonly wrapStore?: ((store: SqliteLeaseStore) => SqliteLeaseStore) | undefined;
 }
 
 /**
- * Starts the daemon: it listens when this returns, whether or not the grid can be reached.
- * @throws StartError when it cannot listen or keep its state
+ * Starts the daemon. It listens when this returns, even if the grid is unreachable.
+ * @throws StartError if it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, plainLog: Log, surroundings: Surroundings = {}): Promise<Daemon> {
   const { tracing = noTracing, clock = hostClock(), passedSocket } = surroundings;
@@ -113,7 +113,7 @@ interface BuildInput {
   readonly recentErrors: () => readonly RecentError[];
 }
 
-/** Builds the parts, each after those that it needs. Nothing runs yet; the state is open. */
+/** Builds the parts of the daemon and opens the state. Nothing runs yet. */
 async function build({ options, surroundings, tracing, clock, log, recentErrors }: BuildInput) {
   const { doubtWindow = defaultDoubtWindow, wrapStore, aroundCommit } = surroundings;
   const host = { ...thisHost({ clock, log }), ...surroundings.host };
@@ -181,12 +181,12 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
   return { store, epoch, access, core, metrics, sources, ...calls };
 }
 
-/** @throws StartError if the directory cannot be used or another daemon has it */
+/** Opens the state. @throws StartError if the directory is unusable or another daemon uses it */
 function openStore(directory: string, log: Log, { conditions, ...options }: StoreOptions & { conditions: Conditions }) {
   const { store, setAside } = orStartError(() => SqliteLeaseStore.open(directory, conditions, options));
   if (setAside !== undefined) {
     const { file, reason, foreign } = setAside;
-    const hint = 'nothing has to be done; GC releases what was still to be released according to that file';
+    const hint = 'no action needed; GC performs the releases that were recorded in that file';
     log.error('state file set aside; importing the reservations of this host from the grid', {
       file,
       reason,
@@ -197,7 +197,7 @@ function openStore(directory: string, log: Log, { conditions, ...options }: Stor
   return store;
 }
 
-/** Loads the library of metrics only where they are served. */
+/** Creates the metrics; loads their library only if --metrics-listen is set. */
 async function createMetrics(options: Options): Promise<Metrics | undefined> {
   if (options.metricsListen === undefined) return undefined;
   const { Metrics } = await import('./metrics/metrics.ts');

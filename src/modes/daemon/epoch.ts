@@ -1,7 +1,7 @@
 /**
- * Tells the state of this host from a copy of it. An epoch, a random number that each start and each end of a daemon renews, stands in
- * the state and, for as long as the host runs, in a file beside the socket. A state with another one was put back or copied: leases have
- * come and gone since, and what it would release may be what a container uses by now.
+ * Detects an outdated copy of the state. Each start and each end of a daemon writes a new random epoch into the state and into a file beside
+ * the socket, which lives until reboot. A state with another epoch was restored or copied. Leases have changed since, so its releases could
+ * hit addresses that are now in use.
  */
 import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
@@ -12,17 +12,17 @@ import type { LeaseStore } from '../../infoblox/lease/store/lease-store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { owedDir, socketFile } from '../protocol.ts';
 
-/** Hidden among the notes. */
+/** In the directory of the release notes. */
 const fileName = '.epoch';
 const maxFileBytes = 4096;
 
-/** What the file says: in which boot, and which epochs the state may have. It has two while one follows the other. */
+/** The file: the boot, and the epochs that the state may have; two during a renewal. */
 const Written = v.object({ bootId: v.string(), epochs: v.array(v.string()) });
 
 interface EpochDeps {
   readonly socketDir: string;
   readonly driverName: string;
-  /** Null: it cannot be read, and nothing is told. */
+  /** Null if unreadable: no copy is detected. */
   readonly bootId: string | null;
   readonly log: Pick<Log, 'debug'>;
 }
@@ -30,7 +30,7 @@ interface EpochDeps {
 export class Epoch {
   readonly #deps: EpochDeps;
   readonly #directory: string;
-  /** Whose epochs can be compared: a daemon of another socket has a file of its own. */
+  /** Only epochs of the same socket are compared: each socket has its own file. */
   readonly #socket: string;
 
   constructor(deps: EpochDeps) {
@@ -40,8 +40,8 @@ export class Epoch {
   }
 
   /**
-   * Tells whether a state is not the one that the last daemon of this boot has written.
-   * @param recorded what the state says; undefined if no daemon has served with it
+   * Tells whether a state is a copy: not the one that the last daemon of this boot wrote.
+   * @param recorded the epoch in the state; undefined if no daemon has used it
    */
   isCopy(recorded: string | undefined): boolean {
     const { epoch, socket } = parse(recorded);
@@ -51,8 +51,8 @@ export class Epoch {
   }
 
   /**
-   * Renews the epoch of a state that is in use, in an order in which no crash makes a copy of it. Never throws: where it cannot be renewed
-   * it stays.
+   * Renews the epoch of the state in use. The file allows both epochs until the state is written, so a crash never makes the state look like
+   * a copy. Never throws: after an error the old epoch stays.
    */
   async renew(store: Pick<LeaseStore, 'fact' | 'setFact' | 'durable'>): Promise<void> {
     const { bootId, log } = this.#deps;
@@ -82,7 +82,7 @@ export class Epoch {
 
   #write(written: v.InferOutput<typeof Written>): void {
     refuseUntrusted(this.#directory, 'group');
-    // In place, and not synced: what a crash spoils tells nothing, and a host that loses its power boots.
+    // In place and without fsync: a damaged file detects nothing, and a power failure ends the boot anyway.
     writeRegularFile(`${this.#directory}/${fileName}`, JSON.stringify(written));
   }
 }

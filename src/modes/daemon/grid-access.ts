@@ -1,4 +1,4 @@
-/** The way to the grid: connections, session, typed requests, and what their ends say about the grid. */
+/** Builds the access to the grid: connections, session, typed requests, and the state of the grid that their outcomes show. */
 import type { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -29,7 +29,7 @@ import { version } from '../about.ts';
 import type { ClientCertificate } from './config/credentials.ts';
 import type { Options } from './config/options.ts';
 
-/** For the session to end on the grid. */
+/** For the logout. */
 const logoutTimeoutMs = 2_000;
 
 export type GridAccess = ReturnType<typeof buildGridAccess>;
@@ -39,25 +39,25 @@ interface GridAccessDeps {
   readonly conditions: Conditions;
   readonly clock: Clock;
   readonly facts?: Facts;
-  /** Stands between the session and the connections, and sees what is exchanged with the grid. */
+  /** Wraps the transport, to observe or restrict exchanges with the grid. */
   readonly watch?: ((transport: Transport) => Transport) | undefined;
-  /** Spreads pauses: gives a number from 0 up to 1. */
+  /** Returns a number from 0 up to 1, to spread pauses. */
   readonly random: () => number;
   readonly log: Log;
 }
 
-/** Builds what requests to the grid need; connects to nothing yet. */
+/** Builds the access to the grid. Connects at the first request. */
 export function buildGridAccess(deps: GridAccessDeps) {
   const { options, conditions, clock, log } = deps;
   const gridState = new GridState(conditions, clock);
-  /** The last that each host has shown. */
+  /** The latest certificate of each host. */
   const certificates = new Map<string, X509Certificate>();
   const { session, meetHosts } = openSession(deps, gridState, certificates);
   const attributes = new ExtensibleAttributes(options.clusterName, options.labels, ({ name, type, value }) => {
     log.warn('extensible attribute left out: the grid does not accept it', { name, type, value });
   });
   const grid = new WapiGrid(session, attributes, deps.facts);
-  /** Ends the session on the grid and closes the connections. */
+  /** Logs out of the grid and closes the connections. */
   const close = () => session.close(deadline(clock, logoutTimeoutMs));
   const learnAttributes = (signal: AbortSignal) => grid.learnAttributes(signal);
   const inspection = new GridInspection(session);
@@ -72,7 +72,7 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
   const listeners: PeerListeners = {
     onFirstKey: (host, key) => {
       log.info('grid host seen for the first time; trusting its public key from now on', { host, key });
-      // Where the whole grid was away at the start, the others are met now.
+      // If the whole grid was down at the start, learn the keys of the other hosts now.
       void meetHosts();
     },
     onCertificate: (host, certificate) => certificates.set(host, certificate),
@@ -103,12 +103,12 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
   return { session, meetHosts };
 }
 
-/** Milliseconds: a resolver that does not answer takes much longer to say so. */
+/** Milliseconds: an unanswered name lookup fails much later. */
 const maxResolveMs = 2_500;
 
 /**
- * Makes sure that a host of the grid has an address: a person is told at once what an ADD waits for.
- * @throws GridError `unreachable` if none has, or no resolver answers in time
+ * Checks that at least one grid host has an address, so that a command fails at once where an ADD would wait.
+ * @throws GridError `unreachable` if none has an address, or no resolver answers in time
  */
 export async function resolveAny(
   { gridHosts, wapiPort }: Pick<Options, 'gridHosts' | 'wapiPort'>,
@@ -128,10 +128,10 @@ export async function resolveAny(
   });
 }
 
-/** Is shown an exchange as it begins. @returns what is told how it ended: with an answer, or with an error instead */
+/** Called at the begin of an exchange. @returns a function to call at its end, with the answer or the error */
 export type ExchangeObserver = (exchange: Exchange) => (answer: TransportAnswer | undefined, error?: unknown) => void;
 
-/** Returns the same transport, its exchanges shown to observers. */
+/** Returns a transport that reports its exchanges to observers. */
 export function observed(transport: Transport, observers: readonly ExchangeObserver[]): Transport {
   return {
     async exchange(exchange) {
@@ -147,7 +147,7 @@ export function observed(transport: Transport, observers: readonly ExchangeObser
   };
 }
 
-/** Makes what has the hosts of the grid show the keys that are to be pinned, so that no fail-over is the first to see one. */
+/** Makes a function that connects to all grid hosts to learn the keys to pin, so that no host is new at a failover. */
 function meeting(tls: TlsOptions, listeners: PeerListeners, log: Log): () => Promise<void> {
   let underWay: Promise<void> | undefined;
   const meet = async () => {
@@ -164,7 +164,7 @@ function meeting(tls: TlsOptions, listeners: PeerListeners, log: Log): () => Pro
   };
 }
 
-/** Gives what to show to the grid, and says what has to be done about it. */
+/** Returns the client certificate and its key, and raises a condition if they need renewal. */
 function usablePair(certificate: ClientCertificate, conditions: Conditions): ClientPair {
   const { pair, trouble } = certificate.read();
   if (trouble === undefined) conditions.clear('client-certificate');

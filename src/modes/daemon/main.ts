@@ -1,4 +1,4 @@
-/** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
+/** Entry point of the daemon: a separate script in the executable, compiled only in this role. */
 import { messageOf } from '../../errno.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import type { Log } from '../../infoblox/log.ts';
@@ -21,11 +21,11 @@ import { descriptorOf, notifyReady, processTitle, refuseOtherUsers } from './pro
 import { StartError } from './start-error.ts';
 import { openTracing } from './tracing/tracing.ts';
 
-/** Exit status for a wrong command line, as of Go's flag package; the systemd unit does not restart the daemon after it. */
+/** Exit status for a wrong command line, as in Go's flag package. The systemd unit does not restart the daemon after it. */
 const usageStatus = 2;
 
 async function main(args: readonly string[]): Promise<void> {
-  // Only --help and --version write there.
+  // Only --help and --version write to stdout.
   process.stdout.on('error', () => process.exit(1));
   process.title = processTitle(args);
   const values = withEnvironmentFile(args, process.env);
@@ -38,12 +38,12 @@ async function main(args: readonly string[]): Promise<void> {
   exitOnInternalError(log);
   warnOfCredentials(options, log);
   warnOfUnusedFile(args, process.env, log);
-  // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
+  // Files are for root alone; the socket's directory gets its wider mode explicitly.
   process.umask(0o077);
   await run(options, log, passedSocket);
 }
 
-/** Takes what systemd would hand over: flags and variables of the environment file, if the command line names one. */
+/** Reads flags and variables of the environment file, if the command line names one, as systemd would pass them. */
 function withEnvironmentFile(args: readonly string[], env: NodeJS.ProcessEnv): FlagValues {
   const values = parseFlags(args);
   const file = values['environment-file'];
@@ -56,8 +56,8 @@ function withEnvironmentFile(args: readonly string[], env: NodeJS.ProcessEnv): F
 }
 
 /**
- * Runs the daemon until a signal or a loss ends it.
- * @param passedSocket descriptor of the socket, if systemd has made it: then the service has a user of its own
+ * Runs the daemon until a signal, or the loss of its socket or state, ends it.
+ * @param passedSocket descriptor of the socket if systemd created it; the service then has its own user
  * @throws StartError
  */
 async function run(options: Options, log: Log, passedSocket: number | undefined): Promise<void> {
@@ -77,17 +77,17 @@ async function run(options: Options, log: Log, passedSocket: number | undefined)
       process.exit(1);
     }
   };
-  // In the same turn, so that a signal that comes while it starts ends it in good order too.
+  // Before the first await, so that a signal during the start also stops the daemon cleanly.
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop({ signal }, 0));
   const { lost } = await starting;
   notifyReady(process.env, log);
   const error = await lost;
-  // A service manager starts it anew, with directories of its own.
+  // systemd restarts the daemon and recreates its directories.
   log.error('cannot serve any more, exiting', { version, error: error.message });
   await stop({ reason: 'lost' }, 1);
 }
 
-/** No reason not to start: a password may be put into its file later. */
+/** Warns about missing or exposed credentials. The daemon starts anyway: the password may be supplied later. */
 function warnOfCredentials(options: Options, log: Log): void {
   const { wapiUsername, readPassword, passwordExposure, clientCertificate } = options;
   const keyExposure = clientCertificate?.exposure();
@@ -105,7 +105,7 @@ function warnOfCredentials(options: Options, log: Log): void {
   }
 }
 
-/** Called by hand, without a flag: what the service is told does not count. */
+/** Warns if the daemon was started by hand without flags, and so ignores the service's environment file. */
 function warnOfUnusedFile(args: readonly string[], env: NodeJS.ProcessEnv, log: Log): void {
   const file = defaultEnvironmentFile;
   if (

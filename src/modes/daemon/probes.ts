@@ -1,20 +1,20 @@
-/** Answers to probes: does the daemon live, can it serve the next ADD, what does it say of the grid. */
+/** Answers probes: is the daemon alive, can it serve the next ADD, is the grid available. */
 import type { Condition, Conditions } from '../../infoblox/conditions.ts';
 import { gridTrouble } from '../../infoblox/grid-state.ts';
 import type { Page, Pages } from './metrics/listener.ts';
 import type { OperatorHandler } from './rpc/request.ts';
 
-/** Finds what keeps every ADD from being served, whatever its network. @returns undefined when nothing is known to */
+/** Finds the condition that prevents all ADDs, in any network; undefined if there is none. */
 export function servingTrouble(conditions: Conditions): Condition | undefined {
   return gridTrouble(conditions) ?? hostTrouble(conditions);
 }
 
-/** The same of this host alone: a block of it serves while the grid is away. */
+/** Finds such a condition of this host alone: a block serves while the grid is unavailable. */
 export function hostTrouble(conditions: Conditions): Condition | undefined {
   return conditions.find('state-not-writable') ?? conditions.find('notes-ignored');
 }
 
-/** Makes the handler of `status --probe`: that it answers says that the event loop turns. */
+/** Makes the handler of `status --probe`. Any answer shows that the event loop runs. */
 export function probeHandler(conditions: Conditions): OperatorHandler<'operator/probe'> {
   return {
     timeoutMs: 0,
@@ -29,13 +29,13 @@ export function probeHandler(conditions: Conditions): OperatorHandler<'operator/
 
 export interface ProbeSources {
   readonly conditions: Conditions;
-  /** A line of `/health` while the grid's certificate is not verified. */
+  /** Line of `/health` while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
 }
 
 /**
- * Makes the pages for probes. `/livez` is 200 as long as the event loop turns; `/readyz` and `/health` are 503 with the reason
- * when no ADD can be served, or the grid is away.
+ * Makes the pages for probes. `/livez` returns 200 while the event loop runs. `/readyz` returns 503 with the reason while no ADD can be
+ * served, `/health` while the grid is unavailable.
  */
 export function probePages({ conditions, unverified }: ProbeSources): Pages {
   return {

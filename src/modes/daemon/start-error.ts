@@ -1,9 +1,9 @@
 import { GridError } from '../../infoblox/errors.ts';
 
-/** The daemon cannot start or go on. The message is one line for people: what, why, and the fix. */
+/** Says why the daemon cannot start or continue, in one line: what, why, and the fix. */
 export class StartError extends Error {
   /**
-   * @param what names the thing and the reason
+   * @param what the thing and the reason
    * @param fix a sentence without its full stop
    */
   constructor(what: string, fix?: string) {
@@ -11,7 +11,7 @@ export class StartError extends Error {
   }
 }
 
-/** Does what has to succeed at the start. @throws StartError in place of a GridError */
+/** Runs a step of the start. @throws StartError in place of a GridError */
 export function orStartError<T>(action: () => T): T {
   try {
     return action();

@@ -58,7 +58,7 @@ export function flag(description: string) {
 export const common = {
   'environment-file': text(
     defaultEnvironmentFile,
-    "The daemon's environment file, whose DAEMON_FLAGS count where this command line says nothing",
+    "The daemon's environment file; this command line overrides its DAEMON_FLAGS",
   ),
   help: flag('Show this help'),
 } as const satisfies ArgsDef;

@@ -1,7 +1,7 @@
 /**
- * The command line, taken as Go programs take theirs, for the original was one; and the environment file, as systemd reads it
- * (systemd.exec(5), "EnvironmentFile="), so that a command finds the daemon, and the grid, without being told what the service was
- * told, and so that a daemon without systemd can be given the same file.
+ * Parses the command line as Go programs do, like the original driver, and the environment file as systemd does (systemd.exec(5),
+ * "EnvironmentFile="). Commands read that file to find the daemon and the grid with the service's settings; a daemon without systemd can read
+ * it, too.
  */
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
@@ -13,14 +13,14 @@ import { commandNames } from '../../about.ts';
 import { StartError } from '../start-error.ts';
 import { flags } from './flags.ts';
 
-/** The command line is wrong; the message names the flag and never a value that may be a secret. */
+/** Reports a wrong command line. The message names the flag, never a value that may be a secret. */
 export class UsageError extends Error {}
 
 export type FlagValues = ParsedArgs<typeof flags>;
 
 /**
- * Reads `--flag value`, `--flag=value` and the same with one dash; of a repeated flag the last counts.
- * @throws UsageError naming what is wrong, and the flag that may be meant
+ * Reads `--flag value`, `--flag=value` and the same with one dash; the last of a repeated flag counts.
+ * @throws UsageError with the fault, and perhaps the intended flag
  */
 export function parseFlags(args: readonly string[]): FlagValues {
   return parseArgs<typeof flags>(joinFlags(args, flags).joined, flags);
@@ -37,19 +37,19 @@ export function whatIsWrong(args: readonly string[]): string | null {
   }
 }
 
-/** Arguments with each flag and its value in one, as citty takes them safely. */
+/** Arguments with each flag and its value joined, which citty parses safely. */
 interface JoinedFlags {
-  /** `--name=value`, in their order. */
+  /** `--name=value`, in order. */
   readonly joined: string[];
-  /** Arguments that are no flags. */
+  /** Arguments other than flags. */
   readonly operands: string[];
 }
 
 /**
- * Checks the arguments and joins each flag with its value. Left alone with them, citty would take `-wapi-port` for nine short
- * flags, drop a value that begins with `--no-`, and say nothing of unknown flags, stray words and missing values.
- * @param takesOperands whether arguments that are no flags are wanted
- * @throws UsageError naming what is wrong, and the flag that may be meant
+ * Checks the arguments and joins each flag with its value. By itself, citty would read `-wapi-port` as nine short flags, drop a value that
+ * begins with `--no-`, and accept unknown flags, stray words and missing values.
+ * @param takesOperands whether operands are allowed
+ * @throws UsageError with the fault, and perhaps the intended flag
  */
 export function joinFlags(args: readonly string[], known: ArgsDef, takesOperands?: 'operands'): JoinedFlags {
   const joined: string[] = [];
@@ -72,13 +72,13 @@ export function joinFlags(args: readonly string[], known: ArgsDef, takesOperands
   return { joined, operands };
 }
 
-/** Where systemd and the scripts split DAEMON_FLAGS into words. */
+/** How to quote for systemd and the scripts, which split DAEMON_FLAGS into words. */
 const quoting =
   'in /etc/infoblox-cni/daemon.env, put double quotes around a value with spaces, and single quotes around all of DAEMON_FLAGS';
 
 /**
- * Refuses a value that holds another flag: systemd takes a quote that is never closed, and all flags after it, as one value.
- * @throws UsageError naming both flags, never the value
+ * Refuses a value that contains another flag: after an unclosed quote, systemd takes all further flags as one value.
+ * @throws UsageError with both flags, never the value
  */
 function refuseSwallowed(name: string, value: string, known: ArgsDef): void {
   const swallowed = [...value.matchAll(/\s--?([a-z][a-z-]*)(?==|\s|$)/g)].find(
@@ -88,7 +88,7 @@ function refuseSwallowed(name: string, value: string, known: ArgsDef): void {
   throw new UsageError(`the value of --${name} holds the flag --${swallowed}: a quote is missing; ${quoting}`);
 }
 
-/** Never the value: a password may stand in it, or be the argument itself where it holds a space. */
+/** Describes a wrong argument, never its value: it may contain a password, or the rest of one with a space. */
 function complaint(arg: string, known: ArgsDef, before = ''): string {
   const name = /^--?([a-z][a-z_-]*)(?==|$)/i.exec(arg)?.[1];
   const meant = name && (nearest(name, Object.keys(known)) ?? holding(name, Object.keys(known)));
@@ -97,7 +97,7 @@ function complaint(arg: string, known: ArgsDef, before = ''): string {
   if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}`;
   if (commandNames.some((command) => command === arg)) return `${arg} must come before all flags`;
   const argument = before.startsWith('--wapi-password=') ? '...' : shown;
-  // After a flag it is the rest of a value with spaces, most likely.
+  // After a flag, it is probably the rest of a value with spaces.
   return `unexpected argument "${argument}"${before === '' ? '' : `; if a quote is missing: ${quoting}`}`;
 }
 
@@ -106,15 +106,15 @@ export const defaultEnvironmentFile = '/etc/infoblox-cni/daemon.env';
 interface EnvironmentFile {
   readonly isThere: boolean;
   readonly variables: NodeJS.ProcessEnv;
-  /** DAEMON_FLAGS, in words. */
+  /** DAEMON_FLAGS, split into words. */
   readonly daemonFlags: readonly string[];
-  /** What systemd would pass over or misread; null: nothing. */
+  /** What systemd would skip or misread; null: nothing. */
   readonly fault: string | null;
 }
 
 /**
- * Reads the file.
- * @param need `optional`: a file that is absent, or that this user may not read, is an empty one
+ * Reads an environment file.
+ * @param need `optional`: a missing or unreadable file counts as empty
  * @throws StartError
  */
 export function readEnvironmentFile(path: string, need: 'optional' | 'required'): EnvironmentFile {
@@ -134,13 +134,13 @@ export function readEnvironmentFile(path: string, need: 'optional' | 'required')
   return { isThere: text !== undefined, variables, daemonFlags: wordsOf(flagsText), fault };
 }
 
-/** An assignment with all of its value: quoted, of several lines perhaps, or to the end of its line. */
+/** An assignment with its value: quoted, perhaps over several lines, or up to the end of its line. */
 const assignment =
   /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|'[^']*'|(?!["'])(?:[^\\\n]|\\.)*)/s;
-/** Variables of the file that the daemon itself reads. */
+/** Variables that the daemon itself reads. */
 const ownVariables = ['DAEMON_FLAGS', 'WAPI_PASSWORD'] as const;
 
-/** Says what is no assignment, or assigns to what is most likely a slip; null: nothing. Never a value. */
+/** Describes a line that is not an assignment, or a misspelt variable; null: none. Never names a value. */
 function faultIn(text: string): string | null {
   let rest = text;
   while (rest !== '') {
@@ -149,7 +149,7 @@ function faultIn(text: string): string | null {
     const [comment] = /^[#;].*/.exec(rest) ?? [];
     const [whole, name = ''] = assignment.exec(rest) ?? [];
     if (rest !== '' && comment === undefined && whole === undefined) {
-      return `${line}: ${/^[^\n]*=\s*["']/.test(rest) ? 'a quote is not closed' : 'it is no NAME=VALUE'}`;
+      return `${line}: ${/^[^\n]*=\s*["']/.test(rest) ? 'a quote is not closed' : 'it is not NAME=VALUE'}`;
     }
     const meant = nearest(name, ownVariables);
     if (meant !== undefined && meant !== name) return `${line}: unknown variable ${name}; did you mean ${meant}?`;
@@ -159,8 +159,8 @@ function faultIn(text: string): string | null {
 }
 
 /**
- * Reads the file for the daemon itself, which sends the password to the grid that it names.
- * @throws StartError, also for a file that users other than root can change
+ * Reads the environment file for the daemon, which sends the password to the grid that the file names.
+ * @throws StartError, also if users other than root can change the file
  */
 export function readTrustedEnvironmentFile(path: string): EnvironmentFile {
   const untrusted = distrust(path);
@@ -170,15 +170,14 @@ export function readTrustedEnvironmentFile(path: string): EnvironmentFile {
   return readEnvironmentFile(path, 'required');
 }
 
-/** Splits as systemd does an unbraced `$DAEMON_FLAGS`: at white space, but not within quotes, which are removed. */
+/** Splits a text as systemd splits an unbraced `$DAEMON_FLAGS`: at white space outside quotes; removes the quotes. */
 function wordsOf(text: string): string[] {
   const words = text.match(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g) ?? [];
   return words.map((word) => word.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
 }
 
 /**
- * Finds the name that a word was most likely meant to be: the nearest one, at most two letters away, one if
- * it is short. Case and separators count for nothing.
+ * Finds the name that was probably meant: the nearest one within two letters, or one letter if it is short. Ignores case and separators.
  * @returns undefined if none is near
  */
 export function nearest<Name extends string>(word: string, names: readonly Name[]): Name | undefined {
@@ -190,12 +189,12 @@ export function nearest<Name extends string>(word: string, names: readonly Name[
   return best?.name;
 }
 
-/** Finds a name of which people type a part from habit: `--port`, `--username`; of `--password`, the one with the file. */
+/** Finds a name that contains a word: `--wapi-port` for `--port`; for `--password` the one with the file. */
 function holding(word: string, names: readonly string[]): string | undefined {
   return word.length < 4 ? undefined : names.findLast((name) => plainSpelling(name).includes(plainSpelling(word)));
 }
 
-/** Leaves out case and separators, so that spellings of one name compare equal: `rangeStart`, `range_start`. */
+/** Removes case and separators, so that spellings of a name compare equal: `rangeStart`, `range_start`. */
 export function plainSpelling(word: string): string {
   return word.toLowerCase().replace(/[-_ .]/g, '');
 }

@@ -1,4 +1,4 @@
-/** As whom the daemon logs in to the grid: the password, and the certificate of `--wapi-client-cert` and `--wapi-client-key`. */
+/** Reads the daemon's credentials for the grid: the password, and the certificate of `--wapi-client-cert` and `--wapi-client-key`. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
@@ -11,21 +11,21 @@ import { UsageError } from './command-line.ts';
 import { type Exposure, exposureOf, RenewedFiles, whyUnreadable } from './given-file.ts';
 
 interface Password {
-  /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
+  /** Reads the password, for each request. @throws GridError `credentials` if there is none */
   readonly read: () => string;
-  /** Who else than root can read it; undefined if others cannot, or there is none. */
+  /** Says who besides root can read it; undefined if none can, or it does not exist. */
   readonly exposure: () => Exposure | undefined;
-  /** What is odd about it, in words; undefined if nothing is, or it cannot be read. */
+  /** Describes a probable mistake in it; undefined if there is none, or it is unreadable. */
   readonly remark: () => string | undefined;
 }
 
-/** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
+/** systemd copies the file when the service starts; operators change the original. */
 const credentialHint =
   'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
 const noSourceHint =
   'put it, alone on a line, into /etc/infoblox-cni/wapi-password (mode 0600), into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password';
 
-/** Finds where the password comes from: flag, file, environment, systemd credential; the first that is set. */
+/** Returns the source of the password: the first that is set of flag, file, environment variable, systemd credential. */
 export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEnv): Password {
   if (flag !== '') return passwordFrom('--wapi-password', () => flag);
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
@@ -43,7 +43,7 @@ export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEn
     : { ...passwordFrom(source, read), exposure: () => exposureOf(source) };
 }
 
-/** @param where it is */
+/** Makes a password with the remark about blanks. @param where names its source */
 function passwordFrom(where: string, read: () => string): Password {
   const remark = () => {
     try {
@@ -58,7 +58,7 @@ function passwordFrom(where: string, read: () => string): Password {
   return { read, exposure: () => undefined, remark };
 }
 
-/** Refuses a file that others can write: they would choose the password. */
+/** Reads the password file. Refuses it if others can write to it: they could change the password. */
 function readPasswordFile(file: string, hint = `put it into ${file}, readable by the daemon only`): string {
   try {
     refuseUntrusted(file);
@@ -71,17 +71,17 @@ function readPasswordFile(file: string, hint = `put it into ${file}, readable by
   }
 }
 
-/** The pair to show to the grid, and what is known of it. */
+/** A valid certificate with its key. */
 interface UsablePair extends ClientPair {
-  /** SHA-256 of the certificate: another one is another login. */
+  /** SHA-256 of the certificate; a different one needs a new login. */
   readonly fingerprint: string;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
 }
 
-/** A certificate, with its chain, and its key, in files that are renewed. */
+/** The client certificate with its chain and key, read again when the files change. */
 export class ClientCertificate {
-  /** Of the certificate. */
+  /** Path of the certificate. */
   readonly file: string;
   readonly #keyFile: string;
   readonly #files: RenewedFiles<UsablePair>;
@@ -93,7 +93,7 @@ export class ClientCertificate {
     this.#files = new RenewedFiles([certFile, keyFile], () => readPair(certFile, keyFile));
   }
 
-  /** Tells what to show, and why something has to be done about the files; undefined if all is well. */
+  /** Returns the certificate and key in use; `trouble` says what is wrong with the files. */
   read(): { readonly pair: UsablePair; readonly trouble: GridError | undefined } {
     const { content: pair, failure } = this.#files.read();
     if (failure === undefined) return { pair, trouble: expiry(this.file, pair.expiresAt) };
@@ -102,16 +102,16 @@ export class ClientCertificate {
     return { pair, trouble: new GridError(failure.reason, failure.message, { hint, cause: failure }) };
   }
 
-  /** Says who else than root can read the key; undefined if nobody can. */
+  /** Says who besides root can read the key; undefined if none can. */
   exposure(): Exposure | undefined {
     return exposureOf(this.#keyFile);
   }
 }
 
 /**
- * Reads `--wapi-client-cert` and `--wapi-client-key`; without the latter the key is in the file of the certificate.
- * @returns undefined without the flags
- * @throws StartError if the files cannot be used; UsageError for a key without a certificate
+ * Reads `--wapi-client-cert` and `--wapi-client-key`; without the latter, the key is in the certificate's file.
+ * @returns undefined if neither is set
+ * @throws StartError if the files are unusable; UsageError for a key without a certificate
  */
 export function readClientCertificate(certFile: string, keyFile: string): ClientCertificate | undefined {
   if (certFile === '') {
@@ -134,11 +134,11 @@ function readPair(certFile: string, keyFile: string): UsablePair {
   return { cert, key, fingerprint, expiresAt: validToDate.getTime() };
 }
 
-/** OpenSSL says what is wrong with one of them, with the chain, or with both together. */
+/** Checks certificate, chain and key with OpenSSL. @throws GridError `credentials` */
 function judgePair(pair: ClientPair, certFile: string, keyFile: string): X509Certificate {
   try {
     const certificate = new X509Certificate(pair.cert);
-    // A context would take an empty text for no key at all.
+    // createSecureContext accepts an empty key.
     createPrivateKey(pair.key);
     createSecureContext(pair);
     return certificate;
@@ -150,7 +150,7 @@ function judgePair(pair: ClientPair, certFile: string, keyFile: string): X509Cer
   }
 }
 
-/** Others who can write to the file would choose as whom the daemon logs in. */
+/** Reads a PEM file. Refuses it if others can write to it: they could change the daemon's identity. */
 function readGiven(what: string, file: string): string {
   try {
     refuseUntrusted(file);

@@ -1,6 +1,6 @@
 /**
- * The daemon's flags, in the groups of `--help`: names, defaults, what the values may be, and texts. Those of the original keep its names
- * and defaults.
+ * Defines the daemon's flags in the groups of `--help`: names, defaults, valid values and texts. Flags of the original driver keep its names and
+ * defaults.
  */
 import type { ArgsDef } from 'citty';
 import * as v from 'valibot';
@@ -24,7 +24,7 @@ const whatHostsAre =
 const host = v.pipe(
   v.string(),
   v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, whatHostsAre),
-  // As URLs have it: in lower case, an address in its short form.
+  // Normalised as in URLs: lower case, short form of addresses.
   v.transform((host) => URL.parse(`https://${host}`)?.hostname ?? host),
 );
 const hosts = v.pipe(text, v.transform(listed), v.array(host));
@@ -89,7 +89,7 @@ const create = v.picklist(creations, 'must be all, networks or none');
 const level = v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug');
 const format = v.picklist(['text', 'json', 'auto'], 'must be text, json or auto');
 
-/** A flag with a value, as all are but two; the default `''` is not shown. */
+/** Makes a flag with a value; the help does not show the default `''`. */
 const flag = <const S extends v.GenericSchema<string, unknown>>(standard: string, schema: S, description: string) =>
   ({ type: 'string', default: standard, description, schema }) as const;
 
@@ -122,7 +122,7 @@ const grid = {
   labels: flag(
     '',
     labels,
-    'Extensible attributes for all that is created, "Site=Paris,Owner=Network team"; left out where the grid does not define them',
+    'Extensible attributes for all created objects, "Site=Paris,Owner=Network team"; those that the grid does not define are left out',
   ),
 } as const;
 
@@ -153,7 +153,7 @@ const driver = {
 } as const;
 
 const policy = {
-  'network-view': flag('default', text, 'Network view, where the network configuration names none'),
+  'network-view': flag('default', text, 'Network view, if the network configuration names none'),
   'network-container': flag(
     '172.18.0.0/16',
     any,
@@ -168,7 +168,7 @@ const policy = {
   'block-size': flag(
     '0',
     blockSize,
-    'Take blocks of so many addresses for this host, a power of two from 8 to 256, in networks of four times as many; 0: none',
+    'Take blocks of this many addresses (a power of two from 8 to 256) in networks of at least four times the size; 0: no blocks',
   ),
   'block-validity': flag(
     '10m',
@@ -178,7 +178,7 @@ const policy = {
   'ip-cooldown': flag(
     '0s',
     cooldown,
-    'Keep a released address reserved for this long before it can be given again, at most 1h',
+    'Keep a released address reserved for this long before it is assigned again, at most 1h',
   ),
 } as const;
 
@@ -201,17 +201,17 @@ const about = {
   'environment-file': flag(
     '',
     any,
-    'File whose DAEMON_FLAGS count where this command line says nothing, and whose variables are set; as EnvironmentFile= of systemd',
+    'File with DAEMON_FLAGS, which this command line overrides, and with variables to set; like EnvironmentFile= of systemd',
   ),
   help: { type: 'boolean', description: 'Show this help' },
   version: { type: 'boolean', description: 'Show the version' },
 } as const;
 
-/** All but those that every command has, by the heading of each group. */
+/** The daemon's flags by the heading of their group, without those of every command. */
 export const flagGroups = {
   'Infoblox grid': grid,
   'IPAM driver': driver,
-  'Address policy, where the network configuration says nothing': policy,
+  'Address policy, for keys that a network configuration omits': policy,
   State: state,
   Observability: observability,
 } as const;
@@ -220,7 +220,7 @@ const settings = { ...grid, ...driver, ...policy, ...state, ...observability };
 
 export const flags = { ...settings, ...about } satisfies ArgsDef;
 
-/** What their values may be. */
+/** Valid values of the flags. */
 export const FlagSchema = v.object(
   Object.fromEntries(Object.entries(settings).map(([name, { schema }]) => [name, schema])) as {
     [Name in keyof typeof settings]: (typeof settings)[Name]['schema'];
@@ -231,7 +231,7 @@ function listed(text: string): string[] {
   return text.split(',').map((one) => one.trim());
 }
 
-/** A bare port is served to the host alone: metrics for everybody have to be asked for by an address. */
+/** Reads host and port. A bare port listens at 127.0.0.1: to serve other hosts, an address must be given. */
 function listenAddress(text: string): ListenAddress | undefined {
   if (text === 'off') return undefined;
   const colon = text.lastIndexOf(':');
@@ -243,7 +243,7 @@ function isAtLeast(version: string, least: readonly [number, number]): boolean {
   return major > least[0] || (major === least[0] && minor >= least[1]);
 }
 
-/** Describes flags for `--help`, by the heading of their group: a paragraph each. */
+/** Describes flags for `--help`, under the heading of their group. */
 export function flagHelp(groups: Readonly<Record<string, ArgsDef>>): string {
   const sections = Object.entries(groups).map(([title, flags]) => {
     const lines = Object.entries(flags).map(([name, { type, description, default: standard }]) => {

@@ -1,11 +1,11 @@
-/** What flags name in files: read again when it changes, told when others can read it, explained when it cannot be read. */
+/** Files that flags name: reads them again when they change, warns if others can read them, explains why they are unreadable. */
 import { statSync } from 'node:fs';
 import { isErrno, messageOf } from '../../../errno.ts';
 import { octal } from '../../../files/trusted-path.ts';
 
 /**
- * The content of files that are exchanged while the daemon runs, as certificates are. While they cannot be used, as in the middle of a
- * renewal, their last good content counts.
+ * Content of files that are renewed while the daemon runs, such as certificates. While they are unusable, as during a renewal, the last good
+ * content stays in use.
  */
 export class RenewedFiles<Content> {
   readonly #files: readonly string[];
@@ -14,7 +14,7 @@ export class RenewedFiles<Content> {
   #content: Content;
   #failure: unknown;
 
-  /** @param load reads and judges them; what it throws here, the constructor throws */
+  /** @param load reads and checks the files @throws as `load` */
   constructor(files: readonly string[], load: () => Content) {
     this.#files = files;
     this.#load = load;
@@ -22,7 +22,7 @@ export class RenewedFiles<Content> {
     this.#content = load();
   }
 
-  /** Reads them only if they have changed. `failure`: why what they are now cannot be used; undefined if it can. */
+  /** Reads the files if they have changed. `failure`: why their current content is unusable; undefined if it is fine. */
   read(): { readonly content: Content; readonly failure: unknown } {
     const now = this.#look();
     if (now !== this.#seen) {
@@ -37,7 +37,7 @@ export class RenewedFiles<Content> {
     return { content: this.#content, failure: this.#failure };
   }
 
-  /** Everything that a change of content, owner or mode changes. */
+  /** Identifies the files' content, owner and mode. */
   #look(): string {
     const identities = this.#files.map((file) => {
       const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
@@ -47,7 +47,7 @@ export class RenewedFiles<Content> {
   }
 }
 
-/** Adds to the error of the file system what it does not say: which files the systemd unit keeps from the daemon. */
+/** Explains why a file is unreadable: adds which files the systemd unit hides from the daemon. */
 export function whyUnreadable(file: string, error: unknown): string {
   const reason = messageOf(error);
   if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
@@ -61,7 +61,7 @@ export function whyUnreadable(file: string, error: unknown): string {
   return reason;
 }
 
-/** Users other than root can read a file. */
+/** A file that users other than root can read. */
 export interface Exposure {
   readonly file: string;
   /** `everybody`, or a group. */
@@ -72,9 +72,8 @@ export interface Exposure {
 }
 
 /**
- * Says who else can read a file than root and this process. The group of root counts as root: systemd lets it read
- * credentials.
- * @returns undefined if nobody can, or there is no file
+ * Says who besides root and this process can read a file. Root's group counts as root: systemd lets it read credentials.
+ * @returns undefined if none can, or the file is missing
  */
 export function exposureOf(file: string): Exposure | undefined {
   try {

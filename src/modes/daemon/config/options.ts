@@ -1,4 +1,4 @@
-/** The daemon's settings, checked: flags, environment and the files that they name. */
+/** Checks the daemon's settings: flags, environment, and the files that they name. */
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
@@ -12,15 +12,14 @@ import { readTrust } from './trust.ts';
 
 export type Options = Readonly<ReturnType<typeof readOptions>>;
 
-/** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
+/** Bytes of a socket's path without its final zero: unix(7), sun_path. */
 const maxSocketPathBytes = 107;
 
 /**
  * Checks the flags and reads the files that they name.
  * @param isTerminal whether the log goes to a terminal
- * @param hostName names this host if --node-name does not
- * @throws UsageError naming the flag, its value and what it must be; never a secret. StartError where the same flags may do
- * at another time
+ * @param hostName the node name if --node-name is not set
+ * @throws UsageError with the flag, its value and the rule, never a secret; StartError if the same flags may work later
  */
 export function readOptions(
   values: FlagValues,
@@ -41,7 +40,7 @@ export function readOptions(
   checkSocketPath(socketFile(socketDir, flags['driver-name']));
   const password = passwordSource(flags['wapi-password'], flags['wapi-password-file'], env);
   return {
-    /** The flags as they were given, but for the password. */
+    /** The given flags without the password. */
     given: givenFlags(values),
     gridHosts: flags['grid-host'],
     wapiPort: flags['wapi-port'],
@@ -49,7 +48,7 @@ export function readOptions(
     readPassword: password.read,
     passwordExposure: password.exposure,
     passwordRemark: password.remark,
-    /** Undefined: none is shown to the grid. */
+    /** Undefined: log in without a certificate. */
     clientCertificate: readClientCertificate(flags['wapi-client-cert'], flags['wapi-client-key']),
     wapiVersion: flags['wapi-version'],
     tls: readTrust(flags['ssl-verify'], flags),
@@ -62,20 +61,19 @@ export function readOptions(
     /** Addresses; 0: no blocks. */
     blockSize: flags['block-size'],
     blockValidityMs: flags['block-validity'],
-    /** Milliseconds; 0: not at all. */
+    /** 0: no cooldown. */
     ipCooldownMs: flags['ip-cooldown'],
     clusterName: flags['cluster-name'],
     nodeName: flags['node-name'] || distinctive(hostName),
     /** Extensible attributes by name. */
     labels: flags.labels,
     stateDir: flags['state-dir'],
-    /** Milliseconds; 0: not at all. */
+    /** 0: no history. */
     leaseHistoryMs: flags['lease-history'],
-    /** Milliseconds. */
     addTimeoutMs: flags['add-timeout'],
-    /** `Tenant ID` of the original driver; empty: what it has made is left alone. */
+    /** `Tenant ID` of the original driver; empty: do not release its addresses. */
     releaseOriginal: flags['release-original'],
-    /** Milliseconds; 0: never. */
+    /** 0: never. */
     reapAfterMs: flags['reap-after'],
     /** Undefined: metrics are not served. */
     metricsListen: flags['metrics-listen'],
@@ -90,22 +88,22 @@ function givenFlags(values: FlagValues): Record<string, string> {
   return Object.fromEntries(Object.entries(values).filter(isGiven)) as Record<string, string>;
 }
 
-/** A URL's user part: what stands between the first colon and the last at sign. */
+/** Masks a URL's password: from the first colon to the last at sign. */
 function withoutPassword(text: string): string {
   const [colon, at] = [text.indexOf(':'), text.lastIndexOf('@')];
   return colon < 0 || at < colon ? text : `${text.slice(0, colon)}:...${text.slice(at)}`;
 }
 
-/** No UsageError: a host may be given its name after it has booted. */
+/** Returns a host name unless it is a common default. @throws StartError, as a host may get its name after boot */
 function distinctive(hostName: string): string {
   if (hostName !== '' && !/^localhost\d?(\.localdomain\d?)?$/i.test(hostName)) return hostName;
   throw new StartError(
-    `--node-name is not set, and this host is called "${hostName}" as others may be`,
+    `--node-name is not set, and the host name "${hostName}" is not unique`,
     "set it to a name of its own: hosts of one name release each other's addresses",
   );
 }
 
-/** Checks the flags' network spec at the start, not when the first container needs it. */
+/** Checks the default network spec at the start, before the first container needs it. */
 function checkSpecDefaults(containers: string, prefixLength: number): void {
   try {
     networkSpec({ name: 'default', view: 'default', containers, prefixLength, keepFirst: false });
@@ -119,6 +117,6 @@ function checkSocketPath(file: string): void {
   const bytes = Buffer.byteLength(file);
   if (bytes <= maxSocketPathBytes) return;
   throw new UsageError(
-    `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${maxSocketPathBytes}: use a shorter --socket-dir or --driver-name`,
+    `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes; a socket's path may have ${maxSocketPathBytes}: use a shorter --socket-dir or --driver-name`,
   );
 }

@@ -1,4 +1,4 @@
-/** Which certificates of the grid are accepted: `--ssl-verify`. */
+/** Reads `--ssl-verify`: which certificates of the grid are accepted. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,11 +18,11 @@ import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
 import { RenewedFiles, whyUnreadable } from './given-file.ts';
 
-/** How the grid is known to be the grid. */
+/** How the grid's identity is checked. */
 export const trusts = ['verified', 'pinned', 'unverified'] as const;
 export type Trust = (typeof trusts)[number];
 
-/** Says how the grid is known to be the grid with these settings. */
+/** Says how these settings check the grid's identity. */
 export function trustOf({ verify, keys }: TlsOptions): Trust {
   if (keys !== undefined) return 'pinned';
   return verify ? 'verified' : 'unverified';
@@ -33,7 +33,7 @@ export function unverifiedNotice(tls: TlsOptions): string | undefined {
   return trustOf(tls) !== 'unverified' ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
 }
 
-/** Warns now and every day, as a warning at the start is soon rotated away, until the signal fires. */
+/** Warns now and every day until the signal fires: log rotation would remove a single warning. */
 export function warnOfUnverified(clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
   const warn = () =>
     log.warn("the grid's certificate is not checked: an attacker on the network path can read the password", {
@@ -43,12 +43,12 @@ export function warnOfUnverified(clock: Clock, log: Log, signal: AbortSignal): P
   return repeat(clock, { intervalMs: day, signal }, warn);
 }
 
-/** The same trust for a command, which remembers no key. */
+/** Returns the same settings for a command, which remembers no keys. */
 export function rememberingNothing(tls: TlsOptions): TlsOptions {
   return tls.keys instanceof KnownKeys ? { ...tls, keys: tls.keys.forCommand() } : tls;
 }
 
-/** Flags that say whose public keys are pinned, and where. */
+/** Flags that name the hosts with pinned keys, and the directory of the keys. */
 interface PinnedHosts {
   readonly 'grid-host': readonly string[];
   readonly 'wapi-port': number;
@@ -58,9 +58,9 @@ interface PinnedHosts {
 const beginning = '-----BEGIN CERTIFICATE-----';
 
 /**
- * Reads `--ssl-verify`. `false`: any certificate. `true`: what the host trusts. `pin`: any at first, then only those with its
- * public key. A file: its certificates; it is looked at again for new connections, so that a renewed certificate needs no restart.
- * @throws StartError if the file cannot be used at start: never less checking than asked for; UsageError if it is no path
+ * Reads `--ssl-verify`. `false` accepts any certificate; `true` those that this host trusts; `pin` any at first, then only those with the
+ * same public key. A file names trusted certificates; it is read again when it changes, so a renewed certificate needs no restart.
+ * @throws StartError if the file is unusable at start; UsageError if the value is not a path
  */
 export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
   if (value === 'false') return { verify: false };
@@ -81,7 +81,7 @@ export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
     }
     const reason = whyUnreadable(value, error);
     const message = `--ssl-verify "${value}" is neither true, false nor pin, nor a file of certificates: ${reason}`;
-    // A file may yet be put there, or be corrected.
+    // The file may be added or corrected later, so this is not a UsageError.
     throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
   }
 }
@@ -103,13 +103,13 @@ function readCertificates(file: string): string {
   return pem;
 }
 
-/** Bytes of a file of keys: some hundred of them. */
+/** Bytes of a key file: some hundred keys. */
 const maxBytes = 16 * 1024;
 
 /**
- * Trust on first use, `--ssl-verify=pin`: the public key that each grid host had when the daemon first started is remembered in a
- * file of its own, and another one is refused; so is a host that is seen later for the first time. Keys are written as curl's
- * `--pinnedpubkey` takes them. The file is read each time, so that a key which was accepted by hand counts without a restart.
+ * Trust on first use, for `--ssl-verify=pin`. At its first start the daemon stores the public key of each grid host in a file per host. It
+ * refuses other keys, and hosts that it first sees later. Keys have the format of curl's `--pinnedpubkey`. The files are read each time, so
+ * a key that was accepted by hand needs no restart.
  */
 export class KnownKeys implements KeyJudge {
   readonly #directory: string;
@@ -118,9 +118,9 @@ export class KnownKeys implements KeyJudge {
   #meetings = 0;
 
   /**
-   * @param directory holds a file for each grid host; made if absent
-   * @param hosts those of the grid
-   * @param reader a command remembers nothing, and reads as root what may belong to the user of the service
+   * @param directory has a file for each grid host; created if missing
+   * @param hosts all grid hosts
+   * @param reader a command stores nothing, and may read files of the service's user
    */
   constructor(directory: string, hosts: readonly string[], reader: 'daemon' | 'command' = 'daemon') {
     this.#directory = directory;
@@ -128,7 +128,7 @@ export class KnownKeys implements KeyJudge {
     this.#reader = reader;
   }
 
-  /** The same keys for a command. */
+  /** Returns these keys for a command. */
   forCommand(): KnownKeys {
     return new KnownKeys(this.#directory, this.#hosts, 'command');
   }
@@ -136,7 +136,7 @@ export class KnownKeys implements KeyJudge {
   check(host: string, key: string): 'known' | 'first seen' {
     const known = this.#read(host);
     if (known === undefined) {
-      // Which host is asked first by a fail-over, and when, may be the choice of whoever comes between.
+      // An attacker may cause the failover that leads to a new host.
       if (this.#meetings === 0 && this.#hosts.some((other) => this.#knows(other))) {
         throw this.#refusal(host, key, `was not seen when the daemon started, and shows the public key ${key}`);
       }
@@ -164,7 +164,7 @@ export class KnownKeys implements KeyJudge {
     });
   }
 
-  /** Also where the file cannot be used: then nothing is trusted. */
+  /** Tells whether a host has a key file. True if it is unreadable: then no key is trusted. */
   #knows(host: string): boolean {
     try {
       return this.#read(host) !== undefined;
@@ -173,9 +173,9 @@ export class KnownKeys implements KeyJudge {
     }
   }
 
-  /** One key a line; undefined if there is no file yet. Other lines are none: an error shows what is known. */
+  /** Reads the keys of a host, one a line, ignoring other lines; undefined if there is no file. */
   #read(host: string): string[] | undefined {
-    // Who may say which keys to trust, beside root and the user of this process.
+    // The owner of trusted keys, besides root and the user of this process.
     const user = this.#reader === 'daemon' ? undefined : serviceUid();
     try {
       refuseUntrusted(this.#directory, { user });
@@ -187,7 +187,7 @@ export class KnownKeys implements KeyJudge {
     }
   }
 
-  /** Durable before the key counts: one that is lost again would let anybody in. */
+  /** Stores a key durably before it counts: if it were lost, any other key would be accepted next. */
   #remember(host: string, key: string): void {
     const directory = this.#directory;
     try {
@@ -199,7 +199,7 @@ export class KnownKeys implements KeyJudge {
   }
 }
 
-/** A key that cannot be compared or kept is not trusted: the next one would pass for the first. */
+/** Makes the error for a key that cannot be read or stored, so is not trusted. */
 function unusable(what: string, error: unknown): GridError {
   return new GridError('untrusted', `${what}: ${messageOf(error)}`, {
     hint: 'look at --state-dir: disk full, read-only, permissions?',

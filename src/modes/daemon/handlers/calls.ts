@@ -1,4 +1,4 @@
-/** ADD, DEL, CHECK, GC and STATUS, as the daemon serves them: what the network configuration says, what the lease does, and the answer. */
+/** Handlers of ADD, DEL, CHECK, GC and STATUS: read the network configuration, act on leases, make the answer. */
 import { parseCniArgs, requestedAddresses } from '../../../cni/args.ts';
 import { isJsonObject } from '../../../cni/call.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
@@ -28,14 +28,14 @@ import { type Answer, type Handler, isPluginRequest, type PluginMethod, type Req
 import { type SpecDefaults, setsOf, unknownKeys, viewOf } from './network-spec.ts';
 
 const checkTimeoutMs = 12_000;
-/** One write of the state, on a slow disk. */
+/** For one write of the state on a slow disk. */
 const delTimeoutMs = 3_500;
 const gcTimeoutMs = 55_000;
-/** Only another ADD can show that a refusal is over. */
+/** Only another ADD can show that a refusal has ended. */
 const refusalLapsesAfterMs = 60_000;
-/** Addresses that a line of the log names. */
+/** Addresses in a log line. */
 const maxNamed = 50;
-/** Configurations with unknown keys that are remembered, keys of one that are named, and characters of each. */
+/** Remembered configurations with unknown keys, keys named for each, and characters of a key. */
 const maxWarned = 256;
 const maxNamedKeys = 10;
 const maxKeyLength = 40;
@@ -46,7 +46,7 @@ export interface CallDeps {
   readonly notes: Pick<ReleaseNotes, 'takeOf'>;
   readonly defaults: SpecDefaults;
   readonly addTimeoutMs: number;
-  /** Stands in the details of STATUS while the grid's certificate is not verified. */
+  /** Added to the details of STATUS while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
 }
 
@@ -88,7 +88,7 @@ async function giveAddress(deps: CallDeps, call: Call, context: AddContext): Pro
     sets.map(([spec]) => familyOfSpec(spec)),
   );
   const requested = requestedOf(sets, requestedAddresses(netconf, parseCniArgs(call.args)));
-  // A release of this attachment that a plugin has recorded must not undo the ADD.
+  // Take over a recorded release of this attachment first, so that it cannot undo the ADD.
   await abortable(deps.notes.takeOf(attachment), signal, unsettled);
   const { netns, callId } = call;
   const request = { attachment, sets, requested, netns, callId, neededBy, workload: workloadOf(call) };
@@ -112,7 +112,7 @@ function unsettled(): GridError {
   });
 }
 
-/** A refusal that the next ADD of this network would meet as well is a condition, for STATUS to report. */
+/** Allocates, and raises a condition for STATUS if the next ADD of this network would fail alike. */
 async function allocate(leases: LeaseDeps, request: AddRequest, signal: AbortSignal): Promise<Allocation> {
   const { conditions } = leases;
   const subject = setsText(request.sets);
@@ -128,7 +128,7 @@ async function allocate(leases: LeaseDeps, request: AddRequest, signal: AbortSig
   }
 }
 
-/** Makes what warns of unknown keys, once for a configuration, as long as it is among the last ones. */
+/** Makes a function that warns once of a configuration's unknown keys, while it is among the last `maxWarned`. */
 function onceForEach(log: Log): (netconf: Netconf) => void {
   const warned = new Set<string>();
   return (netconf) => {
@@ -156,10 +156,10 @@ export async function recordUnanswered(leases: LeaseDeps, call: Call): Promise<v
 }
 
 /**
- * Records durably that an attachment needs its address no more; the reconciler asks the grid afterwards.
- * @param call of a DEL, or of the note of one
- * @param at of a note: when it was written, milliseconds since 1970
- * @throws CniError if the call is none; GridError `state` if the release cannot be recorded
+ * Records durably that an attachment no longer needs its addresses; the reconciler releases them on the grid.
+ * @param call a DEL, perhaps from a release note
+ * @param at when the note was written, milliseconds since 1970
+ * @throws CniError for an invalid call; GridError `state` if the release cannot be recorded
  */
 export async function releaseCall(
   { leases, defaults }: Pick<CallDeps, 'leases' | 'defaults'>,
@@ -169,7 +169,7 @@ export async function releaseCall(
   const netconf = parseNetconf(call.config, 'DEL');
   const attachment = attachmentOf(netconf, call);
   const ended = await releaseAttachment(leases, { attachment, view: viewOf(netconf, defaults), at });
-  // Nomad names a workload at its ADD only.
+  // Nomad names the workload only at ADD.
   return { fields: { ...workloadFields(ended[0]?.workload ?? null), address: addressesOf(ended) ?? 'none' } };
 }
 
@@ -202,7 +202,7 @@ async function collect({ leases, defaults }: CallDeps, call: Call, stopping: Abo
   return { fields: named.length === 0 ? fields : { ...fields, addresses: named.join(', ') } };
 }
 
-/** Goes by what is known already: it is asked often and must not wait for the grid. */
+/** Answers STATUS from known facts: it is called often and must not wait for the grid. */
 async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, call: Call): Promise<Answer> {
   const sets = setsOf(parseNetconf(call.config, 'STATUS'), defaults);
   monitor.refresh();
@@ -211,7 +211,7 @@ async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, c
   return {};
 }
 
-/** Why STATUS reports "not available"; undefined if nothing is known to keep the next ADD from being served. */
+/** Says why STATUS reports "not available"; undefined if no reason is known. */
 function notReadyReason(
   { conditions, networks, exhaustion, blocks }: LeaseDeps,
   sets: AddressSets,
@@ -230,8 +230,7 @@ function notReadyReason(
 }
 
 /**
- * Says which attachment a call is about. The plugin has judged the names already; but a caller of the socket must not be able
- * to write a mark on the grid that passes for another one.
+ * Returns the attachment of a call. Checks the names again: a caller of the socket must not be able to forge another attachment's mark.
  * @throws CniError 4 for a name that no runtime may use
  */
 export function attachmentOf({ name }: Netconf, { containerId, ifName }: Call): Attachment {
@@ -240,7 +239,7 @@ export function attachmentOf({ name }: Netconf, { containerId, ifName }: Call): 
   return { network: name, containerId, ifName };
 }
 
-/** Reads the workload of a call: what a Kubernetes runtime says of its pod, or Nomad of its job. Never throws. */
+/** Reads the workload of a call: a pod of Kubernetes or a job of Nomad. Never throws. */
 export function workloadOf({ args, containerId }: { readonly args: string; readonly containerId: string }): Workload {
   const { podName, podNamespace, podUid, ...nomad } = parseCniArgs(args);
   return workloadFrom({
@@ -255,8 +254,8 @@ export function workloadOf({ args, containerId }: { readonly args: string; reado
 }
 
 /**
- * Makes the fields of the line that ends a call, also of one that was refused: nothing of it is judged here. Never throws.
- * @param networkView where the network configuration names none
+ * Makes the log fields of a call, valid or not. Never throws.
+ * @param networkView the default view
  */
 export function callFields(request: Request, networkView: string): Fields {
   if (!isPluginRequest(request)) return { command: request.method };

@@ -1,4 +1,4 @@
-/** What a network configuration asks for: this driver's own keys under `ipam`, and the flags for what they leave out. */
+/** Reads this driver's own keys under `ipam` in a network configuration; flags supply the defaults. */
 import * as v from 'valibot';
 import { checkConfig, jsonObject, listOf } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
@@ -11,7 +11,7 @@ import { maxCooldownMs, maxViewLength, type SpecInput } from '../../../infoblox/
 import { parseDuration } from '../../quantity.ts';
 import { nearest, plainSpelling } from '../config/command-line.ts';
 
-/** What the flags say where the network configuration says nothing. */
+/** Defaults of the flags, for keys that a network configuration omits. */
 export interface SpecDefaults {
   readonly networkView: string;
   readonly networkContainer: string;
@@ -36,7 +36,7 @@ const viewName = text('the name of a network view');
 
 const excluded = v.pipe(v.string('an address, a range or a network'), v.maxLength(100, 'at most 100 characters'));
 
-/** What a source of addresses says: under `ipam` itself, or in `ranges`. */
+/** Keys of an address source, under `ipam` itself or in `ranges`. */
 const sourceKeys = {
   subnet: text('a network such as "172.18.1.0/24"'),
   rangeStart: text('an address such as "172.18.1.50"'),
@@ -49,7 +49,7 @@ const sourceKeys = {
 const Source = v.object(sourceKeys);
 type Source = v.InferOutput<typeof Source>;
 
-/** As in host-local: sets of sources. A key that a source does not know would change where addresses come from. */
+/** Sets of sources, as in host-local. Unknown keys are refused: they could change where addresses come from. */
 const knownKeys = `an object with the keys ${Object.keys(sourceKeys).join(', ')}`;
 const ListedSource = v.pipe(
   jsonObject,
@@ -72,12 +72,11 @@ const Keys = v.object({
   'ip-cooldown': lengthOfTime('a length of time from "0s" to "1h", such as "10m"', maxCooldownMs),
 });
 
-/** All keys that mean something under `ipam`. */
+/** All known keys under `ipam`. */
 export const ipamKeys: readonly string[] = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
 
 /**
- * A key that people write under `ipam` from habit, out of other IPAM plugins or of a guess: our key for it, or why there is none and
- * what to do.
+ * A key of another IPAM plugin, or a plausible guess: this driver's key for it, or why there is none and what to do.
  */
 type ForeignKey = { readonly meant: string } | { readonly unsupported: string; readonly instead: string };
 
@@ -86,7 +85,7 @@ const pinned: ForeignKey = {
   instead: 'Request an address with the capability "ips", or with IP= in CNI_ARGS.',
 };
 
-/** By the key without case and separators: `rangeStart` is `rangestart`. */
+/** Foreign keys in plain spelling: `rangeStart` is `rangestart`. */
 const foreignKeys: ReadonlyMap<string, ForeignKey> = new Map<string, ForeignKey>([
   // whereabouts
   ['range', { meant: 'subnet' }],
@@ -106,8 +105,8 @@ const foreignKeys: ReadonlyMap<string, ForeignKey> = new Map<string, ForeignKey>
 ]);
 
 /**
- * Reads from where a network configuration wants addresses. As in host-local, the ranges of the runtime come first, a plain subnet or
- * network container next, then `ranges`. The flags count where there is none of these.
+ * Reads a network configuration's address sources. As in host-local, the runtime's ranges come first, then a plain subnet or network
+ * container, then `ranges`. The flags apply if there are none of these.
  * @throws CniError 7 for keys of the wrong type, and keys that look like a typo; GridError `invalid-spec`
  */
 export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
@@ -148,35 +147,35 @@ export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
   return addressSets(all);
 }
 
-/** Gives the prefix length of the flags, which is for networks of the family of --network-container. */
+/** Returns the prefix length of the flags, which applies to the family of --network-container. */
 function defaultPrefixLength(keys: Source, { networkContainer, prefixLength }: SpecDefaults): number | undefined {
   const isAlike = familyOf(keys['network-container'] ?? networkContainer) === familyOf(networkContainer);
   return isAlike ? prefixLength : undefined;
 }
 
-/** Keys of a plain subnet say nothing of `ranges`. @throws CniError 7 */
+/** Refuses keys of a plain subnet without one: they do not apply to `ranges`. @throws CniError 7 */
 function refuseWithoutSubnet(keys: Source): void {
   const stray = Object.keys(sourceKeys).find((key) => keys[key as keyof Source] != null);
   if (stray === undefined) return;
   throw new CniError(
     CniCode.invalidConfig,
-    `ipam.${stray} in the network configuration stands beside ranges, and there is no ipam.subnet that it is about`,
-    `Set ${stray} in each source of ipam.ranges that it is meant for.`,
+    `ipam.${stray} in the network configuration applies to ipam.subnet, which is missing; it does not apply to ranges`,
+    `Set ${stray} in those sources of ipam.ranges to which it applies.`,
   );
 }
 
-/** Reads the network view alone, for calls that must work though the configuration was spoilt since ADD. */
+/** Reads only the network view, for calls that must work even if the configuration became invalid after ADD. */
 export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<SpecDefaults, 'networkView'>): string {
   const { success, output } = v.safeParse(viewName, netconf.ipam['network-view']);
   return success && output != null && output.length <= maxViewLength ? output : defaults.networkView;
 }
 
-/** Lists the keys under `ipam` that mean nothing here. */
+/** Lists the unknown keys under `ipam`. */
 export function unknownKeys(netconf: Netconf): string[] {
   return Object.keys(netconf.ipam).filter((key) => !ipamKeys.includes(key));
 }
 
-/** @throws CniError 7 for an unknown key that, ignored, would let addresses come from somewhere else */
+/** Refuses an unknown key if ignoring it could change where addresses come from. @throws CniError 7 */
 function refuseMisleading(key: string): void {
   const foreign = foreignKeys.get(plainSpelling(key));
   if (foreign !== undefined && 'unsupported' in foreign) {

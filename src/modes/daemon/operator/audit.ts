@@ -1,4 +1,4 @@
-/** `audit`: this host's leases and blocks beside the grid's list, and `audit --cluster`: what all hosts of the cluster have there. */
+/** Handlers of `audit`, which compares this host's leases and blocks with the grid, and `audit --cluster`, which lists those of all hosts. */
 import { families } from '../../../infoblox/address.ts';
 import { reservedAtIn } from '../../../infoblox/attributes.ts';
 import { deadline } from '../../../infoblox/concurrency/clock.ts';
@@ -15,7 +15,7 @@ import type { ClusterRow } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 
 const timeoutMs = 120_000;
-/** Leases without a reservation of which it is asked what has their address. */
+/** Leases without a reservation for which the grid is asked who has the address. */
 const maxHolders = 50;
 
 /** Makes the handler of `audit`. */
@@ -29,7 +29,7 @@ export function auditHandler(deps: LeaseDeps): OperatorHandler<'operator/audit'>
     timeoutMs,
     async run(_, { gone }) {
       const signal = AbortSignal.any([gone, deadline(clock, timeoutMs)]);
-      // What changes while the grid lists is not judged.
+      // Leases that change during the listing are skipped.
       const before = new Map(store.where(() => true).map((lease) => [lease.mark, lease]));
       const blocksBefore = new Map(store.blocks().map((block) => [block.mark, block]));
       const shown: Reservation[] = [];
@@ -58,7 +58,7 @@ export function auditHandler(deps: LeaseDeps): OperatorHandler<'operator/audit'>
   };
 }
 
-/** Makes the handler of `audit --cluster`. Whether a host lives the grid cannot say. */
+/** Makes the handler of `audit --cluster`. The grid cannot tell which hosts are alive. */
 export function clusterAuditHandler(
   { grid, names, clock }: LeaseDeps,
   inspection: GridInspection,
@@ -76,7 +76,7 @@ export function clusterAuditHandler(
         rows.set(key, row);
         return row;
       };
-      // Of all clusters: another one may use a network that this one has made.
+      // List all clusters: another one may use a network that this one created.
       for await (const one of grid.listDescribed({ marks: {}, families }, signal)) {
         used.add(`${one.view} ${one.network?.text}`).add(one.view);
         const [, of = '', host = '', network = ''] = /cluster=(\S+) node=(\S+) network=(\S+)/.exec(one.comment) ?? [];
@@ -102,7 +102,7 @@ export function clusterAuditHandler(
   };
 }
 
-/** A user who may not read ranges has no blocks. @throws what is no refusal */
+/** Returns undefined for a refusal: a user who may not read ranges has no blocks. @throws any other error */
 function unlessRefused(error: unknown): undefined {
   if (!hasReason(error, 'permission', 'rejected')) throw error;
 }

@@ -1,4 +1,4 @@
-/** `leases` and `leases --history`: what the state has, lease by lease, and who held an address. */
+/** Handlers of `leases`, which lists the leases of the state, and `leases --history`, which says who held an address. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { compareAddresses, parseAddress } from '../../../infoblox/address.ts';
 import type { Host } from '../../../infoblox/host.ts';
@@ -13,7 +13,7 @@ import { workloadName, workloadOfLease } from '../../../infoblox/workload.ts';
 import type { LeaseRecord, OperatorParams } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 
-/** Leases that are looked at between two turns of the event loop. */
+/** Leases examined per turn of the event loop. */
 const looksAtATime = 200;
 
 export type LeasesDeps = Pick<LeaseDeps, 'store' | 'moment'> & {
@@ -36,9 +36,9 @@ export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/lease
 }
 
 /**
- * Finds the leases that a name means: those of an address; else of a container, a pod or another workload of exactly that name; else of
- * containers whose ID begins so.
- * @param filter `isWhole`: not the last
+ * Finds the leases that a name means: of an address; else of the container, pod or other workload with exactly that name; else of containers
+ * whose ID begins with it.
+ * @param filter `isWhole`: exact names only
  */
 export async function meant(
   deps: LeasesDeps,
@@ -55,12 +55,12 @@ export async function meant(
   return ways.map((way) => all.filter(way)).find(({ length }) => length > 0) ?? [];
 }
 
-/** By its name with the namespace or without. */
+/** Compares a workload's name, with or without its namespace. */
 function isNamed(workload: string, who: string): boolean {
   return workload === who || workload.endsWith(`/${who}`);
 }
 
-/** Finds the leases that match, by network and address. */
+/** Finds matching leases, sorted by network and address. */
 export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise<LeaseRecord[]> {
   const records: LeaseRecord[] = [];
   const { now } = deps.moment();
@@ -68,7 +68,7 @@ export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise
   found.sort(byNetworkAndAddress);
   for (const [index, { mark }] of found.entries()) {
     if (index > 0 && index % looksAtATime === 0) await turn();
-    // It may have been forgotten meanwhile.
+    // The lease may have ended meanwhile.
     const lease = deps.store.get(mark);
     if (lease !== undefined) records.push(leaseRecord(lease, deps));
   }
@@ -86,12 +86,12 @@ function matches(lease: Lease, filter: LeaseFilter, now: number): boolean {
   );
 }
 
-/** By the first characters of an ID: as the mark has it, which shortens a long one, or in full. */
+/** Compares the first characters of a container ID, in full or as shortened in the mark. */
 function isOf({ mark, workload }: Lease, container: string): boolean {
   return mark.includes(` container=${container}`) || workload?.containerId.startsWith(container) === true;
 }
 
-/** Makes the record of a lease; looks at its sandbox. */
+/** Makes the record of a lease, with the fate of its sandbox. */
 export function leaseRecord(lease: Lease, { store, blocks, host, moment }: LeasesDeps): LeaseRecord {
   const now = moment();
   const doubt = doubtOf(lease, now);
@@ -119,7 +119,7 @@ export function leaseRecord(lease: Lease, { store, blocks, host, moment }: Lease
 
 type Placed = Pick<Lease, 'network' | 'address' | 'mark'>;
 
-/** Compares by network, by address as a number, those without one first, and by mark. */
+/** Compares by network, then by numeric address (leases without address first), then by mark. */
 export function byNetworkAndAddress(one: Placed, other: Placed): number {
   if (one.network !== other.network) return one.network < other.network ? -1 : 1;
   if (one.address === other.address) return one.mark < other.mark ? -1 : 1;

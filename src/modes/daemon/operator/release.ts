@@ -1,4 +1,4 @@
-/** `release`, `gc` and `gc --host`: leases that an operator ends, here and of a host that is gone for good. Those of this host end as by a DEL. */
+/** Handlers of `release` and `gc`, which end leases of this host as a DEL does, and of `gc --host`, which ends those of a lost host. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { deadline, every } from '../../../infoblox/concurrency/clock.ts';
 import { deletedError } from '../../../infoblox/lease/address-errors.ts';
@@ -16,9 +16,8 @@ import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 import { findLeases, leaseRecord, meant } from './leases.ts';
 
-/** Milliseconds. */
 const timeoutMs = 10_000;
-/** For a list: as long as a search of many pages may wait for the grid. */
+/** For a list: a search of many pages. */
 const listTimeoutMs = 60_000;
 /** For one page of releases, on a grid that takes seconds for each request. */
 const pageTimeoutMs = 600_000;
@@ -40,7 +39,7 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
         for (const { lease, ended } of endTogether(deps, first, { cause: 'release', evenIfAlive })) {
           if (ended.answer === 'keep') {
             result.kept.push({ lease, why: ended.because });
-            // A person who asks has perhaps put right what was in its way.
+            // The operator may have removed the cause of the failed release.
             if (ended.lease?.phase === 'releasing')
               apply(deps.store, lease.mark, (one) => recheck(one, deps.moment().now));
           } else {
@@ -55,7 +54,7 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
   };
 }
 
-/** Makes the handler of `gc`: the leases whose sandbox is proven gone, without the reaper's period of grace. */
+/** Makes the handler of `gc`: ends leases whose sandbox is proven gone, without the reaper's grace period. */
 export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'> {
   return {
     timeoutMs,
@@ -79,7 +78,7 @@ export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'>
   };
 }
 
-/** Ends all leases of an attachment in one turn. @returns them as they were, and what has become of each */
+/** Ends all leases of an attachment in one turn. @returns each lease before, and the result */
 function endTogether(deps: LeaseDeps, { mark }: LeaseRecord, reason: Reason, end: typeof endLease = endLease) {
   const leases = deps.store.ofAttachment(mark);
   return leases.map((one) => ({ lease: leaseRecord(one, deps), ended: end(deps, one, reason) }));
@@ -89,7 +88,7 @@ function namesOf({ leases }: Released): Fields {
   return { released: leases.length, addresses: leases.map(({ address }) => address).join(', ') };
 }
 
-/** Makes the handler that lists what a host has reserved. */
+/** Makes the handler that lists a host's reservations and blocks. */
 export function hostReservationsHandler(
   deps: LeaseDeps,
   keeper: BlockKeeper,
@@ -106,7 +105,7 @@ export function hostReservationsHandler(
   };
 }
 
-/** Makes the handler that releases some of it. */
+/** Makes the handler that releases some of a host's reservations. */
 export function releaseHostHandler(deps: LeaseDeps): OperatorHandler<'operator/release-host'> {
   return {
     timeoutMs: pageTimeoutMs,
@@ -114,7 +113,8 @@ export function releaseHostHandler(deps: LeaseDeps): OperatorHandler<'operator/r
     async run({ host, reservations }, { gone, stopping, tell }) {
       const prefix = hostPrefix(otherHost(deps.names, host));
       const stray = reservations.find(({ mark }) => parseMark(mark) === undefined || !mark.startsWith(prefix));
-      if (stray !== undefined) throw new CniError(CniCode.invalidEnvironment, `"${stray.mark}" is no mark of ${host}`);
+      if (stray !== undefined)
+        throw new CniError(CniCode.invalidEnvironment, `"${stray.mark}" is not a mark of ${host}`);
       const total = reservations.length;
       const onDone = (done: number) => tell({ done, total });
       const { released, left, failure } = await releaseOfHost(deps, reservations, { gone, stopping, onDone });
@@ -125,7 +125,7 @@ export function releaseHostHandler(deps: LeaseDeps): OperatorHandler<'operator/r
   };
 }
 
-/** Makes the handler that has the blocks of a host deleted when it cannot give addresses of them any more. */
+/** Makes the handler that deletes a host's blocks once the host can no longer assign addresses from them. */
 export function releaseHostBlocksHandler(
   deps: LeaseDeps,
   keeper: BlockKeeper,
@@ -141,7 +141,7 @@ export function releaseHostBlocksHandler(
   };
 }
 
-/** Makes the handler of `release --blocks`: the blocks of this host go back, each when it is empty. */
+/** Makes the handler of `release --blocks`: releases each block of this host when it is empty. */
 export function releaseBlocksHandler(
   { blocks, store }: LeaseDeps,
   keeper: BlockKeeper,
@@ -162,7 +162,7 @@ function shownBlock({ first, size, view, network }: BlockIdentity) {
   return { first, size, view, network };
 }
 
-/** @throws CniError for this host itself */
+/** Returns the name of another host in marks. @throws CniError for this host itself */
 function otherHost({ present, all }: FormerNames, node: string): Origin {
   const host = { cluster: present.cluster, node };
   const own = all.find((origin) => hostPrefix(origin) === hostPrefix(host));
@@ -174,6 +174,6 @@ function otherHost({ present, all }: FormerNames, node: string): Origin {
   throw new CniError(
     CniCode.invalidEnvironment,
     what,
-    'Use gc without --host for what is dead here, release for one container.',
+    'Use gc without --host for dead containers of this host, or release for one container.',
   );
 }

@@ -1,4 +1,4 @@
-/** `status`, and the page for people at the address of the metrics: how this host is. */
+/** Handler of `status`, and the page for people at the address of the metrics. */
 import type { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cidr, compareAddresses, contains } from '../../../infoblox/address.ts';
@@ -33,7 +33,7 @@ export interface OperatorStatusDeps {
   readonly conditions: Conditions;
   readonly gridState: GridState;
   readonly session: Session;
-  /** The last that each host of the grid has shown. */
+  /** The latest certificate of each grid host. */
   readonly certificates: ReadonlyMap<string, X509Certificate>;
   readonly leases: LeaseDeps;
   readonly usage: NetworkUsage;
@@ -46,7 +46,7 @@ export function operatorStatusHandler(deps: OperatorStatusDeps): OperatorHandler
   return { timeoutMs: 5_000, run: async () => ({ result: await statusOf(deps) }) };
 }
 
-/** Says how this host is. How full networks are is asked of the grid if that is not known, but not waited for long. */
+/** Makes the status of this host. Waits briefly for the grid if the utilisation of networks is unknown. */
 export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
   await Promise.race([deps.usage.refresh().catch(() => undefined), delay(maxUsageWaitMs, undefined, { ref: false })]);
   const { startedAt, options, conditions, store, leases, recentErrors } = deps;
@@ -102,7 +102,7 @@ function gridOf({ options, gridState, session, certificates, conditions }: Opera
   };
 }
 
-/** By name, view and place: what leases name, and what ADDs have asked for since the start. */
+/** Lists networks by name, view and place: those of leases, and those of ADDs since the start. */
 function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps): Status['networks'] {
   const found: NetworkStatus[] = [];
   const at = (name: string, view: string, cidr: string | null) => {
@@ -117,14 +117,14 @@ function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps):
   for (const { network, view, address } of store.where(({ phase }) => phase === 'bound')) {
     const isIn = (one: { readonly cidr: Cidr; readonly view: string }) =>
       one.view === view && contains(one.cidr, address ?? '');
-    // After a restart no ADD has asked for it yet.
+    // Unknown after a restart, until an ADD asks for the network.
     const place = places.find((one) => one.name === network && isIn(one)) ?? usage.all.find(isIn);
     at(network, view, place?.cidr.text ?? null).bound += 1;
   }
   const withUsage = found.map((network) => {
     const known = usage.all.find(({ cidr, view }) => cidr.text === network.cidr && view === network.view);
     if (known?.used === undefined) return network;
-    // The grid counts from time to time, in thousandths.
+    // The grid counts only now and then, in thousandths.
     const used = Math.min(Math.max(known.used, network.bound), known.total);
     return { ...network, total: known.total, used };
   });
@@ -132,7 +132,7 @@ function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps):
   return withUsage.sort((one, other) => placeOf(one).localeCompare(placeOf(other)));
 }
 
-/** Makes the records of all blocks, by network and place. */
+/** Makes the records of all blocks, sorted by network and first address. */
 export function blockRecords({
   blocks,
   store,

@@ -1,4 +1,4 @@
-/** `whois`: who has an address, or which addresses a pod or a container has: by the state, and for all hosts by the grid. */
+/** Handler of `whois`: looks up an address, a pod or a container in the state, and on the grid for all hosts. */
 import { families, parseAddress } from '../../../infoblox/address.ts';
 import { ofPod, podAttribute, reservedAtIn } from '../../../infoblox/attributes.ts';
 import { deadline } from '../../../infoblox/concurrency/clock.ts';
@@ -15,7 +15,7 @@ import type { OperatorHandler } from '../rpc/request.ts';
 import { meant } from './leases.ts';
 
 const timeoutMs = 60_000;
-/** Addresses whose history is looked at. */
+/** Addresses whose history is read. */
 const maxHistories = 10;
 
 type Whois = OperatorResult<'operator/whois'>;
@@ -27,7 +27,7 @@ interface WhoisDeps {
   readonly inspection: GridInspection;
 }
 
-/** Makes the handler. What the grid does not say is a note. */
+/** Makes the handler of `whois`. Errors of the grid become notes. */
 export function whoisHandler(deps: WhoisDeps): OperatorHandler<'operator/whois'> {
   const { leases, store } = deps;
   return {
@@ -45,7 +45,7 @@ export function whoisHandler(deps: WhoisDeps): OperatorHandler<'operator/whois'>
   };
 }
 
-/** @throws what is no GridError */
+/** Turns a GridError into a note. @throws any other error */
 function asNote(error: unknown): OnGrid {
   if (!(error instanceof GridError)) throw error;
   return { holders: [], uses: [], notes: [`what other hosts have is not known: ${error.message}`] };

@@ -1,4 +1,4 @@
-/** The one table from what went wrong to the error code that a container runtime sees (SPEC section 5 "Error"). */
+/** Maps errors to the CNI error codes that container runtimes see (SPEC section 5 "Error"). */
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { messageOf } from '../../../errno.ts';
 import { GridError, type Reason } from '../../../infoblox/errors.ts';
@@ -32,7 +32,7 @@ const codes: Readonly<Record<Reason, number>> = {
   state: CniCode.io,
 };
 
-/** Makes the error that the runtime gets of any failure. */
+/** Converts any error to the CNI error for the runtime. */
 export function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   if (error instanceof GridError) return new CniError(codes[error.reason], error.message, error.hint);
@@ -42,7 +42,7 @@ export function asCniError(error: unknown): CniError {
 
 /**
  * Makes the error of STATUS.
- * @param error what keeps the next ADD from being served
+ * @param error prevents the next ADD
  * @param notice added to the details
  */
 export function notAvailable(error: GridError, notice?: string): CniError {

@@ -1,6 +1,6 @@
 /**
- * Takes over what plugins recorded while no daemon answered them: releases, and ADDs without an answer. A note is removed
- * when what it says stands in the durable state, and not before.
+ * Takes over the notes that plugins left while the daemon did not answer: of releases, and of unanswered ADDs. A note is removed only after
+ * its content is in the durable state.
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { CniCode, CniError } from '../../../cni/errors.ts';
@@ -16,15 +16,15 @@ import { type Call, owedDir } from '../../protocol.ts';
 import { isNote, maxNoteBytes, noteName } from '../../release-note.ts';
 import { parseCall } from './request.ts';
 
-/** Between looks for notes, which a plugin may leave while the daemon is slow. */
+/** Interval of the search for notes: a plugin may leave one while the daemon is slow. */
 const lookIntervalMs = 15_000;
 
 interface ReleaseNotesDeps {
   readonly socketDir: string;
   readonly driverName: string;
-  /** Records a DEL durably, so that it will be carried out. `at`: when it was called, milliseconds since 1970. */
+  /** Records a DEL durably. `at`: when the runtime called it, milliseconds since 1970. */
   readonly release: (call: Call, at: number) => Promise<unknown>;
-  /** Records durably that the caller of an ADD got no answer. */
+  /** Records durably that an ADD got no answer. */
   readonly recordUnanswered: (call: Call) => Promise<void>;
   readonly conditions: Conditions;
   readonly clock: Clock;
@@ -34,7 +34,7 @@ interface ReleaseNotesDeps {
 export class ReleaseNotes {
   readonly #deps: ReleaseNotesDeps;
   readonly #directory: string;
-  /** Notes that were complained about already. */
+  /** Notes already warned about. */
   readonly #warned = new Set<string>();
 
   constructor(deps: ReleaseNotesDeps) {
@@ -42,7 +42,7 @@ export class ReleaseNotes {
     this.#directory = owedDir(deps.socketDir, deps.driverName);
   }
 
-  /** Takes all notes over, now and from time to time, until the signal fires. */
+  /** Takes over all notes, now and periodically, until the signal fires. */
   async keepTaking(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
     const take = () =>
@@ -54,8 +54,8 @@ export class ReleaseNotes {
   }
 
   /**
-   * Takes over the release note of one attachment: when this returns there is none any more; an unreadable one is set aside.
-   * @throws CniError 11 if there is one that cannot be taken over, and would undo later what is done now
+   * Takes over the note of one attachment, or sets it aside if unreadable: afterwards there is none.
+   * @throws CniError 11 if that is impossible: the note could later undo the ADD
    */
   async takeOf(attachment: Attachment): Promise<void> {
     const untrusted = this.#distrust();
@@ -74,13 +74,13 @@ export class ReleaseNotes {
     }
   }
 
-  /** Takes over all notes that are there now. */
+  /** Takes over all current notes. */
   async takeAll(signal?: AbortSignal): Promise<void> {
     if (this.#distrust() !== undefined) return;
     for (const name of this.#files().filter(isNote)) {
       if (signal?.aborted) return;
       try {
-        // Thousands may lie there after an outage: calls come in between.
+        // After an outage there may be thousands: let calls run in between.
         await this.#deps.clock.turn();
         await this.#take(name);
       } catch (error) {
@@ -92,7 +92,7 @@ export class ReleaseNotes {
     }
   }
 
-  /** Looked at each time: what others can write to is neither read nor tidied up. */
+  /** Checks the directory each time: if others can write to it, notes are neither read nor removed. */
   #distrust(): UntrustedPath | undefined {
     const { conditions } = this.#deps;
     const untrusted = distrust(this.#directory, 'group');
@@ -113,12 +113,12 @@ export class ReleaseNotes {
     }
   }
 
-  /** Returns when the note is taken, absent or set aside; throws if it is still there. */
+  /** Takes over a note or sets it aside. @throws if it is still there */
   async #take(name: string): Promise<void> {
     const { log, release, recordUnanswered } = this.#deps;
     const file = `${this.#directory}/${name}`;
     try {
-      // Plugins are root's, as the directory is; the service's own user may write to it.
+      // The plugin and the directory belong to root; the service's user may write to the directory.
       const owner = lstatSync(this.#directory, { throwIfNoEntry: false })?.uid;
       const note = readRegularFile(file, { maxBytes: maxNoteBytes, owner });
       if (note === undefined) return;

@@ -1,6 +1,5 @@
 /**
- * What is asked of the daemon, over the socket or by a release note: checked here before anything is done with it, and by the types of
- * handlers what serves each method.
+ * Defines and validates requests to the daemon, from the socket or a release note, and the handlers of each method.
  */
 import * as v from 'valibot';
 import { CniCode, CniError } from '../../../cni/errors.ts';
@@ -21,34 +20,34 @@ interface PluginRequest {
   readonly params: Call;
 }
 
-/** What a plugin asks, or an operator's command. */
+/** A request of a plugin or an operator command. */
 export type Request = PluginRequest | { readonly method: OperatorMethod; readonly params: Sender };
 
-/** Who waits for an answer. */
+/** The connection of the caller. */
 export interface Caller {
   /** Fires when the caller has closed the connection. */
   readonly gone: AbortSignal;
-  /** Fires, with a GridError, when the daemon stops: work of many steps begins no further one. */
+  /** Fires with a GridError when the daemon stops: a handler with many steps begins no further step. */
   readonly stopping: AbortSignal;
-  /** Sends how far the work has come. */
+  /** Sends the progress. */
   readonly tell: (progress: Progress) => void;
 }
 
 export interface Answer {
-  /** The document for the plugin's stdout, or what a command is told; null if absent. */
+  /** The document for the plugin's stdout, or the result of a command; null if absent. */
   readonly result?: unknown;
-  /** What happened: fields of the line that the log has for each call. */
+  /** Fields for the call's log line. */
   readonly fields?: Fields;
-  /** To be called when the caller has passed the result on. */
+  /** Called after the caller has passed the result on. */
   readonly delivered?: () => void;
-  /** To be called if the caller went away without the answer. */
+  /** Called if the caller left without the answer. */
   readonly undelivered?: () => Promise<void>;
 }
 
 export interface Handler<Params = Call, Told extends Answer = Answer> {
-  /** Milliseconds that it takes at most; the caller is told. */
+  /** Maximum milliseconds; the caller is told. */
   readonly timeoutMs: number;
-  /** Whether the log has a line of its success at its usual level: it changes something. */
+  /** Whether it changes anything: its success is then logged at level info. */
   readonly changes?: boolean;
   /** @throws CniError or GridError */
   run(params: Params, caller: Caller): Promise<Told>;
@@ -63,7 +62,7 @@ export type Handlers = { readonly [M in PluginMethod]: Handler } & {
   readonly [M in OperatorMethod]: OperatorHandler<M>;
 };
 
-/** `VERSION-TRACE-PARENT-FLAGS`; what a later version than 00 may append is passed over (W3C Trace Context, "Versioning of traceparent"). */
+/** `VERSION-TRACE-PARENT-FLAGS`; ignores what versions after 00 may append (W3C Trace Context, "Versioning of traceparent"). */
 const traceparent = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?![^-])/;
 const traceText = v.pipe(v.string(), v.maxLength(maxTraceContextLength));
 
@@ -71,7 +70,7 @@ const sender = {
   protocol: v.number(),
   release: v.string(),
   callId: v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/)),
-  // Nobody goes without an address because of a trace.
+  // An invalid trace context must not fail an ADD.
   traceparent: v.fallback(v.optional(v.pipe(traceText, v.regex(traceparent))), undefined),
   tracestate: v.fallback(v.optional(traceText), undefined),
 };
@@ -85,7 +84,7 @@ const call = v.object({
   config: v.record(v.string(), v.unknown()),
 });
 
-/** What each method takes. */
+/** Parameters of each method. */
 const params: ReadonlyMap<string, v.GenericSchema> = new Map<string, v.GenericSchema>([
   ...['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'].map((method) => [method, call] as const),
   ...Object.entries(operatorMethods).map(
@@ -106,8 +105,8 @@ export function isPluginRequest(request: Request): request is PluginRequest {
 }
 
 /**
- * @throws SyntaxError if the text is no request; CniError if it is one of another protocol version, saying which side to
- * upgrade
+ * Parses and validates a request.
+ * @throws SyntaxError for an invalid request; CniError for another protocol version, naming the side to upgrade
  */
 export function parseRequest(text: string): Request {
   const value: unknown = JSON.parse(text);
@@ -117,18 +116,18 @@ export function parseRequest(text: string): Request {
   return { method, ...parse(Whole, value) } as Request;
 }
 
-/** As `parseRequest`, for calls of plugins alone. */
+/** Parses and validates a call of a plugin. @throws as `parseRequest` */
 export function parseCall(text: string): PluginRequest {
   const request = parseRequest(text);
   if (isPluginRequest(request)) return request;
-  throw new SyntaxError(`no call of a plugin: ${request.method}`);
+  throw new SyntaxError(`not a call of a plugin: ${request.method}`);
 }
 
 function parse<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown): Output {
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
-  throw new SyntaxError(`no request of the plugin: ${v.getDotPath(issue) ?? 'it'} is ${issue.received}`);
+  throw new SyntaxError(`not a valid request: ${v.getDotPath(issue) ?? 'it'} is ${issue.received}`);
 }
 
 const Versioned = v.object({ params: v.object({ protocol: v.number(), release: v.string() }) });

@@ -1,7 +1,6 @@
 /**
- * The daemon's side of the socket: one request a connection, accepted at once and answered once, and a caller that leaves is noticed.
- * How much a peer may make the daemon hold is bounded: an ordinary request by its size, the list of a GC, which may be 16 times as long,
- * also by how many there are at a time.
+ * Serves the socket: one request per connection, accepted at once and answered once. Notices callers that leave. Bounds the memory that
+ * requests take: their size, and of long GC requests, up to 16 times as large, one at a time.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../../cni/errors.ts';
@@ -20,18 +19,18 @@ import type { CallEnd, Tracing } from '../tracing/tracing.ts';
 import { asCniError } from './cni-errors.ts';
 import { type Handler, type Handlers, parseRequest, type Request } from './request.ts';
 
-/** For a peer to send its request. */
+/** For the caller to send its request. */
 const sendTimeoutMs = 5_000;
-/** For a peer to pass its answer on. One that is stopped may yet do so. */
+/** For the caller to pass its answer on. A stopped process may do so later. */
 const deliveryTimeoutMs = 5_000;
-/** Connections that may wait to be accepted: a burst of container starts is no reason to refuse any. */
+/** Connections that may wait to be accepted: enough for a burst of container starts. */
 const backlog = 4096;
 
 interface ServerDeps {
   readonly handlers: Handlers;
-  /** Fields of the log that say what a call is about. */
+  /** Makes the log fields that describe a call. */
   readonly describe: (request: Request) => Fields;
-  /** Told how each call ended. */
+  /** Called at the end of each call. */
   readonly onCall?: (end: CallEnd) => void;
   readonly tracing: Tracing;
   readonly log: Log;
@@ -50,7 +49,7 @@ export class CallServer {
   readonly #server: Server;
   readonly #calls = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
-  /** Whose request is a long one. */
+  /** Connection of the long request in progress. */
   #long: Socket | undefined;
 
   constructor(deps: ServerDeps) {
@@ -61,17 +60,17 @@ export class CallServer {
     });
   }
 
-  /** Calls that are being served, or whose answer is being passed on. */
+  /** Number of calls being served or answered. */
   get inFlight(): number {
     return this.#calls.size;
   }
 
   /**
-   * Listens; again if it did already, while calls in flight go on: the file may have been removed.
-   * @param place where to make the socket, or the descriptor of one that is there
+   * Listens, or listens again if the socket file was removed; calls in flight continue.
+   * @param place path of the socket to create, or descriptor of an existing one
    */
   async listen(place: { readonly path: string } | { readonly fd: number }): Promise<void> {
-    // Removes what is at the path where it listened.
+    // Also removes the file at the former path.
     if (this.#server.listening) this.#server.close();
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -79,7 +78,7 @@ export class CallServer {
     });
   }
 
-  /** Takes no more calls and waits for those in flight; work of many steps ends after the one that is under way. */
+  /** Stops accepting calls and waits for those in flight; handlers with many steps end after the current one. */
   async close(): Promise<void> {
     this.#stopping.abort(stopped);
     this.#server.close();
@@ -88,7 +87,7 @@ export class CallServer {
 
   async #serve(socket: Socket): Promise<void> {
     const gone = new AbortController();
-    // A peer that breaks off is no failure; `gone` tells the handler.
+    // A caller that disconnects is not an error; `gone` tells the handler.
     socket.on('error', () => gone.abort());
     socket.on('close', () => gone.abort());
     try {
@@ -105,7 +104,7 @@ export class CallServer {
     }
   }
 
-  /** @returns undefined if the peer is to be left alone */
+  /** Reads and serves a request. @returns undefined if no answer is to be sent */
   async #answer(socket: Socket, gone: AbortSignal): Promise<Outgoing | undefined> {
     const { tracing, describe } = this.#deps;
     try {
@@ -119,8 +118,9 @@ export class CallServer {
   }
 
   /**
-   * @returns undefined if the peer sends no line in time, too long a one, or leaves
-   * @throws CniError for a long one that would be too much at the moment
+   * Reads one line.
+   * @returns undefined if it is late, too long, or the caller leaves
+   * @throws CniError for a long GC request while another one is in progress
    */
   async #readLine(socket: Socket): Promise<string | undefined> {
     const chunks: Buffer[] = [];
@@ -140,11 +140,11 @@ export class CallServer {
         return bytes.toString('utf8', 0, bytes.indexOf(0x0a));
       }
     } catch (error) {
-      // All else is a connection that has broken.
+      // Any other error means a broken connection.
       if (error === busy) throw error;
     } finally {
       clearTimeout(timer);
-      // From now on it is said when the peer leaves.
+      // Without reading, `close` would not be emitted.
       socket.resume();
     }
     return undefined;
@@ -194,11 +194,11 @@ export class CallServer {
   }
 }
 
-/** The level of a call's failure that was to be expected. */
+/** Returns the log level of a call's expected failure. */
 function levelOf(method: string): 'error' | 'warn' | 'debug' {
-  // It is asked often, and the condition that it reports is logged when it begins.
+  // STATUS is called often, and the condition that it reports is logged when it begins.
   if (method === 'STATUS') return 'debug';
-  // Whoever has typed a command has read why it failed: it is nothing that `status` has to tell of.
+  // The operator has seen the error; as a warning it does not appear in `status`.
   return method.startsWith('operator/') ? 'warn' : 'error';
 }
 
@@ -208,22 +208,22 @@ function isGc([first]: readonly Buffer[]): boolean {
 
 const busy = new CniError(
   CniCode.tryAgain,
-  'the list of another GC is being worked on, and both together would be too much at a time',
+  'another large GC request is in progress',
   'Try again when that GC has ended.',
 );
 
 function noRequest(error: SyntaxError): CniError {
   return new CniError(
     CniCode.unexpected,
-    `what came over the socket is no request: ${error.message}`,
-    'Only the plugin of the same release speaks to this socket.',
+    `invalid request on the socket: ${error.message}`,
+    'Use this socket only with the plugin and the commands of the same release.',
   );
 }
 
-/** What became of an answer: passed on; perhaps passed on later, by a peer that is stopped; or lost with the peer. */
+/** Fate of an answer: passed on; unknown, as a stopped caller may pass it on later; or lost with the caller. */
 type Delivery = 'taken' | 'unknown' | 'left';
 
-/** Sends the answer and waits for the peer to say that it has passed it on, to hang up without that, or to die. */
+/** Sends the answer and waits until the caller confirms that it passed it on, or disconnects. */
 function deliver(socket: Socket, frame: string): Promise<Delivery> {
   if (socket.destroyed || !socket.writable) return Promise.resolve('left');
   return new Promise((resolve) => {

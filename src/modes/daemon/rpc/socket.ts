@@ -1,7 +1,7 @@
 /**
- * The daemon's place on the socket. A live daemon's is never taken, a dead one's is replaced, but only by the daemon that has the
- * state. While the daemon runs it is kept: when its directory is removed, by a clean-up of /run say, plugins cannot reach the daemon any
- * more, and the daemon would not notice, since the kernel keeps the socket open.
+ * Creates and keeps the socket. The socket of a live daemon is never taken; that of a dead one is replaced by the daemon that has the state
+ * open. A running daemon checks that its file still exists: if a clean-up of /run removes it, the kernel keeps the socket open, but plugins
+ * can no longer connect.
  */
 import { chmodSync, lstatSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -13,22 +13,22 @@ import { owedDir, socketFile } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
 import type { CallServer } from './server.ts';
 
-/** Files in such a directory get its group. */
+/** Files in a directory with this bit get its group. */
 const setgid = 0o2000;
-/** Between two looks whether the socket is in its place. */
+/** Interval of the check that the socket file exists. */
 const lookIntervalMs = 5_000;
-/** To listen again, before the daemon gives up. */
+/** Attempts to listen again before the daemon exits. */
 const maxAttempts = 3;
 
 export interface SocketPlace {
   readonly socketDir: string;
   readonly driverName: string;
-  /** Descriptor of the socket that systemd has made, and keeps while the daemon is restarted, so that calls wait meanwhile. */
+  /** Descriptor of a socket that systemd created and keeps during a restart of the daemon, so that calls wait. */
   readonly passedSocket?: number | undefined;
 }
 
 /**
- * Makes the directory and makes sure that the socket's place in it may be taken, so that a second daemon fails at once.
+ * Creates the directory and checks that no other daemon listens in it, so that a second daemon fails at once.
  * @throws StartError if another daemon listens there, or the directory cannot be used
  */
 export async function prepareSocket({ socketDir, driverName }: SocketPlace): Promise<void> {
@@ -36,7 +36,7 @@ export async function prepareSocket({ socketDir, driverName }: SocketPlace): Pro
     makeDirectory(socketDir, 0o755);
     const notes = owedDir(socketDir, driverName);
     makeDirectory(notes, 0o700, 'group');
-    // They hold network configurations. One that tmpfiles.d has made for a service with a user of its own is left to its group.
+    // Notes contain network configurations. A directory that tmpfiles.d made for the service's own user keeps its group's access.
     if ((statSync(notes).mode & setgid) === 0) chmodSync(notes, 0o700);
     await refuseLive(socketFile(socketDir, driverName));
   } catch (error) {
@@ -48,9 +48,9 @@ export async function prepareSocket({ socketDir, driverName }: SocketPlace): Pro
 }
 
 /**
- * Listens, for root alone: the daemon acts with the grid's credentials for its callers. Of two daemons that start at the same instant
- * only the one that has the state comes so far.
- * @throws StartError if it cannot, or another daemon listens there by now
+ * Listens, for root alone: callers act with the grid's credentials. Of two daemons that start at the same time, only the one that has locked
+ * the state gets here.
+ * @throws StartError if it cannot listen, or another daemon does
  */
 export async function listen(server: Pick<CallServer, 'listen'>, place: SocketPlace): Promise<void> {
   const file = socketFile(place.socketDir, place.driverName);
@@ -67,7 +67,7 @@ export async function listen(server: Pick<CallServer, 'listen'>, place: SocketPl
 
 async function listenOnPassed(server: Pick<CallServer, 'listen'>, file: string, descriptor: number): Promise<void> {
   if (socketId(file) === undefined) {
-    const fix = 'ListenStream= of infoblox-cni.socket has to name it, as --socket-dir and --driver-name do';
+    const fix = 'set ListenStream= of infoblox-cni.socket to that path, or correct --socket-dir and --driver-name';
     throw new StartError(`the socket that systemd has handed over is not at ${file}`, fix);
   }
   await server.listen({ fd: descriptor }).catch((error) => {
@@ -78,13 +78,13 @@ async function listenOnPassed(server: Pick<CallServer, 'listen'>, file: string, 
 interface SocketKeeper {
   readonly server: Pick<CallServer, 'listen'>;
   readonly place: SocketPlace;
-  /** Called once, when listening again is impossible. */
+  /** Called once, after the last failed attempt to listen again. */
   readonly onLost: (error: StartError) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Looks from time to time whether the socket is still the one that was made, and makes it anew if not. Ends with the signal. */
+/** Checks periodically that the socket file is the one created, and recreates it if not. Ends with the signal. */
 export function keepSocket({ server, place, onLost, clock, log }: SocketKeeper, signal: AbortSignal): Promise<void> {
   const file = socketFile(place.socketDir, place.driverName);
   let socket = socketId(file);
@@ -118,7 +118,7 @@ async function listenAgain(server: Pick<CallServer, 'listen'>, place: SocketPlac
   await listen(server, place);
 }
 
-/** Tells one socket from another of that name; inodes are reused. Undefined if there is none. */
+/** Identifies a socket file, with its time of birth because inodes are reused; undefined if there is none. */
 function socketId(file: string): string | undefined {
   try {
     const entry = lstatSync(file, { bigint: true });
@@ -130,7 +130,7 @@ function socketId(file: string): string | undefined {
 
 async function refuseLive(file: string): Promise<void> {
   const code = await connectErrorAt(file);
-  // Nothing there, or no listener. ECONNREFUSED also stands for a file that is no socket.
+  // No file, or no listener. ECONNREFUSED also means that the file is not a socket.
   if (code === 'ENOENT' || code === 'ECONNREFUSED') return;
   const elsewhere = 'use another --driver-name or --socket-dir';
   // EAGAIN: its queue is full.
@@ -138,11 +138,11 @@ async function refuseLive(file: string): Promise<void> {
     ? new StartError(`another daemon listens at ${file}`, `stop it, or ${elsewhere}`)
     : new StartError(
         `cannot tell whether another daemon listens at ${file} (${code})`,
-        `look what is there, or ${elsewhere}`,
+        `check that file, or ${elsewhere}`,
       );
 }
 
-/** Returns the code of the error that a connection there ends with; undefined if it is accepted. */
+/** Tries to connect. @returns the error's code; undefined if the connection is accepted */
 function connectErrorAt(file: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(file);

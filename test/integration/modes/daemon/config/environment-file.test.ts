@@ -54,8 +54,8 @@ test.each<[string, string | null]>([
   ['daemon_flags=', 'line 1: unknown variable daemon_flags; did you mean DAEMON_FLAGS?'],
   ["\nDAEMON_FLAGS='--grid-host=a\nX=1\n", 'line 2: a quote is not closed'],
   [`DAEMON_FLAGS='--labels="Site=Paris'`, 'a quote within DAEMON_FLAGS is not closed'],
-  ['DAEMON_FLAGS --grid-host=a', 'line 1: it is no NAME=VALUE'],
-  ['--grid-host=a', 'line 1: it is no NAME=VALUE'],
+  ['DAEMON_FLAGS --grid-host=a', 'line 1: it is not NAME=VALUE'],
+  ['--grid-host=a', 'line 1: it is not NAME=VALUE'],
 ])('of a file %j is told: %s', (text, fault) => {
   writeFileSync(file, text);
   expect(readEnvironmentFile(file, 'required').fault).toBe(fault);

@@ -123,18 +123,18 @@ test('a socket path that is too long for the system is refused, with its length 
   expect(options([socketDir(107)]).socketDir).toHaveLength(107 - '/infoblox.sock'.length);
   expect(() => options([socketDir(108)])).toThrow(UsageError);
   expect(() => options([socketDir(108)])).toThrow(
-    /^--socket-dir and --driver-name make \/s+\/infoblox\.sock, a path of 108 bytes, and that of a socket may have 107: use a shorter/,
+    /^--socket-dir and --driver-name make \/s+\/infoblox\.sock, a path of 108 bytes; a socket's path may have 107: use a shorter/,
   );
   // Bytes, not characters.
   expect(() => options(['--socket-dir=/run/é', `--driver-name=${'d'.repeat(95)}`])).toThrow(/108 bytes/);
 });
 
 test.each(['', 'localhost', 'localhost.localdomain', 'LOCALHOST'])(
-  'a host that is called "%s" as others may be needs --node-name',
+  'a host with the common name "%s" needs --node-name',
   (hostName) => {
     const named = (...args: string[]) => readOptions(parseFlags(args), {}, { isTerminal: false, hostName }).nodeName;
     expect(() => named()).toThrow(StartError);
-    expect(() => named()).toThrow(/^--node-name is not set, and this host is called/);
+    expect(() => named()).toThrow(/^--node-name is not set, and the host name/);
     expect(named('--node-name=worker-1')).toBe('worker-1');
   },
 );

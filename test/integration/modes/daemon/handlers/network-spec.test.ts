@@ -127,7 +127,7 @@ describe('a key under ipam', () => {
       /rangestart: expected an object with the keys subnet,/,
     ],
     [{ ranges: Array(17).fill([{ subnet: '10.0.0.0/24' }]) }, /ipam\.ranges: expected at most 16 sets of sources/],
-    [{ ranges: [[{ subnet: '10.0.0.0/24' }]], gateway: '10.0.0.1' }, /ipam\.gateway .* stands beside ranges/],
+    [{ ranges: [[{ subnet: '10.0.0.0/24' }]], gateway: '10.0.0.1' }, /ipam\.gateway .* does not apply to ranges/],
   ])('of a wrong type is refused: %j', (ipam, message) => {
     expect(() => policy(ipam)).toThrow(expect.objectContaining({ code: 7, message: expect.stringMatching(message) }));
   });

@@ -213,7 +213,7 @@ describe('a request of more than an ordinary size', () => {
     await until('the first one runs', () => isRunning);
     run = async () => ({ result: 'other' });
     expect(JSON.parse(await talk(large))).toMatchObject({
-      error: { code: 11, message: expect.stringMatching(/^the list of another GC/) },
+      error: { code: 11, message: expect.stringMatching(/^another large GC request is in progress/) },
     });
     expect(JSON.parse(await talk(requestFrame('GC', call)))).toMatchObject({ result: 'other' });
     gate.resolve();
@@ -239,8 +239,8 @@ describe('a peer', () => {
     const { error } = JSON.parse(await talk(bytes));
     expect(error).toMatchObject({
       code: 100,
-      message: expect.stringMatching(/^what came over the socket is no request: /),
-      data: { details: 'Only the plugin of the same release speaks to this socket.' },
+      message: expect.stringMatching(/^invalid request on the socket: /),
+      data: { details: 'Use this socket only with the plugin and the commands of the same release.' },
     });
   });
 

@@ -124,7 +124,7 @@ test('the help names every flag with its default, and where a password may come 
     'Commands:',
     'Infoblox grid:',
     'IPAM driver:',
-    'Address policy, where the network configuration says nothing:',
+    'Address policy, for keys that a network configuration omits:',
     'State:',
     'Observability:',
     'Other:',
