@@ -153,9 +153,10 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
       const given = parseArgs<typeof common & typeof json>(joined, known);
       if (given.help) return undefined;
       // An empty variable in a script must not mean "all". Some flags of the daemon may be empty.
-      const empty = joined.find((flag) => flag.indexOf('=') === flag.length - 1 && !isDaemonFlag(flag));
+      const ofDaemon = joined.filter((flag) => isDaemonFlag(flag, known));
+      const empty = joined.find((flag) => flag.indexOf('=') === flag.length - 1 && !ofDaemon.includes(flag));
       if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
-      const settings = await settingsOf(joined, given['environment-file'], { wrongFlags, asksForFlags });
+      const settings = await settingsOf({ joined, ofDaemon }, given['environment-file'], { wrongFlags, asksForFlags });
       const { text, value, failed } = await run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settings });
       process.stdout.write(given.json ? `${jsonText(value)}\n` : text());
       return failed ? exitStatus.failed : exitStatus.ok;
@@ -165,11 +166,11 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
 
 /**
  * Reads the service's settings.
- * @param joined the flags of the command line
+ * @param flags of the command line: all, and those of the daemon
  * @throws UsageError for a faulty environment file, unless `wrongFlags` is `tolerated`
  */
 async function settingsOf(
-  joined: readonly string[],
+  { joined, ofDaemon: over }: { readonly joined: readonly string[]; readonly ofDaemon: readonly string[] },
   file: string,
   {
     wrongFlags: wrong,
@@ -178,7 +179,6 @@ async function settingsOf(
 ): Promise<ServiceSettings> {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
   const { isThere, variables, daemonFlags, fault } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
-  const over = joined.filter(isDaemonFlag);
   const env = { ...process.env, ...variables };
   const wrongWords = whatIsWrong(daemonFlags);
   const wrongFlags = fault === null ? wrongWords && `DAEMON_FLAGS in ${file}: ${wrongWords}` : `${file}: ${fault}`;
@@ -212,9 +212,13 @@ async function flagsOfDaemon(socket: string): Promise<string[]> {
   }
 }
 
-/** @param flag `--name=value` */
-function isDaemonFlag(flag: string): boolean {
-  return Object.hasOwn(daemon, flag.slice(2, flag.indexOf('=')));
+/**
+ * Tells whether a flag is the daemon's, and not one of that name that the command has itself.
+ * @param flag `--name=value`
+ */
+function isDaemonFlag(flag: string, known: ArgsDef): boolean {
+  const name = flag.slice(2, flag.indexOf('='));
+  return Object.hasOwn(daemon, name) && known[name] === (daemon as ArgsDef)[name];
 }
 
 /** The systemd unit passes this file to the service as a credential. */

@@ -20,7 +20,9 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
   test('the driver is there after the installation, and the operator is told what to do next', async () => {
     const output = await root.succeed(`${dpkg} --install /packages/${deb}`);
     expect(output).toContain('infoblox-cni: the user infoblox-cni, for the service');
-    expect(output).toContain("1. the grid's address and user in /etc/infoblox-cni/daemon.env");
+    expect(output).toContain(
+      "1. write the grid's address and user to /etc/infoblox-cni/daemon.env, and the password to",
+    );
     expect(await root.succeed('infoblox-cni-daemon --version')).toContain(`infoblox-cni ${version} (`);
     const asked = `echo '{"cniVersion":"1.0.0"}' | CNI_COMMAND=VERSION /usr/lib/cni/infoblox`;
     expect(JSON.parse(await root.succeed(asked)).supportedVersions).toContain('1.1.0');
