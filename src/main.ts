@@ -8,10 +8,9 @@ import { refuseToBeAPlugin, runPlugin } from './modes/plugin/plugin.ts';
 
 const name = basename(process.argv0);
 const isDaemon = name === 'infoblox-cni-daemon';
-const isOwnName = name === 'infoblox-cni';
 const args = process.argv.slice(2);
 /** Under the executable's own name and the daemon's, a first word without `-` is an operator's command. */
-const isCommand = (isDaemon || isOwnName) && args[0] !== undefined && !args[0].startsWith('-');
+const isCommand = (isDaemon || name === 'infoblox-cni') && args[0] !== undefined && !args[0].startsWith('-');
 
 /** A service may inherit CNI_COMMAND, but has an argument. Any name except the daemon's may be a driver's. */
 if (process.env.CNI_COMMAND && !(isDaemon && args.length > 0)) {
@@ -47,7 +46,7 @@ function answerPeople(): void {
   if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);
   else if (args.includes('--licenses')) void printLicences();
   else if (args.includes('--help') || args.includes('-h')) process.stdout.write(helpText);
-  else if (args.length === 0) process.stderr.write(isOwnName ? helpText : aboutText);
+  else if (args.length === 0) process.stderr.write(name === 'infoblox-cni' ? helpText : aboutText);
   else {
     process.stderr.write(noFlagsText);
     process.exitCode = 2;

@@ -1,6 +1,5 @@
 /** `--create`: what the driver may create on the grid for networks. An administrator has to make the rest. */
-import type { Cidr, Interval } from '../address.ts';
-import { spanOf } from '../address.ts';
+import { type Cidr, type Interval, spanOf } from '../address.ts';
 import { GridError } from '../errors.ts';
 import { networkMark } from '../mark.ts';
 
