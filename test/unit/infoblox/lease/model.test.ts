@@ -84,7 +84,9 @@ function reservations({ grid }: World): (readonly [string, string])[] {
   return [...grid].filter(([, mark]) => mark !== 'another host').map(([address, mark]) => [mark, address] as const);
 }
 
-test('whatever answers are lost: nobody loses an address, no two share one, no stranger is hit, and all comes back when it has rested', () => {
+test('whatever answers are lost: nobody loses an address, no two share one, no stranger is hit, and all comes back when it has rested', {
+  timeout: 120_000,
+}, () => {
   const plan = fc.array(happening, { maxLength: 40, size: 'max' });
   const property = fc.property(plan, fc.constantFrom(0, 45), (happenings, cooldownMs) => {
     const world = new World(cooldownMs);
