@@ -1,7 +1,7 @@
 /**
- * Turns an HTTP answer of the grid into a value or a GridError. Conflicts are 400, never 409. Only `code` is stable across
- * releases; texts are matched loosely, and only to tell apart what shares a code. They are those of appliances with NIOS 8.2
- * (vindyavk/vvk_automation_public, WAPI_Test_Reports) unless another source is named.
+ * Turns an HTTP answer of the grid into a value or a GridError. Conflicts are 400, never 409. Only `code` is stable across releases; texts
+ * are matched loosely, to distinguish errors that share a code. Texts are from appliances with NIOS 8.2 (vindyavk/vvk_automation_public,
+ * WAPI_Test_Reports) unless another source is named.
  */
 import * as v from 'valibot';
 import { GridError, type Reason } from '../errors.ts';
@@ -12,7 +12,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** Characters of a text from the grid that are looked at and shown; WAPI's own are below 300. */
+/** Characters used of a text from the grid; WAPI's own texts are below 300. */
 const maxTextLength = 1_000;
 
 const notWapiHint =
@@ -24,7 +24,7 @@ const ErrorBody = v.object({ Error: v.string(), code: v.optional(v.string()), te
 /**
  * Reads the value of a WAPI answer.
  * @param answer status and body as received
- * @param host who answered
+ * @param host the grid host that answered
  * @throws GridError for everything but a 2xx answer with a JSON body
  */
 export function readAnswer(answer: HttpAnswer, host: string, request: Request): unknown {
@@ -39,14 +39,14 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
     throw new GridError('credentials', `${what}: the grid at ${host} refused the user name or password (401)`);
   }
   if (answer.status >= 500) {
-    // A gateway on the way gives up sooner than the grid behind it.
+    // A gateway may give up before the grid behind it.
     const atGateway = answer.status === 502 || answer.status === 504;
     throw new GridError('grid-fault', answered, {
       outcome: outcome === 'unknown' && atGateway ? 'open' : outcome,
       hint: "if this goes on, see the grid's own logs; the daemon tries again",
     });
   }
-  // Turned away by a limit of requests, before anything was done (RFC 6585, section 4).
+  // A rate limit refused the request before anything was done (RFC 6585, section 4).
   if (answer.status === 429) {
     throw new GridError('grid-fault', answered, {
       hint: 'the grid, or a proxy before it, limits the requests of this host; the daemon tries again',
@@ -76,12 +76,12 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
   });
 }
 
-/** A 4xx is about the request, but for the one that asks to come again later: 408 (RFC 9110). */
+/** Tells whether a status refuses the request itself: all 4xx except 408, which asks to repeat it (RFC 9110). */
 function refusesRequest(status: number): boolean {
   return status >= 400 && status !== 408;
 }
 
-/** Patterns see no more of a text from the grid than this, so that none of them can take long. */
+/** Returns the part of a grid's text that patterns examine, which bounds their time. */
 function beginning(text: string): string {
   return text.trim().slice(0, maxTextLength).trimEnd();
 }
@@ -90,17 +90,17 @@ interface Refusal {
   readonly reason: Reason;
   readonly code?: RegExp;
   readonly text?: RegExp;
-  /** Matches the text without the names that it quotes and without what our own request says. */
+  /** Matches the text without quoted names and without texts of our request. */
   readonly words?: RegExp;
   readonly hint?: string;
 }
 
 const rejected: Refusal = { reason: 'rejected', hint: 'the grid does not accept this request; its text says why' };
 
-/** The first that fits counts, by its code, its text or its words. */
+/** The first row whose code, text or words match counts. */
 const refusals: readonly Refusal[] = [
   {
-    // A view or an object; the source of an object function (terraform-provider-infoblox, issue 498); the parent.
+    // A missing view or object; source of an object function (terraform-provider-infoblox, issue 498); parent.
     reason: 'missing',
     code: /\.NotFound$/,
     text: /did not return any result|parent was not found/i,
@@ -117,7 +117,7 @@ const refusals: readonly Refusal[] = [
   { reason: 'no-free-address', text: /^can\s?not find \d+ available ip/i },
   { reason: 'no-free-network', text: /^can\s?not find requested number of networks/i },
   { ...rejected, text: /^(invalid|unknown|field|structure|list)\b/i },
-  // No sample of the next two was found.
+  // No public sample of the next two texts is known.
   { reason: 'licence', words: /\blicen[cs]e/i, hint: 'install the licence on the grid, or use another user' },
   {
     reason: 'read-only',
@@ -126,7 +126,7 @@ const refusals: readonly Refusal[] = [
   },
 ];
 
-/** Each with the attribute's name. */
+/** Patterns that capture the attribute's name. */
 const attributeRefusals: readonly (readonly [Reason, RegExp])[] = [
   ['unknown-attribute', /^unknown extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i],
   ['attribute-value', /^bad value for extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i],
@@ -147,18 +147,18 @@ function refusal(request: Request, answer: { readonly code: string; readonly tex
   return new GridError(reason, message, { hint });
 }
 
-/** Takes out of a text what a request says: its author must not choose what is read from the answer. */
+/** Removes texts of the request from an answer's text: they must not influence how the answer is read. */
 function withoutOwn(text: string, { path, query = {}, body }: Request): string {
   const own = [...path.split(/[:/]/), ...textsIn(query), ...textsIn(body)]
-    // As a grid may quote them.
+    // Also as the grid may quote them.
     .flatMap((value) => [value, JSON.stringify(value).slice(1, -1), value.replaceAll("'", "\\'")])
-    // Others cannot be mistaken, and taking them out could hide a word of the grid's own.
+    // Only those that match a pattern: removing others could hide words of the grid.
     .filter((value) => refusals.some(({ words }) => words?.test(value)))
     .sort((one, other) => other.length - one.length);
   return own.reduce((left, value) => left.replaceAll(value, ''), text);
 }
 
-/** Lists all texts in a JSON value, however deep. */
+/** Lists all texts in a JSON value, at any depth. */
 function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];

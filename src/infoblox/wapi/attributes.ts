@@ -1,6 +1,6 @@
 /**
- * Requests that carry extensible attributes, or search by them. A grid refuses both for an attribute that it does not define and for
- * a value that it does not take: what it has refused is left out from then on.
+ * Sends requests with extensible attributes, and searches by them. A grid refuses attributes that it does not define and values that it
+ * does not accept; refused ones are left out from then on.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
 import { type Attributes, attributeDefinitions, cloud } from '../attributes.ts';
@@ -25,7 +25,7 @@ export class AttributedRequests {
     this.#attributes = attributes;
   }
 
-  /** Notes which attributes the grid defines, and the values of those that take only some. */
+  /** Learns which attributes the grid defines, and the values of list attributes. */
   learn(defined: readonly DefinedAttribute[]): void {
     this.#attributes.learn(
       new Map(defined.map(({ name, type, values }) => [name, type === 'ENUM' ? values : undefined])),
@@ -33,7 +33,7 @@ export class AttributedRequests {
   }
 
   /**
-   * Yields what carries these attributes, page by page; nothing where the grid does not take them, as nothing can carry them
+   * Yields objects with these attributes, page by page. Yields none if the grid does not accept the attributes: no object can have them
    * (scoulomb/myDNS, notes on errors).
    * @throws as `searchPages`
    */
@@ -53,8 +53,8 @@ export class AttributedRequests {
   }
 
   /**
-   * Creates an object; again without each attribute that is refused, as nothing was committed by then.
-   * @returns the fields that are asked for
+   * Creates an object. Retries without each refused attribute: a refused create has changed nothing.
+   * @returns the requested fields
    * @throws GridError as the session does, or `bad-answer`
    */
   async create<const S extends GenericSchema>(
@@ -77,7 +77,7 @@ export class AttributedRequests {
   /**
    * Changes an object.
    * @param change `attributes`: undefined if they stay
-   * @throws GridError as `Session.write` does; `mayLookAgain` also if an attribute was refused, which is left out the next time
+   * @throws GridError as `Session.write` does; `mayLookAgain` also after a refused attribute, which the next attempt leaves out
    */
   async change(
     seen: Sighting,
@@ -95,39 +95,39 @@ export class AttributedRequests {
   }
 }
 
-/** Puts attributes into a body as WAPI writes them. */
+/** Adds attributes to a body in WAPI's form. */
 function withAttributes(body: Fields, attributes: Attributes): Fields {
   const extattrs = Object.entries(attributes).map(([name, value]) => [name, { value }]);
   return extattrs.length === 0 ? body : { ...body, extattrs: Object.fromEntries(extattrs) };
 }
 
-/** Refused values that are remembered; the oldest are forgotten, and sent once more. */
+/** Remembered refused values; the oldest are forgotten and tried again. */
 const maxRefusedValues = 1_000;
 
-/** What the grid refuses: an attribute, an attribute of objects of a type, or one value of it. */
+/** A refused attribute: all of it, on objects of one type, or one value. */
 interface Refused {
   readonly name: string;
   readonly type?: string;
   readonly value?: string;
 }
 
-/** Knows which attributes, and which of their values, the grid takes. */
+/** Remembers which attributes and values the grid accepts. */
 export class ExtensibleAttributes {
   readonly #own: Attributes;
   readonly #onRefused: (refused: Refused) => void;
   readonly #everywhere: Attributes;
-  /** Names, and names with a type of object. */
+  /** Refused names, and refused names with an object type. */
   readonly #refused = new Set<string>();
-  /** Names with a value. */
+  /** Refused names with a value. */
   readonly #refusedValues = new Set<string>();
-  /** By name, what the grid takes if that is a list. */
+  /** Accepted values of list attributes, by name. */
   #lists: ReadonlyMap<string, readonly string[]> = new Map();
   #nothingDefined = false;
 
   /**
    * @param tenant value of `Tenant ID`: the cluster's name
-   * @param own what the operator wants on everything that is created
-   * @param onRefused told, once for each attribute, when the grid does not define one of those, or refuses one that it defines
+   * @param own the operator's attributes for all created objects
+   * @param onRefused called once for each attribute: an undefined one of the operator, or a defined one that the grid refused
    */
   constructor(tenant: string, own: Attributes = {}, onRefused: (refused: Refused) => void = () => {}) {
     this.#own = own;
@@ -139,13 +139,13 @@ export class ExtensibleAttributes {
     };
   }
 
-  /** Returns what the grid takes of these and of what everything gets, for an object of a type. */
+  /** Returns the attributes for an object of a type, with those of all objects, as far as the grid accepts them. */
   taken(type: string, attributes: Attributes): Attributes {
     const all = Object.entries({ ...this.#everywhere, ...attributes });
     return Object.fromEntries(all.filter(([name, value]) => this.takes(type, name, value)));
   }
 
-  /** Tells whether an attribute can be sent, or searched by, with a value: a grid refuses both for what it does not take. */
+  /** Tells whether the grid accepts an attribute with a value, in an object or a search. */
   takes(type: string, name: string, value: string): boolean {
     if (this.#refused.has(name) || this.#refused.has(keyOf(name, type))) return false;
     if (this.#lists.get(name)?.includes(value) !== false) return !this.#refusedValues.has(keyOf(name, value));
@@ -154,9 +154,9 @@ export class ExtensibleAttributes {
   }
 
   /**
-   * Notes what a failed request shows that the grid does not take: it is not sent again.
-   * @param request `type`: of the object; `attributes`: what was sent or searched by
-   * @returns false if the failure is not about one of them
+   * Records the attribute or value that a failed request shows as refused.
+   * @param request the object's type, and the attributes sent or searched by
+   * @returns false if the failure is not about one of these attributes
    */
   noteRefusal(error: unknown, request: { readonly type: string; readonly attributes: Attributes }): boolean {
     if (!(error instanceof GridError) || error.attribute === undefined) return false;
@@ -173,8 +173,8 @@ export class ExtensibleAttributes {
   }
 
   /**
-   * Notes that a search by an attribute has failed. If the list of definitions was empty, too, that was no matter of rights: nothing
-   * is defined, and to be told so for one attribute after another would cost a request each. What the operator wants is tried all the same.
+   * Records a refused search by an attribute. If the list of definitions was also empty, the grid defines none, and missing rights were not
+   * the cause. Then all attributes are left out, instead of one refused request for each, except those of the operator.
    * @returns as `noteRefusal`
    */
   noteRefusedSearch(error: unknown, request: { readonly type: string; readonly attributes: Attributes }): boolean {
@@ -184,8 +184,8 @@ export class ExtensibleAttributes {
   }
 
   /**
-   * Notes what the grid defines. That it is nothing is not believed at once, as rights may hide it.
-   * @param defined by name, the values of those that take only some
+   * Learns which attributes the grid defines. An empty list proves nothing: missing rights may hide them.
+   * @param defined values of list attributes by name; undefined for other types
    */
   learn(defined: ReadonlyMap<string, readonly string[] | undefined>): void {
     this.#nothingDefined = defined.size === 0;

@@ -1,37 +1,37 @@
-/** Who we are to the grid - a user with a password, a client certificate, or both - and what is remembered of a refusal. */
+/** Provides the credentials for the grid - a user with a password, a client certificate, or both - and remembers their refusal. */
 import { type Clock, pauseBefore } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 
 /**
- * Before refused credentials are tried again. Never sooner, so without spread: an account is locked after 5 attempts in 5
- * minutes (NIOS 9.0 documentation, "Configuring Account Lockout for Admin Groups").
+ * Pause before refused credentials are tried again. Without spread, so never shorter: an account is locked after 5 attempts in 5 minutes
+ * (NIOS 9.0 documentation, "Configuring Account Lockout for Admin Groups").
  */
 const refusalPause = { firstMs: 60_000, maxMs: 900_000, spread: 0 };
 
 interface CredentialsOptions {
-  /** Empty if the client certificate alone says who we are: then no password is sent. */
+  /** Empty to log in with the client certificate alone, without a password. */
   readonly username: string;
   /**
-   * Called before each request, so that a changed password is sent with the next one. The grid looks at it when it wants a
-   * login: at once after a refusal, else when the session has ended.
+   * Called before each request, so that a changed password is used at the next login: at once after a refusal, otherwise when the session
+   * has ended.
    */
   readonly readPassword: () => string;
-  /** Tells one client certificate from another; absent if none is shown to the grid. */
+  /** Identifies the client certificate; absent without one. */
   readonly fingerprint?: (() => string) | undefined;
   readonly clock: Pick<Clock, 'now'>;
-  /** Spreads pauses: gives a number from 0 up to 1. */
+  /** Returns a number from 0 up to 1, to spread pauses. */
   readonly random: () => number;
 }
 
-/** What a login is made with. */
+/** Credentials of one login. */
 interface Authorization {
-  /** Makes `authorization` with user and password; none if the client certificate alone says who we are. */
+  /** Makes the header `authorization`; none with a client certificate alone. */
   readonly headers: () => Readonly<Record<string, string>>;
-  /** Tells these credentials from others. Holds the password. */
+  /** Identifies these credentials. Contains the password. */
   readonly secret: string;
 }
 
-/** Wrong credentials are not hammered: grids also block other users of the same client then (scoulomb/myDNS, notes on errors). */
+/** Does not repeat wrong credentials quickly: grids then also block other users of the same client (scoulomb/myDNS, notes on errors). */
 export class Credentials {
   readonly #options: CredentialsOptions;
   #accepted: string | undefined;
@@ -41,19 +41,19 @@ export class Credentials {
     this.#options = options;
   }
 
-  /** The user name; empty if a client certificate says who we are. */
+  /** The user name; empty with a client certificate alone. */
   get user(): string {
     return this.#options.username;
   }
 
-  /** Whether a user name says who we are. */
+  /** Whether logins use a user name and password. */
   get #isNamed(): boolean {
     return this.#options.username !== '' || this.#options.fingerprint === undefined;
   }
 
   /**
-   * Returns what to log in with.
-   * @throws GridError `credentials` while the very same is known to be refused, or when the password cannot be read
+   * Returns the credentials for a login.
+   * @throws GridError `credentials` during the pause after their refusal, or if the password is unreadable
    */
   authorization(): Authorization {
     const { username, readPassword, fingerprint, clock } = this.#options;
@@ -76,8 +76,7 @@ export class Credentials {
   }
 
   /**
-   * Makes the error for a refusal. 401 and 403 come as HTML pages of the web server (scoulomb/myDNS, notes on errors and
-   * content types).
+   * Makes the error for a refused login. 401 and 403 are HTML pages of the web server (scoulomb/myDNS, notes on errors and content types).
    */
   refusal(host: string, status: number): GridError {
     const user = JSON.stringify(this.#options.username);
@@ -103,7 +102,7 @@ export class Credentials {
     });
   }
 
-  /** The grid refused a login with these. */
+  /** Records that the grid refused these credentials. */
   refused(secret: string, error: GridError): void {
     const before = this.#refused?.secret === secret ? this.#refused.refusals : 0;
     const { clock, random } = this.#options;
@@ -112,13 +111,13 @@ export class Credentials {
     this.#accepted = undefined;
   }
 
-  /** The grid let us in with these. */
+  /** Records that the grid accepted these credentials. */
   accepted(secret: string): void {
     this.#accepted = secret;
     this.#refused = undefined;
   }
 
-  /** Tells whether the last login was with these, and the grid let us in. */
+  /** Tells whether the last successful login was with these credentials. */
   hasWorked(secret: string): boolean {
     return secret === this.#accepted;
   }

@@ -1,6 +1,6 @@
 /**
- * The families of addresses that this host may have something of on the grid: those of which it has ever asked or found something, IPv4 always. Searches that
- * name neither a network nor an address cover these, so that a host without IPv6 never asks about it, and needs no rights for it.
+ * Remembers the address families that this host uses on the grid: IPv4, and those for which it has ever asked or found anything. Searches
+ * without a network or an address cover only these, so a host without IPv6 never asks for it, and needs no rights for it.
  */
 import { type Cidr, type Family, families, familyOf, type Interval } from '../address.ts';
 import { hasReason } from '../errors.ts';
@@ -8,7 +8,7 @@ import type { ReservationFilter } from '../grid.ts';
 import type { Facts } from './connection/hosts.ts';
 import { type Objects, objectsOf } from './objects.ts';
 
-/** The fact by which a restart does not forget what an ADD may have left. */
+/** The fact that keeps the families over a restart: an ADD may have left reservations. */
 const familiesFact = 'families';
 
 export class Families {
@@ -21,21 +21,21 @@ export class Families {
     this.#facts = facts;
   }
 
-  /** Gives the objects of the family of a place that is about to be asked about. */
+  /** Returns the objects of a place's family, and remembers the family. */
   of(place: Family | string | Cidr | Interval): Objects {
     const family = familyIn(place);
     this.#asked.add(family);
-    // Each time: a state that could not be written has forgotten it.
+    // Each time: an earlier write of the state may have failed.
     if (this.#asked.size > 1) this.#facts?.setFact(familiesFact, [...this.#asked].join());
     return objectsOf[family];
   }
 
-  /** Gives the objects of all of them, or of one. */
+  /** Returns the objects of one family, or of all used families. */
   searched(family: Family | undefined): Objects[] {
     return (family === undefined ? [...this.#asked] : [family]).map((one) => objectsOf[one]);
   }
 
-  /** Yields what a search finds in one family after another. A refusal of one of which nothing was ever asked says that nothing is there. */
+  /** Yields the results of a search in one family after another. In a family that was never used, a refusal counts as no results. */
   async *search<T>(
     { network, families = [...this.#asked] }: Pick<ReservationFilter, 'network' | 'families'>,
     search: (objects: Objects) => AsyncIterable<T>,
@@ -43,7 +43,7 @@ export class Families {
     for (const family of network === undefined ? families : [network.family]) {
       try {
         for await (const found of search(objectsOf[family])) {
-          // What is there may be looked for again by its mark alone.
+          // Later searches by mark must cover this family.
           this.of(family);
           yield found;
         }

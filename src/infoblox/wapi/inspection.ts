@@ -1,6 +1,6 @@
 /**
- * What people want to know of a grid beside what the driver asks of it: versions, licences, what a user may see, extensible attributes,
- * which can be defined here, too. All throw GridError as the session does, and `bad-answer` for what WAPI does not answer.
+ * Requests of operator commands: versions, licences, what a user may see; lists and defines extensible attributes. All throw GridError as
+ * the session does, and `bad-answer` for an unexpected answer.
  */
 import * as v from 'valibot';
 import { type Family, families, familyOf } from '../address.ts';
@@ -20,7 +20,7 @@ const LicenseSchema = v.object({ type: text, expiration_status: v.optional(text,
 
 export interface License {
   readonly type: string;
-  /** `PERMANENT`, `EXPIRED` and the like (WAPI documentation, member:license); empty if the grid does not say it. */
+  /** `PERMANENT`, `EXPIRED` and the like (WAPI documentation, member:license); empty if the grid does not return it. */
   readonly status: string;
 }
 
@@ -29,15 +29,15 @@ const MadeView = v.object({ name: text });
 const texts = v.optional(v.pipe(v.array(text), v.maxLength(1_000)), []);
 const UseSchema = v.object({ network: text, network_view: text, status: text, types: texts, names: texts });
 
-/** What the grid says of an address, in its words: `UNUSED`, `USED`; of `HOST`, `LEASE` and the like; by these names of objects. */
+/** Use of an address in the grid's words: status `UNUSED` or `USED`; types such as `HOST`, `LEASE`; names of objects. */
 export interface AddressUse extends Pick<v.InferOutput<typeof UseSchema>, 'network' | 'status' | 'types' | 'names'> {
   readonly view: string;
 }
 
-/** Results that are looked at of a list that is not read to its end. */
+/** Results read of a list that is not paged. */
 const maxResults = 1_000;
 
-/** Names the object types that the driver reads for addresses of some families, and that can be listed. */
+/** Lists the object types that the driver reads for address families, except those that cannot be listed. */
 export function readTypes(families: readonly Family[]): string[] {
   const ofFamily = ['network', 'networkcontainer', 'fixedaddress', 'range'];
   const types = families.flatMap((family) => ofFamily.map((type) => `${dialects[family].prefix}${type}`));
@@ -57,32 +57,32 @@ export class GridInspection {
     return parseAnswer(GridSchema, answer, { what: 'GET ?_schema' }).supported_versions;
   }
 
-  /** Lists the licences of the grid's members; may be empty for a user who must not see them. */
+  /** Lists the licences of the grid's members; may be empty for a user who may not see them. */
   async licenses(signal: AbortSignal): Promise<License[]> {
     const query = { _return_fields: 'type,expiration_status' };
     const found = await this.#list({ path: 'member:license', query }, LicenseSchema, signal);
     return found.map(({ type, expiration_status: status }) => ({ type, status }));
   }
 
-  /** Tells whether the user sees any object of a type. */
+  /** Tells whether the user can see any object of a type. */
   sees(type: string, signal: AbortSignal): Promise<boolean> {
     return this.#seesAny({ path: type, query: { _return_fields: 'comment' } }, signal);
   }
 
-  /** Tells whether the user sees whether an address is used. */
+  /** Tells whether the user can see the use of an address. */
   seesUse(address: string, view: string, signal: AbortSignal): Promise<boolean> {
     const query = { ip_address: address, network_view: view, _return_fields: 'status' };
     return this.#seesAny({ path: `ipv${familyOf(address)}address`, query }, signal);
   }
 
-  /** Says what the grid knows of an address, in each view that has a network with it. */
+  /** Finds the uses of an address, one in each view that has a network with it. */
   async usesOf(address: string, signal: AbortSignal): Promise<AddressUse[]> {
     const query = { ip_address: address, _return_fields: 'network,network_view,status,types,names' };
     const found = await this.#list({ path: `ipv${familyOf(address)}address`, query }, UseSchema, signal);
     return found.map(({ network_view: view, ...use }) => ({ view, ...use }));
   }
 
-  /** Lists the networks and views that the driver has made, by their comments. `network`: its CIDR; null for a view. */
+  /** Lists networks and views that the driver created, by their comments. `network`: its CIDR; null for a view. */
   async made(signal: AbortSignal) {
     const ofNetworks = families.map((family) => {
       const query = { 'comment~': '^infoblox-cni network=' };
@@ -94,7 +94,7 @@ export class GridInspection {
         signal,
       );
       return Array.fromAsync(search).catch((error) => {
-        // A user without IPv6 need not see it.
+        // A user may lack rights for IPv6.
         if (hasReason(error, 'permission', 'rejected')) return [];
         throw error;
       });
@@ -116,8 +116,8 @@ export class GridInspection {
   }
 
   /**
-   * Defines an extensible attribute, which only superusers may (crossplane provider, notes of its tests).
-   * @throws GridError `conflict` if it is there
+   * Defines an extensible attribute. Only superusers may do this (crossplane provider, notes of its tests).
+   * @throws GridError `conflict` if it exists
    */
   async defineAttribute(attribute: AttributeDefinition, signal: AbortSignal): Promise<void> {
     const { name, type, comment, values } = attribute;
@@ -132,7 +132,7 @@ export class GridInspection {
     return parseAnswer(v.array(v.unknown()), answer, { what: `GET ${path}` }).length > 0;
   }
 
-  /** A positive `_max_results` cuts the list without an error (ibx-sdk, user guide). */
+  /** Lists objects without paging. A positive `_max_results` cuts the list without an error (ibx-sdk, user guide). */
   async #list<const S extends v.GenericSchema>(
     { path, query }: Pick<Request, 'path' | 'query'>,
     schema: S,

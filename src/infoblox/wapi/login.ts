@@ -1,15 +1,14 @@
 /**
- * Who is logged in where. A request with Basic credentials, or over a connection with a client certificate, logs in and
- * returns the cookie `ibapauth`; with it, a request is no login (WAPI documentation, index page). After a pause, in which the
- * cookie may have expired, one request carries both, so that this costs nothing but a login. All others carry the cookie
- * alone: a password that has changed on the grid meanwhile is tried by one request, not by all that are under way.
+ * Logs in to grid hosts. A request with Basic credentials, or over a connection with a client certificate, logs in and returns the cookie
+ * `ibapauth`; a request with this cookie is no login (WAPI documentation, index page). After a pause, when the cookie may have expired, one
+ * request carries both. All others carry only the cookie: if the password was changed on the grid, one request tries the old one, not all.
  */
 import { abortable, type Clock } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import type { TransportAnswer } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
 
-/** Sends the request with these headers. */
+/** Sends a request with these headers. */
 export type Send = (headers: Readonly<Record<string, string>>) => Promise<TransportAnswer>;
 
 /**
@@ -19,7 +18,7 @@ export type Send = (headers: Readonly<Record<string, string>>) => Promise<Transp
 const maxIdleMs = 60_000;
 
 interface Login {
-  /** Empty if the grid gave none. */
+  /** Empty if the grid returned none. */
   cookie: string;
   /** As the clock's `now`. */
   usedAt: number;
@@ -29,7 +28,7 @@ export class Logins {
   readonly #credentials: Credentials;
   readonly #logins = new Map<string, Login>();
   readonly #clock: Pick<Clock, 'now'>;
-  /** Logins under way. */
+  /** Logins in progress. */
   readonly #loggingIn = new Map<string, Promise<void>>();
 
   constructor(credentials: Credentials, clock: Pick<Clock, 'now'>) {
@@ -43,27 +42,26 @@ export class Logins {
   }
 
   /**
-   * Sends a request as a user who is logged in. One request logs in while the others wait: a wrong password is tried
-   * once, not eight times, and the grid's audit log shows one login.
-   * @throws GridError `credentials` if the login is refused, by the grid or by our memory of its refusal; else what `send`
-   * throws
+   * Sends a request, after a login if needed. One request logs in while the others wait: a wrong password is tried once, not eight times,
+   * and the grid's audit log shows one login.
+   * @throws GridError `credentials` if the login is refused, or during the pause after a refusal; what `send` throws
    */
   async exchange(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
     for (;;) {
       const login = this.#logins.get(host);
       if (login !== undefined && this.#isUsable(host, login)) {
         const answer = await this.#sendAs(login, send);
-        // A 403 is about this request, unless the cookie is at fault (Posh-IBWAPI, issue 68): one try without it tells.
+        // A 403 concerns the request or the cookie (Posh-IBWAPI, issue 68): one attempt without the cookie shows which.
         if (answer.status === 403 && login.cookie !== '') return this.#sendWithCredentials(host, send);
         if (answer.status !== 401) return answer;
-        // Expired or revoked; another request may have logged in anew meanwhile.
+        // The cookie has expired or was revoked; another request may have logged in again meanwhile.
         if (this.#logins.get(host) === login) this.#logins.delete(host);
         if (this.#logins.has(host)) continue;
       }
       const loggingIn = this.#loggingIn.get(host);
       if (loggingIn === undefined) return this.#logIn(host, send, signal);
       await abortable(loggingIn, signal, () => {
-        const hint = 'if this goes on, see why the grid answers so slowly; the daemon tries again';
+        const hint = 'if this goes on, find out why the grid answers slowly; the daemon tries again';
         return new GridError('busy', `cannot log in to the grid at ${host}: no time left to wait for its answer`, {
           hint,
         });
@@ -84,7 +82,7 @@ export class Logins {
       resolve();
       return answer;
     } catch (error) {
-      // A grid that is away is away for all who wait, and a refusal is one for all. Other failures are this request's own.
+      // An unavailable grid or refused credentials concern all waiting requests; other failures only this one.
       const isShared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
       if (isShared) reject(new GridError(error.reason, error.message, { hint: error.hint }));
       else resolve();
@@ -97,7 +95,7 @@ export class Logins {
   async #sendWithCredentials(host: string, send: Send, cookie?: string): Promise<TransportAnswer> {
     const { headers, secret } = this.#credentials.authorization();
     const answer = await send({ ...headers(), ...(cookie === undefined ? {} : { cookie }) });
-    // The cookie may be at fault: once more without it.
+    // The cookie may be the cause: try once more without it.
     if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
       this.#logins.delete(host);
       return this.#sendWithCredentials(host, send);
@@ -124,12 +122,12 @@ export class Logins {
   }
 }
 
-/** The value is quoted and holds commas (infoblox-client, connector.py); it is sent back as it came. */
+/** Returns the login cookie. Its value is quoted and contains commas (infoblox-client, connector.py); it is sent back unchanged. */
 function cookieOf(answer: TransportAnswer): string | undefined {
   return answer.setCookie.map((line) => /^\s*(ibapauth=(?:"[^"]*"|[^;]*))/.exec(line)?.[1]).find(Boolean);
 }
 
-/** Only what WAPI itself says shows that the password was right: not a proxy's page, nor a grid at fault. */
+/** Tells whether an answer proves a successful login: it comes from WAPI, not from a proxy, and is no server error. */
 function isLetIn(answer: TransportAnswer): boolean {
   return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body.slice(0, 100));
 }

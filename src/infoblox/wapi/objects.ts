@@ -1,6 +1,6 @@
 /**
- * The grid's objects as they are read: everything that comes from WAPI enters through these schemas. Beside each stand its
- * object type and the fields that are asked for. Field names: WAPI documentation, the page of each object.
+ * Defines schemas for all objects read from WAPI, with their object types and requested fields. Field names: WAPI documentation, the page
+ * of each object.
  */
 import * as v from 'valibot';
 import { type Cidr, type Family, parseCidr } from '../address.ts';
@@ -21,21 +21,21 @@ import { referenceTo, typeOf } from './request.ts';
 const attributeValue = v.union([text, v.number(), v.boolean()]);
 
 /**
- * One attribute of an object, a string, a number or a list of them (WAPI documentation, "extattrsearch"); `inheritance_source` if
- * it is its network's (WAPI documentation, "Extensible Attributes").
+ * An attribute of an object: a string, a number or a list of them (WAPI documentation, "extattrsearch"); with `inheritance_source` if
+ * inherited from its network (WAPI documentation, "Extensible Attributes").
  */
 const attribute = v.object({
   value: v.union([attributeValue, v.pipe(v.array(attributeValue), v.maxLength(100))]),
   inheritance_source: v.optional(v.unknown()),
 });
 
-/** Only the attribute that networks are told apart by is read, so that the others can be whatever they are. */
+/** Checks only the attribute with the network name; others may have any form. */
 const NamedNetwork = v.object({ [networkNameAttribute]: v.optional(attribute) });
 
-/** Who has shown something, and when. */
+/** The host that answered, and when. */
 type Answerer = Pick<Sighting, 'host' | 'answeredAt'>;
 
-/** Objects of one type: what is asked for of each, and what that is in the words of the port. */
+/** A type of objects: the requested fields, and their conversion to the port's type. */
 export interface Kind<S extends v.GenericSchema, T> {
   readonly type: string;
   readonly schema: S;
@@ -46,7 +46,7 @@ export interface Kind<S extends v.GenericSchema, T> {
 
 type ObjectOf<Entries extends v.ObjectEntries> = v.InferOutput<v.ObjectSchema<Entries, undefined>>;
 
-/** Makes a kind. @param entries the fields that are asked for, beside the reference */
+/** Makes a kind. @param entries schemas of the requested fields, and perhaps of the reference */
 function kindOf<const Entries extends v.ObjectEntries, T = ObjectOf<Entries>>(
   type: string,
   entries: Entries,
@@ -90,7 +90,7 @@ function objectsIn(dialect: Dialect) {
       fields: fixedFields,
       read: asReservation,
     },
-    /** With all that tells who has made it. */
+    /** With all fields that show who made it. */
     describedReservation: {
       type: fixedType,
       schema: v.intersect([dialect.fixed, v.object({ ...ofFixed, ...ofDescription })]),
@@ -113,22 +113,22 @@ function objectsIn(dialect: Dialect) {
       },
     ),
     /**
-     * How full networks are: tenths of a percent, as of the grid's last count (`utilization_update`). The vendor says "percentage"
-     * (infobloxopen/infoblox-nios-go-client, ipam/docs/Network.md); public clients that make a share of it divide by 1000.
+     * Utilisation in tenths of a percent, from the grid's last count (`utilization_update`). The vendor calls it a percentage
+     * (infobloxopen/infoblox-nios-go-client, ipam/docs/Network.md), but public clients divide it by 1000.
      */
     networkUtilization: kindOf(networkType, { ...place, utilization: v.pipe(v.number(), v.minValue(0)) }, (object) => ({
       cidr: cidrOf(object),
       tenths: object.utilization,
     })),
-    /** Where networks lie, of which there may be many. */
+    /** Only the CIDRs of networks, for long lists. */
     networkCidr: kindOf(networkType, place, cidrOf),
-    /** Where the network lies that an address is in. */
+    /** The CIDR of an address's network. */
     networkAround: kindOf(around.type, { ...place, _ref: referenceTo(around.type) }, cidrOf),
     range: kindOf(
       `${prefix}range`,
       {
         _ref: referenceTo(`${prefix}range`),
-        // One that delegates prefixes alone has no addresses.
+        // A range that only delegates prefixes has no addresses.
         start_addr: v.optional(address),
         end_addr: v.optional(address),
         network: text,
@@ -146,8 +146,8 @@ function objectsIn(dialect: Dialect) {
       }),
     ),
     /**
-     * What is at an address; undefined if nothing is. Its status does not tell: the network's own address is USED, and no source says
-     * what one inside a range is. UNMANAGED is what discovery has found, which is no object.
+     * The use of an address; undefined if free. Ignores its status: the network's own address is USED, and no source says what an address
+     * inside a range is. UNMANAGED means found by discovery, without an object.
      */
     occupant: kindOf(
       `ipv${dialect.family}address`,
@@ -168,7 +168,7 @@ function objectsIn(dialect: Dialect) {
 
 export const objectsOf: Readonly<Record<Family, Objects>> = { 4: objectsIn(dialects[4]), 6: objectsIn(dialects[6]) };
 
-/** @throws GridError `bad-answer` */
+/** Parses a network's CIDR. @throws GridError `bad-answer` */
 export function cidrOf({ network }: { readonly network: string }): Cidr {
   const cidr = parseCidr(network);
   if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network}"`);
@@ -180,18 +180,18 @@ function seenIn({ host, answeredAt }: Answerer, { _ref: object }: { readonly _re
 }
 
 /**
- * Makes the kind of an object of which nothing counts but that it is there.
- * @param fields any that objects of the type have
+ * Makes a kind of which only the existence counts.
+ * @param fields any fields of the type
  */
 export function anyOf(type: string, fields: string) {
   return { ...kindOf(type, { _ref: referenceTo(type) }, ({ _ref }) => _ref), fields };
 }
 
-/** An extensible attribute as the grid defines it. */
+/** A definition of an extensible attribute on the grid. */
 export interface DefinedAttribute {
   readonly name: string;
   readonly type: string;
-  /** What an ENUM takes. */
+  /** Values of an ENUM. */
   readonly values: readonly string[];
 }
 
@@ -210,15 +210,15 @@ export const NextNetworks = v.object({ networks: v.pipe(v.array(text), v.maxLeng
 
 /**
  * Checks an answer against its schema.
- * @param request `what`: in words, for the message; `outcome`: `unknown` for a write, which the grid carried out or not
- * @throws GridError `bad-answer` naming the first field that is not as expected
+ * @param request `what`: names the request in messages; `outcome`: `unknown` for a write, which the grid may have carried out
+ * @throws GridError `bad-answer` with the first unexpected field
  */
 export function parseAnswer<const S extends v.GenericSchema>(
   schema: S,
   value: unknown,
   { what, outcome = 'none' }: { readonly what: string; readonly outcome?: Outcome },
 ): v.InferOutput<S> {
-  // One thing that is wrong is enough: to list all of an answer's faults may take more memory than there is.
+  // Stop at the first fault: the list of all faults of a large answer could exhaust the memory.
   const parsed = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];

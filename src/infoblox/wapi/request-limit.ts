@@ -6,7 +6,7 @@ import { abortable, type Clock } from '../concurrency/clock.ts';
 
 /** Limit on requests in flight, and so on connections: a grid master is a small machine with many clients. */
 export const maxConnections = 8;
-/** Milliseconds after which an answer is slow. Its place then rests for `restFactor` times as long as the answer was late. */
+/** Milliseconds after which an answer is slow. One place in the limit then rests `restFactor` times as long as the answer was late. */
 const slowMs = 5_000;
 const restFactor = 4;
 const maxRestMs = 15_000;
@@ -18,14 +18,14 @@ const spareRestMs = 30_000;
 
 interface RequestLimitDeps {
   readonly clock: Pick<Clock, 'now' | 'after'>;
-  /** Spreads rests: gives a number from 0 up to 1. */
+  /** Returns a number from 0 up to 1, to spread rests. */
   readonly random: () => number;
 }
 
-/** It is separate from the HTTP pool, so a request that timed out while waiting is known never to have been sent. */
+/** Separate from the HTTP pool, so a request that timed out while waiting was certainly not sent. */
 export class RequestLimit {
   readonly #deps: RequestLimitDeps;
-  /** In the order they came. */
+  /** In the order of arrival. */
   readonly #waiting = new Set<() => void>();
   readonly #urgent = new Set<() => void>();
   /** Half as many after each slow answer, all after any other. */
@@ -40,12 +40,12 @@ export class RequestLimit {
     this.#deps = deps;
   }
 
-  /** How many wait. */
+  /** Number of waiting requests. */
   get waiting(): number {
     return this.#waiting.size + this.#urgent.size;
   }
 
-  /** How many background requests may be sent now. */
+  /** Number of background requests that may be sent now. */
   get spare(): number {
     if (this.waiting > 0 || this.#deps.clock.now() < this.#spareFrom) return 0;
     const taken = this.#inFlight + this.#resting;
@@ -64,7 +64,7 @@ export class RequestLimit {
     line.add(resolve);
     this.#admit();
     await abortable(promise, signal, () => signal.reason).catch((error) => {
-      // Its turn came at the same moment.
+      // It was admitted at the same moment.
       if (!line.delete(resolve)) this.release();
       throw error;
     });
@@ -79,7 +79,7 @@ export class RequestLimit {
   /**
    * Learns from a request that was sent and is about to be released.
    * @param took milliseconds until it ended
-   * @param hasFailed whether the grid has not answered, or said that it cannot
+   * @param hasFailed whether the grid did not answer, or answered with a server error
    */
   learn({ took, hasFailed }: { readonly took: number; readonly hasFailed: boolean }): void {
     const now = this.#deps.clock.now();

@@ -1,19 +1,18 @@
 /**
- * What a failed attempt says about the host and about the grid, and whether the request is sent again, or, for a write by reference,
- * another look helps; and whether an answer is believed. Pure: the session acts.
+ * Decides what a failed attempt shows about the host and the grid, whether to repeat the request, whether another look may help a write by
+ * reference, and whether an answer needs confirmation. Pure: the session acts.
  */
 import { pauseBefore } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { describe, type Request } from './request.ts';
 
 /**
- * Milliseconds without an answer that are evidence against the grid also when the caller gives up then; of a slow grid, those that
- * it took of late, twice.
+ * Milliseconds without an answer that count against the grid even if the caller gave up. For a slow grid, twice its usual time.
  */
 export const evidenceWindowMs = 3_000;
-/** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
+/** Milliseconds of trouble during which requests are repeated; later, each gets one attempt until the grid is back. */
 const maxTroubleMs = 10_000;
-/** Before each further try; together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
+/** Pauses before repetitions. Together they outlast a failover of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
 const retryPause = { firstMs: 250, maxMs: 3_000 };
 const maxRetries = 5;
 
@@ -23,37 +22,37 @@ export interface FailedAttempt {
   readonly attempt: number;
   /** Milliseconds since it was sent. */
   readonly took: number;
-  /** Milliseconds that the grid has taken for an answer of late. */
+  /** Milliseconds of the grid's recent answers. */
   readonly usualMs: number;
-  /** Whether the caller waits no longer. */
+  /** Whether the caller has stopped waiting. */
   readonly callerLeft: boolean;
-  /** Whether another host may do what this one could not. */
+  /** Whether another host may serve the request. */
   readonly otherHost: boolean;
-  /** Milliseconds for which the grid has been in trouble; 0 if it was well. */
+  /** Milliseconds since the grid's trouble began; 0 without trouble. */
   readonly troubleFor: number;
-  /** Spreads pauses: gives a number from 0 up to 1. */
+  /** Returns a number from 0 up to 1, to spread pauses. */
   readonly random: () => number;
 }
 
 export interface RetryDecision {
-  /** The host is left alone for a while, if there is another. */
+  /** Whether to avoid the host for a while, if there is another. */
   readonly hostFailed: boolean;
-  /** What the attempt says about the grid; undefined: nothing. A refusal of WAPI is an answer: the grid is well. */
+  /** What the attempt shows about the grid; undefined: nothing. A refusal by WAPI is an answer, so the grid is well. */
   readonly grid: 'in trouble' | 'well' | 'unclear' | undefined;
-  /** Milliseconds until the request is sent again; undefined: it is not. */
+  /** Milliseconds until the request is repeated; undefined: never. */
   readonly pause: number | undefined;
-  /** Of a write by reference, which is never sent again: whether another look may lead to one that is carried out. */
+  /** For a write by reference, which is never repeated: whether it may succeed after another look. */
   readonly mayLookAgain: boolean;
 }
 
-/** Decides what follows from an attempt that has failed. */
+/** Decides what follows from a failed attempt. */
 export function retryDecision(failed: FailedAttempt): RetryDecision {
   const { error, took, usualMs, callerLeft, otherHost } = failed;
   // A caller who leaves early proves nothing about the grid.
   const isEvidence = !callerLeft || took > Math.max(evidenceWindowMs, 2 * usualMs);
   const away = isGridAway(error);
   const notWapi = hasReason(error, 'not-wapi');
-  // One host is not the grid, as long as another may serve. What was never sent tells nothing.
+  // While another host may serve, one failed host is not the grid. A request that was not sent shows nothing.
   const concernsGrid = isEvidence && !(away && otherHost) && error.reason !== 'busy';
   const inTrouble = away || hasReason(error, 'credentials', 'wapi-version', 'licence');
   const grid = notWapi ? 'unclear' : inTrouble ? 'in trouble' : 'well';
@@ -66,33 +65,33 @@ export function retryDecision(failed: FailedAttempt): RetryDecision {
 }
 
 function pauseAfter({ error, attempt, otherHost, troubleFor, random }: FailedAttempt): number | undefined {
-  // A write is repeated only if it certainly did nothing; a read never does anything.
+  // A write is repeated only if it certainly changed nothing; the outcome of a read is always `none`.
   if (error.outcome !== 'none' || attempt >= maxRetries) return undefined;
   if (!isFinal(error) && !isGridAway(error)) return undefined;
   if (otherHost) return 0;
   if (isFinal(error)) return undefined;
-  // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
+  // After long trouble, each request gets one attempt: callers need a quick answer.
   return troubleFor > maxTroubleMs ? undefined : pauseBefore(attempt, retryPause, random);
 }
 
-/** A write that may still be carried out is waited for, not looked after. */
+/** Tells whether another look may help. Not while the write may still be carried out. */
 function lookMayHelp({ error, otherHost }: FailedAttempt): boolean {
   if (error.outcome === 'open') return false;
   if (isFinal(error)) return otherHost;
   return error.mayLookAgain || isGridAway(error) || hasReason(error, 'missing', 'unconfirmed');
 }
 
-/** The same host would answer the same: only the operator can mend the first two, and the last is about the request. */
+/** Tells whether the same host would fail again: only the operator can repair the first two, and the last concerns the request. */
 function isFinal(error: GridError): boolean {
   return hasReason(error, 'read-only', 'untrusted', 'not-wapi');
 }
 
 /**
- * Decides whether the host that accepts writes has to be asked the same. A Grid Master Candidate serves reads but may lack what the
- * master has just confirmed (NIOS 9.0 documentation, "Enabling Read-only API Access", "Promoting a Grid Master Candidate"), so from it
- * neither "there is none" nor a whole answer is proof.
- * @param answered.writer who is known to accept writes
- * @param error what `host` refused it with; undefined if it gave a value
+ * Decides whether the host that accepts writes must confirm an answer. A Grid Master Candidate serves reads but may lack the master's
+ * latest writes (NIOS 9.0 documentation, "Enabling Read-only API Access", "Promoting a Grid Master Candidate"), so its answers, also
+ * "missing", are no proof.
+ * @param answered.writer the host known to accept writes
+ * @param error the refusal of `host`; undefined if it returned a value
  */
 export function needsConfirmation(
   { confirm }: Request,
@@ -103,7 +102,7 @@ export function needsConfirmation(
   return error === undefined || error.reason === 'missing';
 }
 
-/** Makes the error for an answer that nobody confirms. */
+/** Makes the error for an answer that cannot be confirmed. */
 export function unconfirmed(
   request: Request,
   { host, writer }: { readonly host: string; readonly writer: string | undefined },

@@ -1,8 +1,8 @@
-/** What a user of the grid may not do, said so that who manages its rights can act: the object, the user, and NIOS's name of the permission. */
+/** Describes a missing permission for the people who manage rights on the grid: the user, the object, and NIOS's name of the permission. */
 import { GridError } from '../errors.ts';
 import { aboutOf, describe, type Request, writes } from './request.ts';
 
-/** By the object type without its family: what it is called, and the global permission that covers all of it. */
+/** Name and global permission of each object type without its family. */
 const objects: Readonly<Record<string, { readonly name: string; readonly permission: string }>> = {
   fixedaddress: { name: 'reservation', permission: 'Fixed Addresses/Reservations' },
   network: { name: 'network', permission: 'Networks' },
@@ -14,9 +14,9 @@ const objects: Readonly<Record<string, { readonly name: string; readonly permiss
 const verbs = { GET: 'read', POST: 'create', PUT: 'change', DELETE: 'delete' } as const;
 
 /**
- * Says which right a refusal is about. Names of permissions: NIOS 9.0 documentation, "Administrative Permissions for DHCP Resources".
- * @param refusal as it was read from the answer
- * @param user whom the grid knows; empty if a client certificate names it
+ * Adds the missing right to a refusal. Names of permissions: NIOS 9.0 documentation, "Administrative Permissions for DHCP Resources".
+ * @param refusal the grid's refusal
+ * @param user the user name; empty with a client certificate alone
  */
 export function refusedRight(refusal: GridError, request: Request, user: string): GridError {
   const { reason, message, outcome } = refusal;
@@ -48,7 +48,7 @@ function rightTo(request: Request): { readonly what: string; readonly permission
   return { what: `${name}${place}`, permission: `All IP${family} ${permission}` };
 }
 
-/** Where the object is, or would be: ` 172.18.7.0/24 in view default`. */
+/** Returns the place of the object: ` 172.18.7.0/24 in view default`. */
 function placeOf({ path, query = {}, body = {} }: Request): string {
   const [, reference] = /^[^/]*\/[^:]*:(.*)$/.exec(path) ?? [];
   if (reference !== undefined) {
@@ -63,7 +63,7 @@ function placeOf({ path, query = {}, body = {} }: Request): string {
   return `${source === undefined ? (named === undefined ? '' : ` ${named}`) : ` from ${source}`}${view}`;
 }
 
-/** The network or range of a next-available call in its long form. */
+/** Returns the network or range of a next-available call in its long form. */
 function sourceIn(named: unknown): string | undefined {
   if (typeof named !== 'object' || named === null || !('_object_parameters' in named)) return undefined;
   const { network, start_addr, end_addr } = named._object_parameters as Readonly<Record<string, string>>;

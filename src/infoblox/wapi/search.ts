@@ -1,4 +1,4 @@
-/** One search of the grid, page by page, that comes to an end even if the grid's list does not. */
+/** Searches the grid page by page, with limits on pages and time. */
 import * as v from 'valibot';
 import { withDeadline } from '../concurrency/clock.ts';
 import { GridError, hasReason } from '../errors.ts';
@@ -6,34 +6,34 @@ import { type Kind, parseAnswer } from './objects.ts';
 import type { Query, Question } from './request.ts';
 import type { Session } from './session.ts';
 
-/** Results that one page of a search has at most: what is asked for as `_max_results`. */
+/** Maximum results of a page, requested as `_max_results`. */
 const pageSize = 1000;
-/** Characters of a page's ID, which has to fit into the URL of the next request. */
+/** Characters of a page's ID: it must fit into the URL of the next request. */
 const maxPageIdLength = 4096;
 
 interface SearchLimits {
   /** Pages of at most 1000 results. */
   readonly pages: number;
-  /** Milliseconds of waiting for the grid after which no further page is waited for. */
+  /** Milliseconds of waiting for the grid in all. */
   readonly waiting: number;
 }
 
-/** For exact criteria, whose few results are kept in memory. */
+/** For exact criteria: few results, kept in memory. */
 const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
-/** For lists of what a host or a view holds, whose results are looked at one by one. */
+/** For long lists, processed one by one. */
 const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
 
 export interface Search<S extends v.GenericSchema, T> extends Kind<S, T> {
   readonly query: Query;
   readonly confirm?: boolean | undefined;
-  /** For a list if absent. */
+  /** Default: `listSearch`. */
   readonly limits?: SearchLimits;
 }
 
 /**
  * Yields the results of a search, page by page.
- * @param signal has to end at some time: a request waits for its turn as long as that allows
- * @throws GridError `bad-answer` if a page is none, or one too many; `timeout` if the pages take too long; what the session throws
+ * @param signal must fire eventually: requests wait for their turn until then
+ * @throws GridError `bad-answer` for an invalid page or too many pages; `timeout` if the pages take too long; what the session throws
  */
 export async function* searchPages<const S extends v.GenericSchema, T>(
   session: Pick<Session, 'ask' | 'clock'>,
@@ -49,7 +49,7 @@ export async function* searchPages<const S extends v.GenericSchema, T>(
     const send = (either: AbortSignal) => session.ask(searchRequest({ ...request, page: next }), either);
     const late = (cause?: unknown) => tookTooLong(what, limits, cause);
     if (left <= 0) throw late();
-    // The first page is a request like any other, with the session's own limits; most searches have no second.
+    // Only further pages have a limit of their own; most searches have one page.
     const answer = await (next === undefined
       ? send(signal).catch(unlessMissing)
       : withDeadline(clock, { milliseconds: left, signal, late }, send));
@@ -61,19 +61,19 @@ export async function* searchPages<const S extends v.GenericSchema, T>(
     if (next === undefined) return;
   }
   throw new GridError('bad-answer', `${what}: the search has more than ${limits.pages} pages of results`, {
-    hint: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
+    hint: 'check --grid-host and any proxy between: the list does not seem to end',
   });
 }
 
 /**
- * Takes `missing` for a search without results, for the first page: an unknown view is answered with 404
- * (terraform-provider-infoblox, issue 188). Of a further page it is an error, as results would be left out.
+ * Treats `missing` as a search without results: the grid answers 404 for an unknown view (terraform-provider-infoblox, issue 188). Only for
+ * the first page: for a further one, results would be lost.
  */
 function unlessMissing(error: unknown): undefined {
   if (!hasReason(error, 'missing')) throw error;
 }
 
-/** Finds what matches exact criteria: a few results. @throws as `searchPages` */
+/** Finds the few objects that match exact criteria. @throws as `searchPages` */
 export function findExactly<const S extends v.GenericSchema, T>(
   session: Pick<Session, 'ask' | 'clock'>,
   search: Search<S, T>,
@@ -84,7 +84,7 @@ export function findExactly<const S extends v.GenericSchema, T>(
 
 function tookTooLong(what: string, { waiting }: SearchLimits, cause: unknown): GridError {
   return new GridError('timeout', `${what}: the search took more than ${waiting / 1000} s in all`, {
-    hint: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
+    hint: 'check whether the grid is overloaded, or sends pages without end',
     cause,
   });
 }
@@ -96,14 +96,14 @@ interface PageRequest {
   readonly query: Query;
   /** `_return_fields`. */
   readonly fields: string;
-  /** `next_page_id` of the page before; undefined for the first. */
+  /** `next_page_id` of the previous page; undefined for the first. */
   readonly page?: string | undefined;
   readonly confirm?: boolean | undefined;
 }
 
 /**
- * Makes the request for one page of at most `pageSize` results. Unpaged searches fail when more than 1000 match
- * (infoblox-client, issue 62), and paging needs `_return_as_object` (infoblox-client, connector.py).
+ * Makes the request for one page of at most `pageSize` results. Unpaged searches fail with more than 1000 results (infoblox-client, issue
+ * 62), and paging needs `_return_as_object` (infoblox-client, connector.py).
  */
 export function searchRequest({ type, query, fields, page, ...rest }: PageRequest): Question {
   const paging = { _paging: '1', _return_as_object: '1', _max_results: String(pageSize) };
@@ -113,7 +113,7 @@ export function searchRequest({ type, query, fields, page, ...rest }: PageReques
 
 /** Makes the schema of one page of a paged search. */
 function page<const S extends v.GenericSchema>(item: S) {
-  // Before the array is gone through: nothing is made of a list that is too long.
+  // Checked before the items, so that a too long list is not processed.
   const few = v.check(
     (list: unknown) => !Array.isArray(list) || list.length <= pageSize,
     `at most ${pageSize} results`,

@@ -1,7 +1,7 @@
 /**
- * One user's WAPI session: which host is asked, who is logged in there, how many requests are in flight, what is sent again.
- * Reads are repeated when the grid stumbles; a create only when it certainly did nothing. A write by reference carries the look that
- * has shown its object, and is sent once: to that host, and soon, or not at all.
+ * Sends requests to the grid: chooses the host, logs in, limits requests in flight, and repeats failed ones. Reads are repeated after any
+ * failure that may pass; a create only if it certainly changed nothing. A write by reference carries the look that showed its object; it is
+ * sent once, soon after that look and to the same host, or not at all.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, withDeadline } from '../concurrency/clock.ts';
@@ -24,7 +24,7 @@ import {
 } from './retry.ts';
 import { refusedRight } from './rights.ts';
 
-/** Milliseconds for one request when its caller has more time left: slow grids take 10 s (infoblox-client, issue 272). */
+/** Maximum milliseconds of one request: slow grids take 10 s (infoblox-client, issue 272). */
 const requestTimeoutMs = 15_000;
 
 interface SessionOptions {
@@ -36,23 +36,22 @@ interface SessionOptions {
   /** WAPI version, `2.3`. */
   readonly version: string;
   readonly userAgent: string;
-  /** Spreads pauses: gives a number from 0 up to 1. */
+  /** Returns a number from 0 up to 1, to spread pauses. */
   readonly random: () => number;
   /**
-   * Told how each request ended: undefined when the grid answered as a grid should, be it with a refusal; `not-wapi` when it is
-   * unclear who has refused it.
+   * Called at the end of each request. `trouble`: undefined if WAPI answered, even with a refusal; `not-wapi` if it is unclear who refused.
    */
   readonly onOutcome?: (trouble: GridError | undefined, request: { readonly writes: boolean }) => void;
-  /** Told when another host of the grid serves than before. */
+  /** Called when another grid host takes over. */
   readonly onSwitch?: (from: string, to: string) => void;
 }
 
-/** What the grid has answered, and what makes a look of it: who, and when. */
+/** An answer of the grid, with the host and the time for a sighting. */
 export interface Answer extends Pick<Sighting, 'host' | 'answeredAt'> {
   readonly value: unknown;
 }
 
-/** How one attempt ended: with an error or an answer, so many milliseconds after it was sent. */
+/** The end of one attempt: an answer or an error, and the milliseconds that it took. */
 type Attempt = { readonly took: number } & (
   | { readonly answer: Answer; readonly error?: never }
   | { readonly answer?: never; readonly error: GridError }
@@ -64,7 +63,7 @@ interface Change {
   readonly body?: Fields;
 }
 
-/** A request to one host; `seen`: the look that it depends on. */
+/** A request to one host; `seen`: the look that a write depends on. */
 interface Sending {
   readonly host: string;
   readonly request: Request;
@@ -73,19 +72,19 @@ interface Sending {
 
 type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs' | 'random'>;
 
-/** The part of a session that the grid over WAPI uses. */
+/** The part of a session that `WapiGrid` uses. */
 export type Requests = Pick<Session, 'ask' | 'request' | 'write' | 'clock' | 'spare'>;
 
-/** All methods throw GridError: what `readAnswer`, `connectionError` and the login make of a failure, or `busy`. */
+/** All methods throw GridError, as `readAnswer`, `connectionError` and the login do, or `busy`. */
 export class Session {
-  /** What its requests go by. */
+  /** The clock of its requests. */
   readonly clock: Clock;
   readonly #options: SessionOptions;
   readonly #requestLimit: RequestLimit;
   readonly #logins: Logins;
   /** As the clock's `now`. */
   #troubleSince: number | undefined;
-  /** Milliseconds: the slowest of the last answers, each of which makes the older ones count a tenth less. */
+  /** Milliseconds of the slowest recent answer; each newer answer reduces it by a tenth. */
   #usualMs = 0;
   #serving: string | undefined;
 
@@ -101,30 +100,30 @@ export class Session {
     return this.#serving;
   }
 
-  /** Whether a host of the grid has let this one in, and has not refused it since. */
+  /** Tells whether there is a login at a grid host. */
   isLoggedIn(host: string): boolean {
     return this.#logins.hosts.includes(host);
   }
 
-  /** Requests that wait to be sent, as the limit is reached. */
+  /** Number of requests that wait because of the limit. */
   get waiting(): number {
     return this.#requestLimit.waiting;
   }
 
-  /** How many background requests may be sent now. */
+  /** Number of background requests that may be sent now. */
   get spare(): number {
     return this.#requestLimit.spare;
   }
 
-  /** As `ask`, for the value of the answer alone. */
+  /** Sends a read or a create, as `ask`. @returns the value of the answer */
   async request(request: Question, signal: AbortSignal): Promise<unknown> {
     return (await this.ask(request, signal)).value;
   }
 
   /**
    * Sends a read or a create. A create is never repeated after it may have reached the grid.
-   * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked; where none is known to,
-   * if not all hosts say the same
+   * @throws GridError `unconfirmed` if the answer needs confirmation and the host that accepts writes cannot be asked; if that host is
+   * unknown, unless all hosts give the same answer
    */
   async ask(request: Question, signal: AbortSignal): Promise<Answer> {
     const { hosts } = this.#options;
@@ -145,10 +144,10 @@ export class Session {
   }
 
   /**
-   * Changes or deletes an object that a look has shown. References are natural keys, so this goes to the host that has shown it
-   * alone, leaves within a second of its answer, and is sent once, but for a 401 or 403 to the cookie.
-   * @throws GridError with `mayLookAgain` if it was not carried out and another look may help: `busy` if it was not sent,
-   * `missing` if the object is gone, `unconfirmed` if only a host says so that may lag behind
+   * Changes or deletes an object that a look has shown. References are natural keys, so the write goes only to the host that showed the
+   * object, within a second of its answer, and once, except after a 401 or 403 for the cookie.
+   * @throws GridError with `mayLookAgain` if it was not carried out and another look may help: `busy` if it was not sent, `missing` if the
+   * object is gone, `unconfirmed` if only a lagging host says so
    */
   async write(seen: Sighting, change: Change, signal: AbortSignal): Promise<unknown> {
     const { hosts } = this.#options;
@@ -165,7 +164,7 @@ export class Session {
     throw decision.mayLookAgain ? forAnotherLook(why) : why;
   }
 
-  /** Ends the session on the grid, so that it does not linger until its idle time-out, and closes the connections. */
+  /** Logs out, so that sessions do not stay until their idle timeout, and closes the connections. */
   async close(signal: AbortSignal): Promise<void> {
     for (const host of this.#logins.hosts) {
       const logout = this.#sender({ host, request: { method: 'POST', path: 'logout' } }, signal);
@@ -174,7 +173,7 @@ export class Session {
     await this.#options.transport.close();
   }
 
-  /** Asks the host that accepts writes what another one has answered. */
+  /** Asks the host that accepts writes to confirm another host's answer. */
   async #confirm(
     request: Request,
     { host, writer }: { readonly host: string; readonly writer: string },
@@ -192,9 +191,8 @@ export class Session {
   }
 
   /**
-   * Asks all other hosts what one has answered, where none is known to accept writes: what all of them say, the one that does says,
-   * too. Without this a host that has nothing to create would never learn that nothing is left of a release. One alone confirms nothing:
-   * what is behind its name may be a candidate.
+   * Asks all other hosts to confirm an answer if the one that accepts writes is unknown: it is among them. Without this, a driver without
+   * creates could never confirm that a release is complete. A single configured host confirms nothing: it may be a candidate.
    */
   async #confirmByAll(
     request: Request,
@@ -225,7 +223,7 @@ export class Session {
     if (before !== undefined && before !== host) onSwitch?.(before, host);
   }
 
-  /** Notes what a failure says. @returns what follows from it */
+  /** Records a failure. @returns what follows from it */
   #failed(host: string, request: Request, failed: Failure): RetryDecision {
     const { hosts, random } = this.#options;
     const { error } = failed;
@@ -242,7 +240,7 @@ export class Session {
   #noteWriter(host: string, request: Request, error: GridError): void {
     const { hosts } = this.#options;
     if (hasReason(error, 'read-only')) hosts.refusedWrite(host);
-    // A host that does not accept writes refuses them before it looks what they collide with.
+    // A read-only host refuses writes before it checks for conflicts.
     if (hasReason(error, 'conflict') && writes(request)) hosts.acceptedWrite(host);
   }
 
@@ -251,13 +249,13 @@ export class Session {
     this.#options.onOutcome?.(trouble, { writes: writes(request) });
   }
 
-  /** Sends a request once. A request within the limit logs in if need be: one that waited must not act on what was known before. */
+  /** Sends a request once. Logs in only after waiting for its turn, when the login may have changed. */
   async #attempt(sending: Sending, signal: AbortSignal): Promise<Attempt> {
     const { request, seen } = sending;
     const limit = this.#requestLimit;
     const cameAt = this.clock.now();
     try {
-      // What has been looked at must not wait until it is looked at in vain.
+      // Writes must not wait until their look is too old.
       await limit.acquire(signal, seen && 'urgent');
     } catch (cause) {
       return { error: busy(request, cause), took: 0 };
@@ -266,7 +264,7 @@ export class Session {
       if (this.#comesTooLate(request, cameAt)) return { error: busy(request), took: 0 };
       const attempt = await this.#exchanged(sending, signal);
       const { error, took } = attempt;
-      // A caller who leaves early proves nothing.
+      // A caller who leaves early proves nothing about the grid.
       if (!signal.aborted || took > evidenceWindowMs) {
         limit.learn({ took, hasFailed: hasReason(error, 'timeout', 'grid-fault') });
       }
@@ -276,7 +274,7 @@ export class Session {
     }
   }
 
-  /** Tells whether a request has waited so long that its answer would come after its caller has left. */
+  /** Tells whether a request has waited so long that its answer would be too late for the caller. */
   #comesTooLate({ neededBy = Number.POSITIVE_INFINITY }: Request, cameAt: number): boolean {
     const now = this.clock.now();
     return now > cameAt && now + this.#usualMs > neededBy;
@@ -303,7 +301,7 @@ export class Session {
     const { transport, port, version, userAgent } = this.#options;
     const url = `https://${host}:${port}/wapi/v${version}/${pathOf(request)}`;
     const { method, body } = request;
-    // All that is read is read by searches.
+    // All reads are searches.
     const exchange = {
       method,
       url,

@@ -1,4 +1,4 @@
-/** The grid over WAPI: each verb of the port is one kind of request, or a few. */
+/** Implements the port `Grid` over WAPI. */
 import { type Cidr, compareAddresses, familyOf, type Interval, intersect, overlaps, spanOf } from '../address.ts';
 import { ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
@@ -43,7 +43,7 @@ export class WapiGrid implements Grid {
     return this.#session.spare;
   }
 
-  /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
+  /** Learns which extensible attributes the grid defines, which avoids refused creates. */
   async learnAttributes(signal: AbortSignal): Promise<void> {
     const defined = searchPages(this.#session, { ...attributeDefinition, query: {} }, signal);
     this.#attributed.learn(await Array.fromAsync(defined));
@@ -103,7 +103,7 @@ export class WapiGrid implements Grid {
       const found = await findExactly(this.#session, { ...this.#families.of(address).occupant, query }, signal);
       return found.length === 0 ? undefined : found[0] !== undefined;
     } catch (error) {
-      // Users with restricted rights may not read this type; the create decides then.
+      // Users with restricted rights may not read this type; then the create shows whether the address is free.
       if (hasReason(error, 'permission', 'rejected')) return undefined;
       throw error;
     }
@@ -169,7 +169,7 @@ export class WapiGrid implements Grid {
     parseAnswer(referenceTo(typeOf(seen.object)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
-  /** A success that is not WAPI's, the reference, is none: something else may have answered. */
+  /** Requires WAPI's answer, the reference: something else may have answered with success. */
   async remove({ seen }: Sighted, signal: AbortSignal): Promise<void> {
     try {
       const answer = await this.#session.write(seen, { method: 'DELETE' }, signal);
@@ -216,7 +216,7 @@ export class WapiGrid implements Grid {
   async networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]> {
     const { around, commonText, networkAround, networkCidr } = this.#families.of(cidr);
     const beginning = commonText(cidr);
-    // An expression that every dialect has.
+    // Uses only features of all regular expression dialects.
     const inside = beginning === '' ? {} : { 'network~': `^${literal(beginning)}` };
     const lists = [
       { ...networkAround, query: { [around.by]: cidr.base, network_view: view } },
@@ -244,8 +244,8 @@ export class WapiGrid implements Grid {
   }
 
   /**
-   * What is free is decided by the grid, ranges and exclusions included (NIOS 9.0 documentation, "Configuring the Next Available Network
-   * or IP Address").
+   * Asks the grid, which also considers ranges and exclusions (NIOS 9.0 documentation, "Configuring the Next Available Network or IP
+   * Address").
    */
   async hasRoom(source: Parameters<Grid['hasRoom']>[0], signal: AbortSignal): Promise<boolean | undefined> {
     const { view, nextOf } = source;
@@ -296,9 +296,9 @@ export class WapiGrid implements Grid {
 }
 
 /**
- * Writes the function that stands for the next free address, in its long form where some are left out: the short one takes none (WAPI
- * documentation, "Function Calls"; infoblox-ansible pull request 244).
- * @param prefix of the object types of its family
+ * Writes the function for the next free address. Uses the long form to exclude addresses: the short one cannot (WAPI documentation,
+ * "Function Calls"; infoblox-ansible pull request 244).
+ * @param prefix prefix of the family's object types
  */
 function nextAvailable({ view, nextOf, exclude = [] }: Pool, prefix: string): string | Fields {
   if (exclude.length === 0) return `func:nextavailableip:${spanOf(nextOf)},${view}`;
@@ -315,7 +315,7 @@ function nextAvailable({ view, nextOf, exclude = [] }: Pool, prefix: string): st
   };
 }
 
-/** What narrows a search to a view, a network in it, and marks. */
+/** Makes the query that limits a search to a view, a network in it, and marks. */
 function scope({ marks, network, view }: ReservationFilter): Query {
   return {
     ...(marks && { 'comment~': markExpression(marks) }),
@@ -324,18 +324,18 @@ function scope({ marks, network, view }: ReservationFilter): Query {
   };
 }
 
-/** Writes a search expression for comments that begin as marks do, of what every dialect of regular expressions has. */
+/** Writes a regular expression, valid in all dialects, for comments that begin as these marks. */
 function markExpression(marks: MarkFilter): string {
   const words = firstWords(marks).map((word) => (word.endsWith('=') ? `${literal(word)}[^ ]*` : literal(word)));
   return `^${words.join(' ')}`;
 }
 
-/** Writes a text as it stands in such an expression. */
+/** Escapes a text for such an expression. */
 function literal(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-/** Dialects differ: what an expression has found is compared once more. */
+/** Checks results of a regular expression again, as dialects differ. */
 async function* matching<R extends Pick<Reservation, 'comment'>>(
   found: AsyncIterable<R>,
   { marks }: ReservationFilter,

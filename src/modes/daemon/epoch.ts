@@ -1,7 +1,7 @@
 /**
- * Detects an outdated copy of the state. Each start and each end of a daemon writes a new random epoch into the state and into a file beside
- * the socket, which lives until reboot. A state with another epoch was restored or copied. Leases have changed since, so its releases could
- * hit addresses that are now in use.
+ * Detects an outdated copy of the state. Each start and each end of a daemon writes a new random epoch into the state and into a file
+ * beside the socket, which lives until reboot. A state with another epoch was restored or copied. Leases have changed since, so its
+ * releases could hit addresses that are now in use.
  */
 import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
@@ -51,8 +51,8 @@ export class Epoch {
   }
 
   /**
-   * Renews the epoch of the state in use. The file allows both epochs until the state is written, so a crash never makes the state look like
-   * a copy. Never throws: after an error the old epoch stays.
+   * Renews the epoch of the state in use. The file allows both epochs until the state is written, so a crash never makes the state look
+   * like a copy. Never throws: after an error the old epoch stays.
    */
   async renew(store: Pick<LeaseStore, 'fact' | 'setFact' | 'durable'>): Promise<void> {
     const { bootId, log } = this.#deps;

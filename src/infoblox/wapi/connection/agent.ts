@@ -1,55 +1,55 @@
-/** Connections to the grid's hosts: how many, how long they are kept, who shows which certificate, and what is accepted. */
+/** Makes connections to grid hosts: their number, keep-alive, client certificate, and checks of the grid's certificate. */
 import type { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, Dispatcher } from 'undici';
 import { connectTimeoutMs, NotConnected } from './connection-error.ts';
 import { checkPeer, type KeyJudge, type OnFirstKey, peerName } from './peer-key.ts';
 
-/** A certificate, with its chain, and its key, as PEM. */
+/** A certificate with its chain, and its key, as PEM. */
 export interface ClientPair {
   readonly cert: string;
   readonly key: string;
 }
 
 export interface TlsOptions {
-  /** Check the grid's certificate. False accepts any, as grids come with a self-signed one. */
+  /** Whether to check the grid's certificate. False accepts any: grids come with a self-signed one. */
   readonly verify: boolean;
-  /** PEM certificates to trust when `verify` is true; asked for each new connection, as they may be replaced. */
+  /** Returns the trusted PEM certificates if `verify` is true; called for each new connection, as they may be replaced. */
   readonly trusted?: () => readonly string[];
-  /** The file that they are in, for messages. */
+  /** File of the trusted certificates, for messages. */
   readonly trustFile?: string;
-  /** What this daemon shows to a grid that asks for a certificate; asked for each request, as it may be renewed. */
+  /** Returns the client certificate; called for each request, as it may be renewed. */
   readonly client?: () => ClientPair;
-  /** Judges the public key of a grid host that was just connected to, before anything is sent to it. */
+  /** Judges the public key of a grid host after the handshake, before any request. */
   readonly keys?: KeyJudge;
 }
 
-/** Told what the grid's hosts show of themselves. */
+/** Callbacks about certificates and keys of grid hosts. */
 export interface PeerListeners {
   readonly onFirstKey?: OnFirstKey;
-  /** Told of each certificate that is shown; a resumed TLS session shows none. */
+  /** Called for each certificate; a resumed TLS session shows none. */
   readonly onCertificate?: (host: string, certificate: X509Certificate) => void;
 }
 
 /**
- * Makes an agent with at most `connections` kept-alive connections a host. When the client certificate is renewed, further
- * requests go over new connections; those under way end on the old ones.
+ * Makes an agent with at most `connections` keep-alive connections per host. After a renewal of the client certificate, new requests use
+ * new connections; those in flight end on the old ones.
  */
 export function createAgent(tls: TlsOptions, connections: number, listeners: PeerListeners = {}): Dispatcher {
   const make = (pair?: ClientPair) =>
     new Agent({
       connections,
       pipelining: 1,
-      // Milliseconds, unless the server says less; reuse saves a TLS handshake and a login in the grid's audit log.
+      // Milliseconds, unless the server sets less. Reuse saves a TLS handshake and a login in the grid's audit log.
       keepAliveTimeout: 60_000,
-      // WAPI is served by Apache over HTTP/1.1. HTTP/2 would put all requests on one connection, which one lost packet stops.
+      // Apache serves WAPI over HTTP/1.1. HTTP/2 would put all requests on one connection, and one lost packet would delay them all.
       allowH2: false,
       connect: checked(connectorOf(tls, pair), tls, listeners),
     });
   return tls.client === undefined ? make() : new RenewedAgent(tls.client, make);
 }
 
-/** Sends each request over a connection that shows the client certificate of the moment. */
+/** Sends each request over a connection with the current client certificate. */
 class RenewedAgent extends Dispatcher {
   readonly #client: () => ClientPair;
   readonly #make: (pair: ClientPair) => Agent;
@@ -57,8 +57,8 @@ class RenewedAgent extends Dispatcher {
   #agent: Agent;
 
   /**
-   * @param client asked for each request; the same object as long as nothing has changed
-   * @param make makes the connections that show a pair
+   * @param client called for each request; returns the same object until the certificate changes
+   * @param make makes connections with a client certificate
    */
   constructor(client: () => ClientPair, make: (pair: ClientPair) => Agent) {
     super();
@@ -71,7 +71,7 @@ class RenewedAgent extends Dispatcher {
   override dispatch(options: Agent.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const pair = this.#client();
     if (pair !== this.#pair) {
-      // What is under way ends there.
+      // Requests in flight end on the old connections.
       void this.#agent.close();
       this.#pair = pair;
       this.#agent = this.#make(pair);
@@ -85,9 +85,9 @@ class RenewedAgent extends Dispatcher {
 }
 
 /**
- * Connects to a host and hangs up: it is judged, and `listeners` are told, as for a request.
- * @param host as by `peerName`
- * @throws what a connection for a request would fail with
+ * Connects to a host, judges its certificate and calls `listeners` as for a request, and disconnects.
+ * @param host as returned by `peerName`
+ * @throws as a connection for a request
  */
 export async function greet(host: string, tls: TlsOptions, listeners: PeerListeners): Promise<void> {
   const { protocol, hostname, port } = new URL(`https://${host}`);
@@ -102,7 +102,7 @@ export async function greet(host: string, tls: TlsOptions, listeners: PeerListen
   });
 }
 
-/** One connector as long as the trusted certificates stay the same, so that TLS sessions can be resumed. */
+/** Makes a connector; keeps one until the trusted certificates change, so that TLS sessions can be resumed. */
 function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): buildConnector.connector {
   let ca: readonly string[] | undefined;
   let connector: buildConnector.connector | undefined;
@@ -126,8 +126,8 @@ function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): 
 }
 
 /**
- * Hands a connection on only if its peer passes: no request has been written to it by then. What fails here has sent none,
- * whatever its code: the same codes also end a connection with a request on it.
+ * Makes a connector that checks the peer before any request is written. Failures are `NotConnected`: nothing was sent, although the same
+ * error codes also occur during requests.
  */
 function checked(
   connector: buildConnector.connector,
@@ -137,7 +137,7 @@ function checked(
   return (options, callback) =>
     connector(options, (...[error, socket]) => {
       if (error !== null) return callback(new NotConnected(error, trustFile), null);
-      // Asked once: Node 24 answers nothing the second time.
+      // Read once: in Node 24 a second call returns nothing.
       const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
       if (certificate !== undefined) onCertificate?.(options.hostname, certificate);
       try {
@@ -146,7 +146,7 @@ function checked(
         socket.destroy();
         return callback(reason instanceof Error ? reason : new Error(String(reason)), null);
       }
-      // With TLS 1.3 a grid refuses our certificate after the handshake. undici would forget the alert for the end that follows.
+      // With TLS 1.3 a grid refuses the client certificate after the handshake. undici would report the disconnect, not the alert.
       socket.once('error', (alert) => socket.destroy(alert));
       callback(null, socket);
     });

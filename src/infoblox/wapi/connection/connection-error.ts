@@ -1,15 +1,15 @@
-/** What a failed exchange means: whether a request can have reached the grid, why it failed and what to do about it. */
+/** Explains a failed exchange: whether the request may have reached the grid, why it failed, and what to do about it. */
 import { errnoOf } from '../../../errno.ts';
 import { GridError, type Reason } from '../../errors.ts';
 
-/** Milliseconds to set up a connection. A grid that needs longer is treated as away. */
+/** Milliseconds to set up a connection. A slower grid counts as unavailable. */
 export const connectTimeoutMs = 4_000;
-/** Characters of an error's text that are shown: one of TLS may list all names of a certificate. */
+/** Maximum characters shown of an error's text: TLS errors may list all names of a certificate. */
 const maxReasonLength = 300;
 
-/** No connection could be set up, so that nothing was sent. */
+/** No connection was set up, so nothing was sent. */
 export class NotConnected extends Error {
-  /** File of the certificates that were trusted; undefined if they are not in one. */
+  /** File of the trusted certificates; undefined if they are not in a file. */
   readonly trustFile: string | undefined;
 
   constructor(cause: Error, trustFile?: string) {
@@ -18,7 +18,7 @@ export class NotConnected extends Error {
   }
 }
 
-/** The time to send it was over before it could be written to a connection: nothing was sent. */
+/** The request was too late to be sent: nothing was sent. */
 export class TooLate extends Error {
   constructor() {
     super('too late');
@@ -30,14 +30,14 @@ interface FailedExchange {
   readonly host: string;
   /** Whether the request may change the grid. */
   readonly writes: boolean;
-  /** Whether its time had run out. */
+  /** Whether its deadline had passed. */
   readonly late: boolean;
 }
 
 /**
- * Turns what fetch rejected with into a GridError.
- * @returns `unreachable`, `untrusted` or `busy` (nothing was sent), `credentials` (the client certificate was refused, and nothing
- * looked at), `timeout` or `bad-answer` (outcome open for a write)
+ * Turns an error of fetch into a GridError.
+ * @returns `unreachable`, `untrusted` or `busy` (nothing was sent), `credentials` (the client certificate was refused and the request
+ * ignored), `timeout` or `bad-answer` (outcome `open` for a write)
  */
 export function connectionError(error: unknown, { host, writes, late }: FailedExchange): GridError {
   const causes = causesOf(error);
@@ -59,7 +59,7 @@ export function connectionError(error: unknown, { host, writes, late }: FailedEx
   const refusal = certificateRefusal(errnoOf(root) ?? '');
   if (refusal !== undefined) {
     const { why, hint } = refusal;
-    // The handshake has failed: with TLS 1.3 a request may have been sent, but it was not looked at.
+    // The handshake has failed. With TLS 1.3 a request may have been sent, but the grid has not read it.
     return new GridError('credentials', `the grid at ${host} ${why} (${alertOf(root)})`, { hint, cause: error });
   }
   const notConnected = causes.find((cause) => cause instanceof NotConnected);
@@ -75,7 +75,7 @@ export function connectionError(error: unknown, { host, writes, late }: FailedEx
   return new GridError('bad-answer', message, { outcome, hint, cause: error });
 }
 
-/** By the alerts of TLS that are about the certificate of a client (RFC 8446 section 6.2), as OpenSSL names them. */
+/** Explains TLS alerts about the client certificate (RFC 8446 section 6.2), by OpenSSL's codes. */
 function certificateRefusal(code: string): { why: string; hint: string } | undefined {
   const [of = '', alert = ''] = code.split('_ALERT_');
   if (!of.startsWith('ERR_SSL_')) return undefined;
@@ -88,14 +88,14 @@ function certificateRefusal(code: string): { why: string; hint: string } | undef
   return { why: 'refused the client certificate', hint };
 }
 
-/** By the codes of getaddrinfo(3). */
+/** Reasons by code of getaddrinfo(3). */
 const nameTroubles: Readonly<Record<string, string>> = {
   ENOTFOUND: 'no such host',
   EAI_AGAIN: 'the resolver does not answer',
   EAI_FAIL: 'the resolver gives no answer',
 };
 
-/** By the codes of node:net, node:dns and node:tls (X509_V_ERR_* of OpenSSL), and of undici. */
+/** Explains codes of node:net, node:dns, node:tls (X509_V_ERR_* of OpenSSL) and undici. */
 function whyNotConnected(
   error: unknown,
   host: string,
@@ -103,7 +103,7 @@ function whyNotConnected(
 ): { reason?: Reason; text?: string; hint: string } {
   const code = errnoOf(error) ?? '';
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
-    const hint = `check the network path to ${host}, and whether the grid is well: it may have accepted and said nothing`;
+    const hint = `check the network path to ${host}, and whether the grid is well: it may have accepted the connection without an answer`;
     return { text: `no connection within ${connectTimeoutMs / 1000} s`, hint };
   }
   const text = nameTroubles[code];
@@ -121,7 +121,7 @@ function whyNotConnected(
   if (/^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|INVALID_|PATH_LENGTH_|HOSTNAME_MISMATCH)/.test(code)) {
     return {
       reason: 'untrusted',
-      // Without Node's advice on its own command line, which the operator does not have.
+      // Removes Node's advice about its own command line.
       text: `its certificate is not accepted (${textOf(error).split(';', 1)[0]})`,
       hint:
         trustFile === undefined
@@ -129,9 +129,9 @@ function whyNotConnected(
           : `put the grid's certificate or its CA into ${trustFile}, or set --ssl-verify to pin`,
     };
   }
-  // A peer that does not speak TLS says something else, or hangs up.
+  // A peer without TLS sends other data, or disconnects.
   if (/^(ERR_SSL_|EPROTO|ECONNRESET)/.test(code)) {
-    // An alert of TLS 1.2 has no word for a missing certificate.
+    // TLS 1.2 has no alert for a missing certificate.
     const certificate = /HANDSHAKE_FAILURE$/.test(code) ? '; if the grid asks for one, set --wapi-client-cert' : '';
     const hint = `check that --wapi-port is the HTTPS port of the grid${certificate}`;
     return { text: `no TLS connection (${alertOf(error)})`, hint };
@@ -139,13 +139,15 @@ function whyNotConnected(
   return { hint: `see whether ${host} is up; if it is, check --grid-host, --wapi-port and the network path to it` };
 }
 
-/** ofetch wraps undici's TypeError, which wraps the cause, which may be an AggregateError of several addresses. */
+/**
+ * Lists an error and its causes: ofetch wraps undici's TypeError, which wraps the cause, perhaps an AggregateError of several addresses.
+ */
 function causesOf(error: unknown): unknown[] {
   const inner = error instanceof AggregateError ? error.errors[0] : error instanceof Error ? error.cause : undefined;
   return inner instanceof Error ? [error, ...causesOf(inner)] : [error];
 }
 
-/** OpenSSL's own words, without the place in its source. */
+/** Returns OpenSSL's text without the position in its source. */
 function alertOf(error: unknown): string {
   return error instanceof Error && 'reason' in error ? String(error.reason) : textOf(error);
 }

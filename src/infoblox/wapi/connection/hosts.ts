@@ -1,21 +1,21 @@
-/** Which of the grid's hosts is asked next, and which of them accepts writes. */
+/** Tracks which grid host to ask next, and which one accepts writes. */
 import type { Clock } from '../../concurrency/clock.ts';
 
-/** Milliseconds that a host which failed is left alone when another one can be asked. */
+/** Milliseconds for which a failed host is avoided if there is another. */
 const restTime = 15_000;
 
-/** Where it is remembered what a restart must not forget, such as which host accepts writes in the middle of a fail-over. */
+/** Facts that survive a restart, such as which host accepts writes during a failover. */
 export interface Facts {
   fact(name: string): string | undefined;
   setFact(name: string, value: string): void;
 }
 
-/** The host that accepts writes; `''` for none. */
+/** Fact: the host that accepts writes; `''` for none. */
 const writerFact = 'writer';
 
 /**
- * The grid's members in the operator's order: the first that is well is asked, and the first of all again as soon as
- * it has rested. A fail-over to a promoted Grid Master Candidate, and the way back, need nobody.
+ * Chooses among grid hosts in the operator's order: the first one that has not failed lately. So failover to a promoted Grid Master
+ * Candidate, and the way back, are automatic.
  */
 export class GridHosts {
   readonly #hosts: readonly string[];
@@ -35,32 +35,32 @@ export class GridHosts {
   }
 
   /**
-   * The host that accepts writes: the one that accepted the last of ours, so that it has all of them; before any, the
-   * first of the operator's list. Undefined once that one has refused a write as read-only. A Grid Master Candidate, which
-   * serves reads, may lack what the master has just confirmed (NIOS 9.0 documentation, "Promoting a Grid Master Candidate").
+   * The host that accepts writes: the one that accepted the driver's last write, so it has them all; before the first write, the first host
+   * of the operator's list. Undefined after it refused a write as read-only. A Grid Master Candidate serves reads but may lack the master's
+   * latest writes (NIOS 9.0 documentation, "Promoting a Grid Master Candidate").
    */
   get writer(): string | undefined {
     return this.#writer;
   }
 
-  /** All of them, in the operator's order. */
+  /** All hosts in the operator's order. */
   get all(): readonly string[] {
     return this.#hosts;
   }
 
-  /** The host has carried out a write. */
+  /** Records that a host carried out a write. */
   acceptedWrite(host: string): void {
     this.#setWriter(host);
   }
 
-  /** The host has refused a write as read-only. */
+  /** Records that a host refused a write as read-only. */
   refusedWrite(host: string): void {
     if (host === this.#writer) this.#setWriter(undefined);
   }
 
   /**
-   * The host to ask next: the first that is well, else the one whose failure is longest ago.
-   * @param preferred to be asked before all others if it is well
+   * Returns the host to ask next: the first one that has not failed lately, or the one that failed longest ago.
+   * @param preferred asked first unless it failed lately
    */
   pick(preferred?: string): string {
     const hosts = preferred === undefined ? this.#hosts : [preferred, ...this.#hosts];
@@ -69,25 +69,25 @@ export class GridHosts {
   }
 
   /**
-   * Tells whether another host than `host` may do what that one could not, so that trying again at once makes sense.
-   * @param forWrite for what `host` refused as read-only: the writer is asked even if it failed a moment ago, as no other can
+   * Tells whether another host may serve a request that `host` could not, so that an immediate repetition makes sense.
+   * @param forWrite for a write that `host` refused as read-only: the writer is asked even if it has just failed
    */
   hasAnother(host: string, { forWrite = false } = {}): boolean {
     if (forWrite && this.#writer !== undefined && this.#writer !== host) return true;
     return this.#hosts.some((other) => other !== host && this.#rested(other) >= restTime);
   }
 
-  /** The host did not answer, or not as a grid. */
+  /** Records that a host did not answer as a grid. */
   failed(host: string): void {
     this.#failedAt.set(host, this.#clock.now());
   }
 
-  /** The host has answered. */
+  /** Records that a host answered. */
   succeeded(host: string): void {
     this.#failedAt.delete(host);
   }
 
-  /** Milliseconds since the host failed; infinite if it did not. */
+  /** Returns the milliseconds since a host failed; infinite if it did not. */
   #rested(host: string): number {
     return this.#clock.now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
   }

@@ -1,35 +1,35 @@
-/** The public key of a grid host. */
+/** Checks the public keys of grid hosts. */
 import { createHash, type X509Certificate } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { GridError } from '../../errors.ts';
 
-/** Who judges the public keys of grid hosts. A host is named as by `peerName`, a key is as `publicKeyOf` writes it. */
+/** Judges public keys of grid hosts. Hosts are named as by `peerName`, keys written as by `publicKeyOf`. */
 export interface KeyJudge {
   /**
-   * Judges the key that a host shows.
+   * Judges the key of a host.
    * @throws GridError `untrusted`
    */
   check(host: string, key: string): 'known' | 'first seen';
   /**
-   * Connects to each host of which no key is known; the first key of any is trusted meanwhile.
-   * @param greet connects to a host, which is judged by that; its failures do not matter
-   * @returns those that are refused from now on
+   * Connects to each host without a known key, and trusts first keys meanwhile.
+   * @param greet connects to a host, whose key is judged; failures are ignored
+   * @returns hosts that are refused from now on
    */
   meet(greet: (host: string) => Promise<void>): Promise<readonly string[]>;
 }
 
-/** Told of each key that was seen for the first time. */
+/** Called for each key that is new. */
 export type OnFirstKey = (host: string, key: string) => void;
 
 interface Judgement {
-  /** Undefined: any key will do. */
+  /** Undefined: accept any key. */
   readonly keys?: KeyJudge | undefined;
   readonly onFirstKey?: OnFirstKey | undefined;
 }
 
 /**
  * Judges the peer of a connection by its public key.
- * @param certificate undefined if it has shown none
+ * @param certificate undefined if the peer showed none
  * @throws GridError `untrusted`
  */
 export function checkPeer(
@@ -46,18 +46,18 @@ export function checkPeer(
   if (keys.check(host, key) === 'first seen') onFirstKey?.(host, key);
 }
 
-/** Names a peer as `KeyJudge` takes it. @param hostname as URLs have it, an IPv6 address with or without brackets */
+/** Names a peer for `KeyJudge`. @param hostname as in URLs; an IPv6 address with or without brackets */
 export function peerName(hostname: string, port: number | string): string {
   return `${isIPv6(hostname) ? `[${hostname}]` : hostname}:${port || 443}`;
 }
 
-/** Writes the public key of a certificate: SHA-256 of its SPKI, `sha256//BASE64`. */
+/** Returns the public key of a certificate: SHA-256 of its SPKI as `sha256//BASE64`. */
 export function publicKeyOf({ publicKey }: X509Certificate): string {
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return `sha256//${createHash('sha256').update(spki).digest('base64')}`;
 }
 
-/** Tells whether a text is a public key as `publicKeyOf` writes it. */
+/** Tells whether a text is a public key in the form of `publicKeyOf`. */
 export function isPublicKey(text: string): boolean {
   return /^sha256\/\/[A-Za-z0-9+/]{43}=$/.test(text);
 }

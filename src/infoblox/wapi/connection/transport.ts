@@ -1,51 +1,51 @@
-/** One HTTPS exchange with one host of the grid. Knows nothing of WAPI, sessions or repetition. */
+/** Performs one HTTPS exchange with one grid host, independent of WAPI, sessions and repetition. */
 import { createFetch } from 'ofetch';
 import { type Dispatcher, fetch, Headers, type Response } from 'undici';
 import type { Clock } from '../../concurrency/clock.ts';
 import type { HttpAnswer } from '../answer.ts';
 import { connectionError, TooLate } from './connection-error.ts';
 
-/** Bytes of a list that are read at most, unpacked; a page of 1000 reservations has half a megabyte. */
+/** Maximum bytes of a list, uncompressed; a page of 1000 reservations has half a megabyte. */
 const maxListBytes = 2 * 1024 * 1024;
-/** Bytes of any other answer that are read at most: one object, a reference, a refusal, the page of a proxy. */
+/** Maximum bytes of any other answer: an object, a reference, a refusal, a proxy's page. */
 const maxAnswerBytes = 256 * 1024;
 
 export interface Exchange {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
-  /** What it is about, for people: an object type, or the name of a function. */
+  /** The subject, for people: an object type, or the name of a function. */
   readonly about: string;
   /** Whether it may change the grid. */
   readonly writes: boolean;
   readonly headers: Record<string, string>;
   /** Sent as JSON. */
   readonly body?: Record<string, unknown>;
-  /** Whether the answer, if it is a good one, is a list. */
+  /** Whether a successful answer is a list. */
   readonly lists?: boolean;
-  /** When it is not sent any more, as the clock's `now`. */
+  /** Latest time to send it, as the clock's `now`. */
   readonly leaveBy?: number;
   readonly signal: AbortSignal;
 }
 
 export interface TransportAnswer extends HttpAnswer {
   readonly setCookie: readonly string[];
-  /** What the clock of the grid's host says: the header `Date`. */
+  /** Time of the grid host's clock: the header `Date`. */
   readonly date?: string | undefined;
 }
 
 export interface Transport {
-  /** @throws GridError as `connectionError` makes it; an HTTP status is never an error */
+  /** @throws GridError as made by `connectionError`; an HTTP status is never an error */
   exchange(exchange: Exchange): Promise<TransportAnswer>;
   close(): Promise<void>;
 }
 
-/** Makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
+/** Makes a transport over a dispatcher: an agent, or undici's MockAgent in tests. */
 export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now' | 'turn'>): Transport {
   const client = createFetch({ fetch: fetch as unknown as typeof globalThis.fetch, Headers: Headers as never }).create({
-    // The session decides what a status means and what is sent again.
+    // The session interprets the status and repeats requests.
     retry: false,
     ignoreResponseError: true,
-    // Credentials stay with the grid.
+    // A redirect must not receive the credentials.
     redirect: 'manual',
     responseType: 'stream',
   });
@@ -56,7 +56,7 @@ export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now'
         const answer = await client.raw(url, { ...request, dispatcher: dispatcher.compose(inTime) });
         const { status, headers } = answer;
         const body = await textOf(answer as unknown as Response, lists && answer.ok ? maxListBytes : maxAnswerBytes);
-        // undici frees the connection one turn after the body ends; who asks again before that opens a second one.
+        // undici frees the connection one turn after the body ends; an earlier request would open a second one.
         await clock.turn();
         return { status, body, setCookie: headers.getSetCookie(), date: headers.get('date') ?? undefined };
       } catch (error) {
@@ -68,11 +68,11 @@ export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now'
   };
 }
 
-/** Makes an interceptor that has a request written to a connection only as long as it is not too late. */
+/** Makes an interceptor that writes a request to a connection only if it is not too late. */
 function leavingInTime(isTooLate: () => boolean): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) =>
     dispatch(options, {
-      // Called when there is a connection, right before the request is written to it.
+      // Called right before the request is written to a connection.
       onRequestStart(controller, context) {
         handler.onRequestStart?.(controller, context);
         if (isTooLate()) controller.abort(new TooLate());
@@ -84,7 +84,7 @@ function leavingInTime(isTooLate: () => boolean): Dispatcher.DispatcherComposeIn
     });
 }
 
-/** Reads the body of an answer, as UTF-8. @throws Error if it is too long; what has come by then is dropped with its connection */
+/** Reads the body of an answer as UTF-8. @throws Error if it is too long, which also closes the connection */
 async function textOf({ body }: Response, maxBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let length = 0;

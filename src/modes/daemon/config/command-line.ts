@@ -1,7 +1,7 @@
 /**
  * Parses the command line as Go programs do, like the original driver, and the environment file as systemd does (systemd.exec(5),
- * "EnvironmentFile="). Commands read that file to find the daemon and the grid with the service's settings; a daemon without systemd can read
- * it, too.
+ * "EnvironmentFile="). Commands read that file to find the daemon and the grid with the service's settings; a daemon without systemd can
+ * read it, too.
  */
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';

@@ -1,6 +1,6 @@
 /**
- * Defines the daemon's flags in the groups of `--help`: names, defaults, valid values and texts. Flags of the original driver keep its names and
- * defaults.
+ * Defines the daemon's flags in the groups of `--help`: names, defaults, valid values and texts. Flags of the original driver keep its
+ * names and defaults.
  */
 import type { ArgsDef } from 'citty';
 import * as v from 'valibot';

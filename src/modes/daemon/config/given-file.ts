@@ -4,8 +4,8 @@ import { isErrno, messageOf } from '../../../errno.ts';
 import { octal } from '../../../files/trusted-path.ts';
 
 /**
- * Content of files that are renewed while the daemon runs, such as certificates. While they are unusable, as during a renewal, the last good
- * content stays in use.
+ * Content of files that are renewed while the daemon runs, such as certificates. While they are unusable, as during a renewal, the last
+ * good content stays in use.
  */
 export class RenewedFiles<Content> {
   readonly #files: readonly string[];

@@ -1,4 +1,6 @@
-/** Handlers of `audit`, which compares this host's leases and blocks with the grid, and `audit --cluster`, which lists those of all hosts. */
+/**
+ * Handlers of `audit`, which compares this host's leases and blocks with the grid, and `audit --cluster`, which lists those of all hosts.
+ */
 import { families } from '../../../infoblox/address.ts';
 import { reservedAtIn } from '../../../infoblox/attributes.ts';
 import { deadline } from '../../../infoblox/concurrency/clock.ts';

@@ -36,8 +36,8 @@ export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/lease
 }
 
 /**
- * Finds the leases that a name means: of an address; else of the container, pod or other workload with exactly that name; else of containers
- * whose ID begins with it.
+ * Finds the leases that a name means: of an address; else of the container, pod or other workload with exactly that name; else of
+ * containers whose ID begins with it.
  * @param filter `isWhole`: exact names only
  */
 export async function meant(

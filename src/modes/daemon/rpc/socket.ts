@@ -48,8 +48,8 @@ export async function prepareSocket({ socketDir, driverName }: SocketPlace): Pro
 }
 
 /**
- * Listens, for root alone: callers act with the grid's credentials. Of two daemons that start at the same time, only the one that has locked
- * the state gets here.
+ * Listens, for root alone: callers act with the grid's credentials. Of two daemons that start at the same time, only the one that has
+ * locked the state gets here.
  * @throws StartError if it cannot listen, or another daemon does
  */
 export async function listen(server: Pick<CallServer, 'listen'>, place: SocketPlace): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Selects and masks the fields of a support bundle. Shapes list the fields to include; all others are left out. With --redact, the kind of a
- * field says how it is masked.
+ * Selects and masks the fields of a support bundle. Shapes list the fields to include; all others are left out. With --redact, the kind of
+ * a field says how it is masked.
  */
 import { isIP, isIPv4 } from 'node:net';
 import { isJsonObject } from '../../../cni/call.ts';

@@ -90,7 +90,9 @@ function entriesOf(directory: string): string[] {
   }
 }
 
-/** Writes `type+mode uid:gid size time path`, the mode in octal as in lstat(2). Leaves out the target of a link: it may contain any name. */
+/**
+ * Writes `type+mode uid:gid size time path`, the mode in octal as in lstat(2). Leaves out the target of a link: it may contain any name.
+ */
 function entryLine(path: string, shown: string): string {
   try {
     const { mode, uid, gid, size, mtime } = lstatSync(path);

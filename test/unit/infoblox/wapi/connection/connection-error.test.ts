@@ -25,7 +25,12 @@ describe('while connecting, nothing was sent', () => {
     ['EHOSTUNREACH', ...away, '--grid-host, --wapi-port and the network path'],
     ['ENOTFOUND', 'unreachable', /443: no such host$/, 'the resolver of this host'],
     ['EAI_AGAIN', 'unreachable', /443: the resolver does not answer$/, 'the resolver of this host'],
-    ['UND_ERR_CONNECT_TIMEOUT', 'unreachable', /no connection within 4 s$/, 'accepted and said nothing'],
+    [
+      'UND_ERR_CONNECT_TIMEOUT',
+      'unreachable',
+      /no connection within 4 s$/,
+      'accepted the connection without an answer',
+    ],
     ['ECONNRESET', 'unreachable', /no TLS connection \(ECONNRESET\)$/, '--wapi-port is the HTTPS port'],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'unreachable', /no TLS connection/, '--wapi-port is the HTTPS port'],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'untrusted', /^cannot connect/, 'a name that the certificate carries'],
