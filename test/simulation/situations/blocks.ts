@@ -83,6 +83,27 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
+    name: 'another machine gives an address of a block that serves: it gives none until a person has removed the reservation',
+    run: async () => {
+      const site = new Site({ blocks: 'all' });
+      await startAll(site, 0);
+      await site.pass(2 * minute);
+      const block = site.blockAt(0) ?? expect.fail('no block');
+      const comment = markOf('ghost', 'host-0');
+      const { body } = site.members.byHand('POST', 'fixedaddress', {
+        ...reserved,
+        ipv4addr: boundsOf(block).last,
+        comment,
+      });
+      await site.pass(6 * minute);
+      expect(site.host(0).run?.conditions().join()).toMatch(/block-shared .*container=ghost/);
+      site.members.byHand('DELETE', JSON.parse(body));
+      await site.pass(6 * minute);
+      expect(site.host(0).run?.conditions()).toEqual([]);
+      await comeToRest(site);
+    },
+  },
+  {
     name: 'a person wants no blocks while the create of one may still be carried out, and while leases are in another: both go back',
     run: async () => {
       const site = new Site({ blocks: 'all' });
