@@ -1,7 +1,7 @@
 /**
- * ADD: gives an attachment its addresses, one of each set of its configuration. From top to bottom: who asks (`add`); an address for
- * each lease, side by side, out of a block of this host or from the grid; then all of them bound in one transaction, and the answer
- * durable (`give`). How one lease gets its address is told in obtain.ts.
+ * ADD: gives an attachment its addresses, one from each set of its configuration. `add` joins concurrent callers. `give` gets an address
+ * for each lease concurrently, from a block of this host or from the grid (obtain.ts), binds all leases in one transaction, and makes this
+ * durable before the answer.
  */
 import { abortable } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
@@ -20,18 +20,18 @@ import { askAgain, bindOwed, isUnsent, type Lease } from './lease.ts';
 import { identityOf, joinedBy, type Obtained, obtain, refuseIfLeft, type Wish } from './obtain.ts';
 import { noteUndelivered } from './release.ts';
 
-/** What one ADD wants, as its caller says. */
+/** A request of one ADD. */
 export interface AddRequest {
   readonly attachment: Attachment;
   readonly sets: AddressSets;
-  /** By set: this address and no other. */
+  /** The requested address of each set. */
   readonly requested?: readonly (string | undefined)[];
   readonly workload: Workload;
   /** Path of the container's network namespace. */
   readonly netns: string;
-  /** When the caller stops waiting, as the clock's `now`, if that is known. */
+  /** When the caller stops waiting, as the clock's `now`; undefined if unknown. */
   readonly neededBy?: number;
-  /** Names this call, so that its caller can say later that it got no answer. */
+  /** Identifies this call, so that its caller can report later that it got no answer. */
   readonly callId: string;
 }
 
@@ -41,18 +41,18 @@ export interface Taken {
 }
 
 export interface Allocation {
-  /** By set. */
+  /** One of each set. */
   readonly taken: readonly Taken[];
-  /** The caller has the answer. */
+  /** Records that the caller has the answer. */
   delivered(): void;
-  /** The caller went away without the answer: if no other caller of the attachment has it, the addresses are released. */
+  /** Records that the caller left without the answer; releases the addresses unless another caller of the attachment has them. */
   undelivered(): Promise<void>;
 }
 
 /**
- * Gives the attachment its addresses; the same ones if it has them already. Callers that ask for the same at once share the
- * work; when the last of them has left, what it took is released.
- * @param signal fires when the caller is gone or out of time
+ * Gives the attachment its addresses; the same ones if it has them already. Concurrent callers with the same request share the work; when
+ * the last of them has left, the addresses are released.
+ * @param signal fires when the caller has left or is out of time
  * @throws GridError
  */
 export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSignal): Promise<Allocation> {
@@ -61,11 +61,11 @@ export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSig
   for (const [set, sources] of sets.entries()) refuseHopeless(requested[set], sources);
   const mark = names.markToGive(attachment);
   const key = attachmentKey(mark);
-  // Another sandbox is another start of the container: the lease has to know the one that lives.
+  // Another sandbox means another start of the container: the lease must record the live one.
   const variant = JSON.stringify([sets.map((set) => set.map(specKey)), requested, netns]);
   const marks = marksOfSets(mark, attachment, sets.length);
   const share = adds.join(key, { variant, caller }, (work) =>
-    // Always in this order; who may wait for others meanwhile, `mayWaitForOthers` says.
+    // Always in this order, to avoid deadlocks; see also `mayWaitForOthers`.
     marks.reduceRight(
       (run, one) => () => locks.run(one, run),
       () => give(deps, { marks, request, work }),
@@ -80,7 +80,7 @@ export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSig
     return { taken: obtained, delivered: () => answers.delivered(key, caller), undelivered };
   } catch (error) {
     share.leave();
-    // The work may end well all the same.
+    // The work may still succeed.
     share.result.then(undelivered, undelivered);
     throw error;
   }
@@ -92,7 +92,7 @@ interface Giving {
   readonly work: SharedWork;
 }
 
-/** One ADD, from the first write to the state to the answer, for all who share it. The locks are the caller's. */
+/** Performs one ADD for all callers that share it, from the first write of the state to the answer. The caller holds the locks. */
 async function give(deps: LeaseDeps, { marks, request, work }: Giving): Promise<readonly Obtained[]> {
   const { store, host } = deps;
   const { attachment, sets, requested = [], workload, netns, neededBy } = request;
@@ -122,14 +122,14 @@ async function give(deps: LeaseDeps, { marks, request, work }: Giving): Promise<
 
 interface Binding {
   readonly wishes: readonly Wish[];
-  /** What the grid has for leases of this ADD, by mark. */
+  /** Addresses obtained from the grid, by mark. */
   readonly obtained: Map<string, Obtained>;
   readonly work: SharedWork;
 }
 
 /**
- * Gets an address for each wish and binds all of them in one turn. An address of a block is chosen in that turn, after all that has to
- * come from the grid: until then the block may cease to serve.
+ * Gets an address for each wish and binds all of them in one turn of the event loop. Addresses from blocks are chosen in that turn, after
+ * those from the grid: until then a block may stop serving.
  */
 async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Promise<readonly Obtained[]> {
   const { store } = deps;
@@ -144,12 +144,12 @@ async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Pr
         obtained.has(wish.mark) ? undefined : offerOf(deps, { wish, isAlone: wishes.length === 1, except, work }),
       ),
     );
-    // An address that waits for the others is not bound yet: after a fail-over the grid may have given it to another container.
+    // Addresses that wait for others are not bound yet: after a failover the grid may have given them to other containers.
     for (const { mark, address, network } of obtained.values()) {
       if (store.boundAt(network.view, address, mark) !== undefined) obtained.delete(mark);
     }
     const ofGrid = wishes.filter(({ mark }, index) => !obtained.has(mark) && offers[index] === undefined);
-    // Others had their turn meanwhile: each offer is taken back, whatever comes of the others.
+    // Other ADDs ran meanwhile: take each offer back, and see which can still be given.
     const stale = offers.flatMap((offer) => (offer === undefined || offer.takeBack() ? [] : [offer.address]));
     for (const address of stale) except.add(address);
     if (ofGrid.length > 0) await obtainAll(deps, { wishes, ofGrid, obtained, work });
@@ -166,7 +166,10 @@ async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Pr
   }
 }
 
-/** Gets addresses from the grid side by side, but those that a block can give by now. When one fails the others end after their step. @throws GridError of the first that failed */
+/**
+ * Gets addresses from the grid concurrently, except those that a block can give meanwhile. After a failure the others end after their step.
+ * @throws GridError of the first failure
+ */
 async function obtainAll(
   deps: LeaseDeps,
   { wishes, ofGrid, obtained, work }: Binding & { readonly ofGrid: readonly Wish[] },
@@ -182,11 +185,11 @@ async function obtainAll(
   };
   await Promise.all(ofGrid.map(attempt));
   if (!failed.signal.aborted) return;
-  // A request that was cut short by a DEL says that it got no answer.
+  // After a DEL, report the DEL: the aborted request only says that it got no answer.
   throw work.signal.reason instanceof GridError ? work.signal.reason : failed.signal.reason;
 }
 
-/** Says which set of several got no address. */
+/** Adds to an error which of several sets got no address. */
 function nameSet(error: unknown, wishes: readonly Wish[], wish: Wish): unknown {
   if (!(error instanceof GridError) || wishes.length === 1) return error;
   const { reason, message, hint, outcome } = error;
@@ -194,7 +197,7 @@ function nameSet(error: unknown, wishes: readonly Wish[], wish: Wish): unknown {
   return new GridError(reason, `${which}: ${message}`, { hint, outcome, cause: error });
 }
 
-/** An address that the lease has already, of a block: its create is owed. */
+/** Returns the address of a lease that is bound to one of a block whose create is still owed. */
 function owedOf(deps: LeaseDeps, wish: Wish, work: SharedWork): Obtained | undefined {
   const { store, blocks } = deps;
   const { mark, sources, requested } = wish;
@@ -210,24 +213,24 @@ function owedOf(deps: LeaseDeps, wish: Wish, work: SharedWork): Obtained | undef
   return undefined;
 }
 
-/** An address of a block. */
+/** An address offered from a block. */
 type Offered = Obtained & {
-  /** Has to be called. @returns whether it can be given in this turn */
+  /** Must be called. @returns whether the address can be given in this turn */
   readonly takeBack: () => boolean;
   readonly noteGiven: () => void;
 };
 
 interface OfferWanted {
   readonly wish: Wish;
-  /** Whether the attachment has no other lease: then none that is releasing is held up while the grid is asked for another one. */
+  /** Whether the attachment has only this lease: then no releasing lease of it is held up while the grid is asked for another. */
   readonly isAlone: boolean;
-  /** Addresses that cannot be given. */
+  /** Addresses to skip. */
   readonly except: ReadonlySet<string>;
   readonly work: SharedWork;
 }
 
 /**
- * Chooses an address of a block of this host for a lease of which a whole state knows nothing. Never rejects.
+ * Chooses an address from a block of this host for a lease that is not in the state. Never rejects.
  * @returns undefined if no block serves
  */
 async function offerOf(
@@ -266,12 +269,12 @@ async function offerOf(
   return undefined;
 }
 
-/** @throws GridError `address-unavailable` if the attachment has addresses of other sets than it asks for */
+/** Refuses a request for other sets than those of which the attachment has addresses. @throws GridError `address-unavailable` */
 function refuseOtherSets({ store }: LeaseDeps, { marks, request }: Omit<Giving, 'work'>): void {
   const bound = store.ofAttachment(marks[0]).filter(({ phase }) => phase === 'bound');
   const [first] = bound;
   if (first === undefined || !store.isWhole) return;
-  // An address that was lost may have been given up since: the attachment gets another one of that set.
+  // A lost address may have been given up since: the attachment gets another one of that set.
   const given = first.sets ?? bound.length;
   if (given !== marks.length || bound.some(({ mark }) => !marks.includes(mark))) throw otherSetsError(bound, request);
 }

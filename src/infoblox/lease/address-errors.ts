@@ -1,4 +1,4 @@
-/** What an ADD says when it cannot give an address. */
+/** Makes the errors of an ADD that cannot give an address. */
 import { GridError } from '../errors.ts';
 import { gridTrouble } from '../grid-state.ts';
 import { type Attachment, whoOf } from '../mark.ts';
@@ -9,7 +9,7 @@ import type { Lease } from './lease.ts';
 import type { Wish } from './obtain.ts';
 import type { Found, Step } from './plan.ts';
 
-/** The reservation of an attachment was moved or altered: a person has to decide. */
+/** Makes the error for a moved or altered reservation: a person must decide. */
 export function refusal(
   lease: Lease,
   { moved, altered }: Extract<Step, { kind: 'refuse' }>,
@@ -19,12 +19,12 @@ export function refusal(
   if (moved !== undefined) return movedError(who, lease, moved);
   return new GridError(
     'address-unavailable',
-    `${who} holds ${lease.address} in network ${attachment.network}, and that ${altered}`,
+    `${who} holds ${lease.address} in network ${attachment.network}, and its reservation ${altered}`,
     { hint: `make it a reservation with the comment "${lease.mark}" again, or delete the attachment before adding it` },
   );
 }
 
-/** The error for an attachment whose reservation is in another view than its lease. @param who names the attachment */
+/** Makes the error for a reservation in another view than its lease. @param who names the attachment */
 export function movedError(who: string, lease: Lease, moved: Found): GridError {
   return new GridError(
     'network-conflict',
@@ -33,7 +33,7 @@ export function movedError(who: string, lease: Lease, moved: Found): GridError {
   );
 }
 
-/** @param holder comment of the object that has the address; may be empty */
+/** Makes the error for a requested address that is taken. @param holder comment of the object that has the address; may be empty */
 export function takenError(address: string, network: ReadyNetwork, holder: string): GridError {
   const by = holder === '' ? '' : ` by "${holder}"`;
   return new GridError(
@@ -49,9 +49,9 @@ export function ownAddressError(address: string, { cidr }: ReadyNetwork): GridEr
   });
 }
 
-/** @param count of addresses that the grid gave out for one ADD */
+/** Makes the error for a grid that assigns too many of this host's own addresses. @param count of addresses assigned in one ADD */
 export function ownAddressesError({ cidr }: ReadyNetwork, count: number): GridError {
-  const what = `the grid gave out more than ${count} addresses of ${cidr.text} that this host has itself`;
+  const what = `the grid assigned more than ${count} addresses of ${cidr.text} that this host uses itself`;
   return new GridError('network-conflict', what, {
     hint: 'reserve the addresses of the host on the grid ("ip route show table local" lists them), or choose another subnet',
   });
@@ -71,7 +71,7 @@ export function nonsenseError(address: string, wrong: string): GridError {
   });
 }
 
-/** The attachment has an address that the ADD must not be answered with. */
+/** Makes the error for an attachment whose address does not fit the ADD. */
 export function heldError(
   { address, view }: Lease,
   { attachment, sources: [spec] }: Pick<Wish, 'attachment' | 'sources'>,
@@ -88,7 +88,7 @@ export function heldError(
   );
 }
 
-/** The attachment has addresses, and not those of the sets that it asks for now. */
+/** Makes the error for an attachment with addresses of other sets than it asks for. */
 export function otherSetsError(
   bound: readonly Lease[],
   { attachment, sets }: Pick<AddRequest, 'attachment' | 'sets'>,
@@ -115,7 +115,7 @@ export function leftError(): GridError {
   return new GridError('timeout', 'the caller left before its turn came');
 }
 
-/** The caller of an ADD waits no longer. */
+/** Makes the error for an ADD whose caller has stopped waiting. */
 export function lateError({ conditions }: Pick<LeaseDeps, 'conditions'>, { reason }: AbortSignal): GridError {
   if (!(reason instanceof Error && reason.name === 'TimeoutError')) {
     return new GridError('timeout', 'the caller left before it had its answer');

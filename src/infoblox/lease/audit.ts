@@ -1,24 +1,25 @@
-/** Compares what this host has bound with what the grid keeps under its marks. Nothing is changed: a person decides. */
+/** Compares this host's leases and blocks with the objects under its marks on the grid. Changes nothing: a person decides. */
 import type { Range, Reservation } from '../grid.ts';
 import { attachmentIn, networkOf, parseBlockMark, whoOf } from '../mark.ts';
 import type { Block } from './block/block.ts';
 import type { Lease } from './lease.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 
-/** What to do, by how a lease or a block and the grid can differ. */
+/** The fix for each kind of difference. */
 const fixes = {
-  missing:
-    'restart this container, or repeat its ADD: its address is reserved again; find out who deletes reservations',
-  altered: 'let its comment be the mark alone again, with the match RESERVED, or delete it when its container is gone',
+  missing: 'restart this container, or repeat its ADD, to reserve its address again; find out who deletes reservations',
+  altered: 'restore its comment to exactly the mark, with the match RESERVED, or delete it when its container is gone',
   'in another view':
     'rename the view back, or let the configuration follow (docs/operations.md, Renaming a network view)',
   'address of another': 'restart this container, or delete what has its address: the daemon reserves it again then',
-  'without a lease': 'GC of the runtime releases it; else be sure that no container has it, and delete it on the grid',
-  'block missing': 'put it back as it was, or run release --blocks: none of its addresses is given until then',
-  'block without a state': 'be sure that no other machine has the name of this host, then delete the range on the grid',
+  'without a lease':
+    'GC of the runtime releases it; otherwise make sure that no container has it, and delete it on the grid',
+  'block missing': 'restore it as it was, or run release --blocks: until then none of its addresses is assigned',
+  'block without a state':
+    'make sure that no other machine has the name of this host, then delete the range on the grid',
 } as const;
 
-/** A difference: where, what is wrong, and what to do. */
+/** A difference, with its place and fix. */
 export type AuditFinding = ReturnType<typeof finding>;
 
 type Place = Pick<Lease, 'address' | 'view' | 'network'>;
@@ -27,15 +28,15 @@ function finding(kind: keyof typeof fixes, { address, view, network }: Place, me
   return { kind, address: address ?? '', view, network, message, fix: fixes[kind] };
 }
 
-/** What the grid and the state have shown. */
+/** The compared leases and objects. */
 export interface Audited {
-  /** Leases that were as they are before and after the grid was asked, and of which nothing is under way. */
+  /** Leases that did not change while the grid was asked, with no write in doubt. */
   readonly bound: readonly Lease[];
-  /** What begins with a mark of this host. */
+  /** Reservations whose comment begins with a mark of this host. */
   readonly shown: readonly Reservation[];
-  /** What is at the address of a lease that has no reservation, by its mark. */
+  /** Reservations at the addresses of leases that lack theirs, by the lease's mark. */
   readonly holders: ReadonlyMap<string, Pick<Reservation, 'comment'>>;
-  /** Tells whether a mark has a lease or a block, or had one when the grid was asked. */
+  /** Tells whether a mark has a lease or block, or had one when the grid was asked. */
   readonly isKnown: (mark: string) => boolean;
 }
 
@@ -70,7 +71,7 @@ export function auditLeases({ bound, shown, holders, isKnown }: Audited): AuditF
   ];
 }
 
-/** Compares blocks of this host, of which nothing is under way, with the ranges under its marks. */
+/** Compares unchanged blocks of this host with the ranges under its marks. */
 export function auditBlocks(
   blocks: readonly Block[],
   ranges: readonly Pick<Range, 'comment' | 'first' | 'view'>[],

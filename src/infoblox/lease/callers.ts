@@ -1,18 +1,17 @@
 /**
- * Who may use the address of an attachment: the IDs of the ADDs that were, or may have been, answered with it. A caller
- * that got no answer says so, and its ID is struck out; when none is left, nobody uses the address. The order in
- * which callers come and say so does not matter.
+ * Tracks who may use the address of an attachment: the IDs of the ADDs that were, or may have been, answered with it. The ID of a caller
+ * without an answer is removed; when none is left, the address is unused. The order of these events does not matter.
  */
 
-/** IDs with spaces between them, as the state has them; '' for nobody; null for "not known, leave it alone". */
+/** IDs separated by spaces, as in the state; '' for no caller; null for unknown callers, which stay unknown. */
 export type Callers = string | null;
 
-/** More repeated ADDs of one attachment than any runtime makes: no longer kept count of. */
+/** More repeated ADDs of one attachment than any runtime makes; beyond this, callers become unknown. */
 const maxCallers = 16;
 /** Attachments whose answers are remembered. */
 const maxRemembered = 10_000;
 
-/** @param ids IDs of ADDs */
+/** Adds callers. @param ids IDs of ADDs */
 export function withCallers(callers: Callers, ids: Iterable<string>): Callers {
   if (callers === null) return null;
   const all = new Set(split(callers));
@@ -20,7 +19,7 @@ export function withCallers(callers: Callers, ids: Iterable<string>): Callers {
   return all.size > maxCallers ? null : [...all].join(' ');
 }
 
-/** @returns `callers` itself if the ADD is none of them */
+/** Removes a caller. */
 export function withoutCaller(callers: Callers, id: string): Callers {
   if (callers === null) return null;
   return split(callers)
@@ -29,8 +28,8 @@ export function withoutCaller(callers: Callers, id: string): Callers {
 }
 
 /**
- * As `withCallers`, for callers that are answered with what was held before. If one that is written down is known to have
- * its answer, it will never be struck out, and nobody else need be written down: a full disk is no reason to refuse them.
+ * Adds callers that are answered with an address held before. If a recorded caller is known to have its answer, it is never removed, so no
+ * other need be recorded: ADDs then work even if the disk is full.
  * @param told ID of an ADD that is known to have its answer
  */
 export function joinedBy(callers: Callers, ids: Iterable<string>, told: string | undefined): Callers {
@@ -43,32 +42,32 @@ function split(callers: string): string[] {
 }
 
 interface Answered {
-  /** Which of all answers of this run the last one was. */
+  /** Position of the last answer in the order of all answers of this run. */
   readonly order: number;
   /** ID of the last ADD that is known to have its answer. */
   readonly told?: string | undefined;
 }
 
-/** What this run knows of the ADDs that were answered: when, as far as that matters for evidence which is older, and who has the answer. */
+/** Remembers answered ADDs of this run: their order, to judge older evidence, and which caller has its answer. */
 export class Answers {
   readonly #answered = new Map<string, Answered>();
   #count = 0;
-  /** What was answered up to here may have been forgotten: it counts as answered then. */
+  /** Forgotten attachments count as answered at this point. */
   #forgotten = 0;
 
-  /** An ADD of the attachment is going to be answered. */
+  /** Records that an ADD of the attachment is about to be answered. */
   answering(mark: string): void {
     this.#count += 1;
     this.#remember(mark, { ...this.#answered.get(mark), order: this.#count });
   }
 
-  /** The caller has its answer. */
+  /** Records that a caller has its answer. */
   delivered(mark: string, caller: string): void {
     const order = this.#answered.get(mark)?.order ?? this.#forgotten;
     this.#remember(mark, { order, told: caller });
   }
 
-  /** How many ADDs have been answered: this point in the order of all answers, for `toldSince`. */
+  /** Number of answers so far: the present point in their order, for `toldSince`. */
   get count(): number {
     return this.#count;
   }
@@ -78,7 +77,7 @@ export class Answers {
     return (this.#answered.get(mark)?.order ?? this.#forgotten) > count;
   }
 
-  /** ID of an ADD of an attachment that is known to have its answer, if there is one. What is not known costs a write of the state. */
+  /** Returns the ID of an ADD that is known to have its answer. Undefined costs a write of the state. */
   told(mark: string): string | undefined {
     return this.#answered.get(mark)?.told;
   }

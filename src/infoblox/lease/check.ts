@@ -1,4 +1,4 @@
-/** CNI CHECK: does an attachment still have what its caller was told? Only looks. */
+/** CNI CHECK: checks that an attachment still has its addresses, without changing the grid. */
 import { GridError } from '../errors.ts';
 import type { Reservation } from '../grid.ts';
 import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
@@ -10,7 +10,7 @@ import { noteFound } from './lease-conditions.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 import { plan } from './plan.ts';
 
-/** What the caller was told. */
+/** The attachment and the result of its ADD. */
 interface CheckRequest {
   readonly attachment: Attachment;
   /** The view of the configuration. */
@@ -20,10 +20,10 @@ interface CheckRequest {
 }
 
 /**
- * Makes sure that the attachment has all of the addresses that it was given, and the result of its ADD names them. An address of the
- * result that is of another plugin of the chain does not matter.
- * @throws GridError `reservation-lost` saying what the grid has instead; `network-conflict` if its view was renamed;
- * `unconfirmed` if only a host was asked that may lag behind
+ * Checks that the attachment has all addresses that it was given, and that the result of its ADD names them. Ignores addresses of other
+ * plugins in the result.
+ * @throws GridError `reservation-lost` saying what the grid has instead; `network-conflict` if its view was renamed; `unconfirmed` if only
+ * a host that may lag behind could be asked
  */
 export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal: AbortSignal): Promise<void> {
   const { store, names } = deps;
@@ -47,18 +47,18 @@ async function checkOne(
   const { observer, store, moment } = deps;
   const { attachment, view, addresses } = request;
   const { mark } = lease;
-  // What is owed is reserved first: a moment later it would be there.
+  // Send an owed create first: the reconciler would do so a moment later.
   if (lease.owedSince !== null) await reconcile(deps, mark, signal);
   const look = await observer.look(lease, signal);
   const isThere = look.found.some(({ address }) => addresses.includes(address));
   const step = plan(lease, look, moment());
   if (step.kind === 'refuse') {
     if (step.altered !== undefined) {
-      // It stays a condition for as long as the reconciler sees it.
+      // The reconciler keeps the condition while the alteration lasts.
       apply(store, mark, (current) => recheck(current, moment().now));
       throw lost(request, `${lease.address} ${step.altered}`);
     }
-    // Renamed, and the configuration follows: where it says, the reservation is.
+    // If the configuration already names the new view, the reservation is where it should be.
     const { moved } = step;
     if (moved !== undefined && moved.view !== view) throw movedError(whoOf(attachment), lease, moved);
   }
@@ -70,7 +70,7 @@ async function checkOne(
   const [other] = look.found;
   if (other !== undefined) throw lost(request, `it holds ${other.address}`);
   const [holder] = lease.address ? await deps.grid.at(lease.address, lease.view, signal) : [];
-  // The reconciler may have reserved it again meanwhile.
+  // The reconciler may have re-created it meanwhile.
   if (holder?.comment === mark && holder.isReserved && addresses.includes(holder.address)) return;
   throw lost(request, whatIsThere(lease, holder));
 }

@@ -1,4 +1,4 @@
-/** What everybody who works on leases needs: built once, in core.ts. */
+/** Shared dependencies of all code that works on leases, built once in core.ts. */
 import type { Clock } from '../concurrency/clock.ts';
 import type { KeyedMutex } from '../concurrency/locks.ts';
 import type { SingleFlight } from '../concurrency/single-flight.ts';
@@ -19,24 +19,24 @@ import type { Observer } from './observe.ts';
 import type { Obtained } from './obtain.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
-/** Leases that a long loop changes at most between two turns of the event loop. */
+/** Maximum leases that a long loop changes per turn of the event loop. */
 export const maxChangesAtOnce = 50;
 
 /**
- * Milliseconds that what is under way may take to end when the daemon stops. A grid that is well answers by then, and a delete that is
- * cut short keeps its address for as long as it is in doubt. Calls wait at the socket meanwhile, for 3 s at most.
+ * Milliseconds for work in progress to end when the daemon stops. A healthy grid answers by then; an aborted delete keeps its address
+ * reserved while in doubt. Calls wait at the socket meanwhile, 3 s at most.
  */
 export const maxStopMs = 1_000;
 
-/** Counted since the start, for figures. */
+/** Counts since the start, for metrics. */
 export interface Tally {
-  /** Leases that were released because their sandbox is gone. */
+  /** Leases released because their sandbox is gone. */
   reaped: number;
   /** Reservations that the grid had lost. */
   recreated: number;
 }
 
-/** What an ADD has ended with. */
+/** The result of an ADD. */
 export interface Given {
   readonly spec: NetworkSpec;
   readonly network: ReadyNetwork;
@@ -51,23 +51,23 @@ export interface LeaseDeps {
   readonly names: FormerNames;
   readonly observer: Observer;
   readonly host: Host;
-  /** The blocks of this host, of which ADDs are given addresses without the grid. */
+  /** The blocks of this host, from which ADDs get addresses without the grid. */
   readonly blocks: Blocks;
-  /** Says what the grid is asked for the next address of: a block of this host, taken if need be, where hosts share a range in blocks. */
+  /** Returns the pool for a next address from the grid. Where hosts share a range in blocks: a block of this host, taken if needed. */
   readonly poolIn: (target: Target, full: ReadonlySet<string>, signal: AbortSignal) => Promise<Pool>;
-  /** Told of each ADD that was given an address: blocks are taken after the first one, and what is owed is sent when its lock is free. */
+  /** Called after each successful ADD: the first one of a network causes a block to be taken; owed creates are sent once unlocked. */
   readonly noteAdd: (given: Given) => void;
-  /** Releases what carries a mark of which a lease has ended here. */
+  /** Releases objects with the mark of an ended lease. */
   readonly releaseLeftover: (mark: string, view: string) => void;
-  /** The ADDs that are under way, by `attachmentKey`: what others know of it may be older. */
+  /** ADDs in progress, by `attachmentKey`: other evidence may be older. */
   readonly adds: SingleFlight<readonly Obtained[]>;
-  /** What is known of those that were answered, likewise. */
+  /** Answered ADDs, by `attachmentKey`. */
   readonly answers: Answers;
-  /** One for each lease, by its mark. */
+  /** One lock for each lease, by its mark. */
   readonly locks: KeyedMutex;
   readonly clock: Clock;
   readonly moment: () => Moment;
-  /** Milliseconds that the reservation of a released lease is kept of which no configuration says it. */
+  /** Default cool-down in milliseconds, for leases without a configuration. */
   readonly cooldownMs: number;
   readonly conditions: Conditions;
   readonly tally: Tally;

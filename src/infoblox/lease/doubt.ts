@@ -1,59 +1,59 @@
 /**
- * Doubt: a create or a delete was sent and its answer was lost, so it may still be carried out. It stands for a known time, after
- * which a look at the grid tells.
+ * Doubt: a create or a delete was sent and its answer was lost, so it may still be carried out. It lasts for a fixed time; then a look at
+ * the grid shows the result.
  */
 
-/** What a lease remembers of it. */
+/** The doubt that a lease or a block records. */
 export interface Doubtful {
-  /** Until when a create whose answer was lost may still be carried out, as the clock's `now`; null: no doubt. */
+  /** Until when a create with a lost answer may still be carried out, as the clock's `now`; null: no doubt. */
   readonly createInDoubtUntil: number | null;
   /** The same for a delete. */
   readonly deleteInDoubtUntil: number | null;
 }
 
-/** How long a write whose answer was lost is held for possible, in milliseconds. */
+/** How long a write with a lost answer stays in doubt, in milliseconds. */
 export interface DoubtWindow {
-  /** The first re-check, for a write that was merely slow. */
+  /** Time of the first re-check, for a write that was only slow. */
   readonly recheck: number;
-  /** When even a grid that was stuck must have carried it out or dropped it. */
+  /** Time after which even a stuck grid has carried it out or dropped it. */
   readonly end: number;
 }
 
 export const defaultDoubtWindow: DoubtWindow = { recheck: 10_000, end: 60_000 };
 
-/** When a transition happens. */
+/** The time of a transition. */
 export interface Moment {
-  /** As the clock's `now`: what waits, or is in doubt, goes by it. */
+  /** As the clock's `now`: for waits and doubt. */
   readonly now: number;
-  /** As the clock's `wall`: what people read. */
+  /** As the clock's `wall`: for people. */
   readonly wall: number;
   readonly window: DoubtWindow;
   /**
-   * If it follows from a look: when the grid was asked, as the clock's `now`. What was in doubt then may have been carried out
+   * For a transition after a look: when the grid was asked, as the clock's `now`. Writes in doubt at that time may have been carried out
    * between the look and its answer.
    */
   readonly askedAt?: number;
 }
 
-/** What the host's clock shows, or will show, at a time of the one that nobody can set: for people. */
+/** Converts a time of the monotonic clock to the host's wall clock, for people. */
 export function wallTimeOf(at: number, { now, wall }: Pick<Moment, 'now' | 'wall'>): number {
   return at + wall - now;
 }
 
-/** What is in doubt at a moment. */
+/** The doubt at a moment: until when a create or a delete may still be carried out. */
 export interface Doubt {
   readonly create: number | null;
   readonly delete: number | null;
 }
 
-/** The doubt that is not over. */
+/** Returns the doubt that has not ended yet. */
 export function doubtOf(lease: Doubtful | undefined, { now, askedAt = now }: Moment): Doubt {
   const standing = (until: number | null | undefined) =>
     until != null && until > Math.min(askedAt, now) ? until : null;
   return { create: standing(lease?.createInDoubtUntil), delete: standing(lease?.deleteInDoubtUntil) };
 }
 
-/** When to look next for what a create in doubt may have left: soon once, then at its end. */
+/** Returns when to look next for the object of a create in doubt: soon once, then at the end of the doubt. */
 export function nextRecheck(until: number, { now, window }: Moment): number {
   const first = until - window.end + window.recheck;
   return now < first ? first : until;

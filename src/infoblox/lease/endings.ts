@@ -1,7 +1,6 @@
 /**
- * Who may end a lease, and on what evidence: the one place where it is decided. Whoever has a reason says what it knows, and the
- * lease is judged as it is in the transaction that changes it. What the lease then still has on the grid, and whose that is, is
- * for the look and `plan`. The table is in docs/architecture.md, too, written from here.
+ * Decides whether a lease ends, by cause and evidence. The lease is judged in the transaction that changes it. A look and `plan` then find
+ * its objects on the grid. docs/architecture.md has the table, written from here.
  */
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Fate, Host } from '../host.ts';
@@ -27,31 +26,31 @@ import {
 import type { PhaseOrNone } from './plan.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
-/** What this host knows when a lease is judged. */
+/** Facts of this host when a lease is judged. */
 interface Known {
   readonly moment: Moment;
   /** Says whether the sandbox of a lease still exists. */
   readonly fate: (lease: Lease) => Fate;
-  /** An ADD of the attachment is under way. */
+  /** Whether an ADD of the attachment is in progress. */
   readonly isAdding: boolean;
-  /** Tells whether an ADD was answered with it since a point in the order of all answers: evidence from before cannot know of that. */
+  /** Tells whether an ADD was answered with it after a point in the order of all answers: older evidence cannot include that. */
   readonly toldSince: (count: number) => boolean;
 }
 
-/** A reason to end a lease, with what only whoever has it knows. `since`: when its evidence was gathered, in the order of all answers. */
+/** A reason to end a lease, with its own facts. `since`: when its evidence was gathered, in the order of all answers. */
 export type Reason =
-  /** `at`: when it was called, as the clock's `wall`, if it is told later. */
+  /** `at`: when the runtime called it, as the clock's `wall`, if recorded in a note. */
   | { readonly cause: 'DEL'; readonly at?: number | undefined }
   | { readonly cause: 'caller left'; readonly caller: string }
-  /** `mayBeOnGrid`: the grid may have something of it; `isDoubtful`: a create may still be carried out. */
+  /** `mayBeOnGrid`: the grid may have an object of it; `isDoubtful`: a create may still be carried out. */
   | { readonly cause: 'failed ADD'; readonly mayBeOnGrid: boolean; readonly isDoubtful: boolean }
-  /** Whoever says it has the lock, so the ADD that began the lease is not under way any more. */
+  /** The caller holds the lock, so the ADD that began the lease has ended. */
   | { readonly cause: 'dead ADD' }
   /** `since`: its call. `isValid`: the attachment is in its list. */
   | { readonly cause: 'GC'; readonly since: number; readonly isValid: boolean }
   /** `since`: the first look. */
   | { readonly cause: 'reaper'; readonly since: number; readonly isFirstLook: boolean }
-  /** Of what is dead, by a person. */
+  /** An operator ends leases of dead containers. */
   | { readonly cause: 'gc' }
   | { readonly cause: 'release'; readonly evenIfAlive: boolean }
   | { readonly cause: 'gc --host' };
@@ -75,7 +74,7 @@ export type Evidence =
   | 'gone twice'
   | 'gone with its boot';
 
-/** What becomes of the lease. `abandon` is `release` with a create that may still be carried out. */
+/** The decision. `abandon` is `release` with a create that may still be carried out. */
 export type Answer = 'release' | 'abandon' | 'forget' | 'keep';
 
 /** One rule of the table. Every combination of cause, phase and evidence meets exactly one, or an impossibility. */
@@ -87,7 +86,7 @@ export interface EndingRule {
   readonly because: string;
 }
 
-/** By cause: what there can be known, and who counts as the releaser, for people. */
+/** For each cause, its possible evidence, and the releaser named to people. */
 export const causes: { readonly [C in Cause]: { readonly evidence: readonly Evidence[]; readonly by: Releaser } } = {
   DEL: { evidence: ['the call'], by: 'DEL' },
   'caller left': { evidence: ['others may be told', 'nobody else was told'], by: 'undelivered' },
@@ -108,74 +107,74 @@ const notBound: readonly PhaseOrNone[] = ['none', 'pending', 'releasing'];
 
 // biome-ignore format: a table reads as a table
 export const endings: readonly EndingRule[] = [
-  { cause: 'DEL', phase: ['none'], evidence: ['the call'], answer: 'release', because: 'the grid may have what this state does not know' },
-  { cause: 'DEL', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'the runtime has given up on its ADD, whose create may still be carried out' },
-  { cause: 'DEL', phase: ['bound'], evidence: ['the call'], answer: 'release', because: 'the attachment has no more use for it' },
+  { cause: 'DEL', phase: ['none'], evidence: ['the call'], answer: 'release', because: 'the grid may have a reservation that this state does not know' },
+  { cause: 'DEL', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'the runtime has given up on its ADD; the create may still be carried out' },
+  { cause: 'DEL', phase: ['bound'], evidence: ['the call'], answer: 'release', because: 'the attachment has ended' },
   { cause: 'DEL', phase: ['releasing'], evidence: ['the call'], answer: 'keep', because: 'it is being released' },
 
-  { cause: 'caller left', phase: ['bound'], evidence: ['nobody else was told'], answer: 'release', because: 'nobody knows its address' },
+  { cause: 'caller left', phase: ['bound'], evidence: ['nobody else was told'], answer: 'release', because: 'no caller knows its address' },
   { cause: 'caller left', phase: ['bound'], evidence: ['others may be told'], answer: 'keep', because: 'another ADD was, or may have been, answered with it' },
-  { cause: 'caller left', phase: ['pending'], evidence: causes['caller left'].evidence, answer: 'keep', because: 'its ADD ends it: others may have joined that' },
+  { cause: 'caller left', phase: ['pending'], evidence: causes['caller left'].evidence, answer: 'keep', because: 'its ADD ends it; other callers may have joined' },
   { cause: 'caller left', phase: ended, evidence: causes['caller left'].evidence, answer: 'keep', because: 'nothing is left to end' },
 
-  { cause: 'failed ADD', phase: ['pending'], evidence: ['nothing left'], answer: 'forget', because: 'the grid certainly has nothing of it' },
-  { cause: 'failed ADD', phase: ['pending'], evidence: ['perhaps something left'], answer: 'release', because: 'nobody was told what it may have taken' },
-  { cause: 'failed ADD', phase: ['pending'], evidence: ['create in doubt'], answer: 'abandon', because: 'nobody was told, and its create may still be carried out' },
-  { cause: 'failed ADD', phase: ['bound'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'each of its callers says that it has no answer' },
+  { cause: 'failed ADD', phase: ['pending'], evidence: ['nothing left'], answer: 'forget', because: 'the grid certainly has no object of it' },
+  { cause: 'failed ADD', phase: ['pending'], evidence: ['perhaps something left'], answer: 'release', because: 'no caller was told the address that it may have taken' },
+  { cause: 'failed ADD', phase: ['pending'], evidence: ['create in doubt'], answer: 'abandon', because: 'no caller was told its address, and its create may still be carried out' },
+  { cause: 'failed ADD', phase: ['bound'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'each of its callers reports for itself that it got no answer' },
   { cause: 'failed ADD', phase: ['releasing'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'a DEL came first' },
-  { cause: 'failed ADD', phase: ['none'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'that it began could not be written, so it has asked the grid for nothing' },
+  { cause: 'failed ADD', phase: ['none'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'its start could not be recorded, so it sent nothing to the grid' },
 
-  { cause: 'dead ADD', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'how far it came is not known: its create may still be carried out' },
+  { cause: 'dead ADD', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'its progress is unknown: its create may still be carried out' },
   { cause: 'dead ADD', phase: ['none', 'bound', 'releasing'], evidence: causes['dead ADD'].evidence, answer: 'keep', because: 'its ADD has ended' },
 
-  { cause: 'GC', phase: ['none'], evidence: ['not valid'], answer: 'release', because: 'this host has reserved it, and nobody answers for it' },
-  { cause: 'GC', phase: ['bound'], evidence: ['not valid'], answer: 'release', because: 'the runtime does not know it any more' },
+  { cause: 'GC', phase: ['none'], evidence: ['not valid'], answer: 'release', because: 'this host reserved it, and no lease or attachment has it' },
+  { cause: 'GC', phase: ['bound'], evidence: ['not valid'], answer: 'release', because: 'the runtime no longer knows it' },
   { cause: 'GC', phase: ['none', 'bound'], evidence: ['valid'], answer: 'keep', because: 'the runtime knows it' },
   { cause: 'GC', phase: ['none', 'bound'], evidence: ['ADD under way', 'told since'], answer: 'keep', because: 'the list of the runtime is older than the ADD' },
-  { cause: 'GC', phase: ['pending', 'releasing'], evidence: causes.GC.evidence, answer: 'keep', because: 'its ADD ends it, or something has ended it' },
+  { cause: 'GC', phase: ['pending', 'releasing'], evidence: causes.GC.evidence, answer: 'keep', because: 'its ADD ends it, or it has ended already' },
 
-  { cause: 'reaper', phase: ['bound'], evidence: ['gone twice'], answer: 'release', because: 'its namespace is gone, and was some time ago' },
-  { cause: 'reaper', phase: ['bound'], evidence: ['gone with its boot'], answer: 'release', because: 'the host has certainly been booted since, and nothing is at the place of its namespace' },
-  { cause: 'reaper', phase: ['bound'], evidence: ['gone once'], answer: 'keep', because: 'one look may be mistaken' },
-  { cause: 'reaper', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'only what proves the end counts' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['gone twice'], answer: 'release', because: 'its namespace was gone twice, a grace period apart' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['gone with its boot'], answer: 'release', because: 'the host has certainly rebooted since, and the path of its namespace is empty' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['gone once'], answer: 'keep', because: 'a single look may be wrong' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'its end is not proven' },
   { cause: 'reaper', phase: ['bound'], evidence: ['ADD under way', 'told since'], answer: 'keep', because: 'the container may have started again in another namespace' },
   { cause: 'reaper', phase: notBound, evidence: causes.reaper.evidence, answer: 'keep', because: 'nothing is bound' },
 
-  { cause: 'gc', phase: ['bound'], evidence: ['gone once', 'gone with its boot'], answer: 'release', because: 'its namespace is gone, and a person will not wait for a second look' },
-  { cause: 'gc', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'only what proves the end counts' },
+  { cause: 'gc', phase: ['bound'], evidence: ['gone once', 'gone with its boot'], answer: 'release', because: 'its namespace is gone; an operator does not wait for a second look' },
+  { cause: 'gc', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'its end is not proven' },
   { cause: 'gc', phase: ['bound'], evidence: ['ADD under way'], answer: 'keep', because: 'the container may have started again in another namespace' },
   { cause: 'gc', phase: notBound, evidence: causes.gc.evidence, answer: 'keep', because: 'nothing is bound' },
 
-  { cause: 'release', phase: ['bound'], evidence: ['the call'], answer: 'release', because: 'a person wants it to' },
-  { cause: 'release', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'a person wants it to; its create may still be carried out' },
+  { cause: 'release', phase: ['bound'], evidence: ['the call'], answer: 'release', because: 'an operator wants it' },
+  { cause: 'release', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'an operator wants it; its create may still be carried out' },
   { cause: 'release', phase: ['pending', 'bound'], evidence: ['alive'], answer: 'keep', because: 'its sandbox is alive' },
   { cause: 'release', phase: ['releasing'], evidence: causes.release.evidence, answer: 'keep', because: 'it is being released' },
   { cause: 'release', phase: ['none'], evidence: causes.release.evidence, answer: 'keep', because: 'it has been released' },
 
-  { cause: 'gc --host', phase: ['none'], evidence: ['the call'], answer: 'release', because: 'a person says that its host is gone for good' },
+  { cause: 'gc --host', phase: ['none'], evidence: ['the call'], answer: 'release', because: 'an operator says that its host is gone for good' },
   { cause: 'gc --host', phase: ['releasing'], evidence: ['the call'], answer: 'keep', because: 'it is being released' },
 ];
 
-/** What cannot be. If it is all the same, the lease is kept. */
+/** Impossible combinations. If one occurs, the lease is kept. */
 export const impossibleEndings: readonly Omit<EndingRule, 'answer'>[] = [
   {
     cause: 'gc --host',
     phase: ['pending', 'bound'],
     evidence: ['the call'],
-    because: 'what another host has given is no lease of this one',
+    because: 'an address of another host is not a lease of this one',
   },
 ];
 
 interface Verdict {
   readonly answer: Answer;
   readonly because: string;
-  /** Set if this cannot be: an error of this program. */
+  /** Set for an impossible combination: a bug. */
   readonly isImpossible?: true;
 }
 
-/** A decision, and what it makes of the lease. */
+/** A decision, and the lease afterwards. */
 export interface Ended extends Verdict {
-  /** As it is then; undefined if there is none. */
+  /** The lease afterwards; undefined if there is none. */
   readonly lease: Lease | undefined;
 }
 
@@ -190,9 +189,9 @@ interface EndingDeps {
 }
 
 /**
- * Ends a lease if the table says so. It is judged as it is in the transaction that changes it.
+ * Ends a lease if the table says so, judging it in the transaction that changes it.
  * @param identity `view`: where to look on the grid if there is no lease
- * @throws GridError `state` if that cannot be recorded
+ * @throws GridError `state` if the change cannot be recorded
  */
 export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reason): Ended {
   const { store, exhaustion, moment, log } = deps;
@@ -206,7 +205,7 @@ export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reas
     store.apply(identity.mark, (lease) => lease && forgetReleased(lease));
   }
   const { lease, isImpossible, because } = ended;
-  // An ADD that finds no other address gets this one.
+  // An ADD without another free address gets this one.
   if (lease !== undefined && shownPhase(lease, moment().now) === 'resting') exhaustion.released(lease.view);
   if (isImpossible)
     log.error('a lease was to end where it cannot', { attachment: identity.mark, cause: reason.cause, because });
@@ -214,9 +213,9 @@ export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reas
 }
 
 /**
- * Ends all leases of an attachment in one turn, and so in one transaction: they were bound in one, of one sandbox and for the same
- * callers, so the evidence about one is that about each.
- * @param identity of any of them; for an attachment that has none, of what may be on the grid
+ * Ends all leases of an attachment in one turn, so in one transaction. They were bound together, for one sandbox and the same callers, so
+ * the evidence about one is evidence about all.
+ * @param identity of any of them; without a lease, of objects that may be on the grid
  * @returns at least one
  */
 export function endAttachment(
@@ -228,12 +227,12 @@ export function endAttachment(
   return [endLease(deps, first, reason), ...others.map((lease) => endLease(deps, lease, reason))];
 }
 
-/** Of a lease of which nothing was sent nothing is to be released on the grid. Its address may have to rest. */
+/** Tells whether a released lease needs no release on the grid: no write was sent for it, and its address need not rest. */
 function mayForgetAtOnce(lease: Lease, { now }: Moment): boolean {
   return lease.phase === 'releasing' && isUnsent(lease) && (lease.restsUntil ?? now) <= now;
 }
 
-/** As `endLease`, but changes nothing. */
+/** Returns the result of `endLease` without changing anything. */
 export function wouldEnd(deps: EndingDeps, identity: LeaseIdentity, reason: Reason): Ended {
   return ending(reason, { identity, lease: deps.store.get(identity.mark) }, knownOf(deps, identity));
 }
@@ -247,7 +246,7 @@ function knownOf({ store, host, adds, answers, moment }: EndingDeps, { mark }: L
   };
 }
 
-/** Decides whether a lease ends, and what it is then. */
+/** Decides whether a lease ends, and returns it afterwards. */
 export function ending(
   reason: Reason,
   { identity, lease }: { readonly identity: LeaseIdentity; readonly lease: Lease | undefined },
@@ -273,7 +272,7 @@ export function ending(
   }
 }
 
-/** The one rule for a combination. One that cannot be keeps the lease. */
+/** Finds the rule for a combination. An impossible one keeps the lease. */
 export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence): Verdict {
   const isMet = (row: Pick<EndingRule, 'cause' | 'phase' | 'evidence'>) =>
     row.cause === cause && row.phase.includes(phase) && row.evidence.includes(evidence);
@@ -284,7 +283,7 @@ export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence)
   return { answer: 'keep', because: impossible.because, isImpossible: true };
 }
 
-/** What is known of a lease that may end. */
+/** Determines the evidence about a lease. */
 function evidenceIn(reason: Reason, lease: Lease | undefined, known: Known): Evidence {
   switch (reason.cause) {
     case 'DEL':

@@ -1,8 +1,8 @@
 /**
- * Carries out what `plan` says, for everybody who works on a lease: ADD, the reconciler, GC and `gc --host`. Each write has its doubt:
- * noted durably before the write is sent, taken back only when its answer is here, counted anew when the answer is lost, for the write
- * may have waited to be sent. A write to an object takes what a look has shown; if it fails, the caller looks again. Callers hold
- * the lock of the lease, but those of `reconcile`.
+ * Executes the steps of `plan`, for ADD, the reconciler, GC and `gc --host`. Doubt is recorded durably before a write is sent and removed
+ * when its answer arrives. If the answer is lost, the doubt starts again, because the write may have waited to be sent. A write to an
+ * object needs a look that showed it; after a failure, the caller looks again. Callers hold the lock of the lease, except those of
+ * `reconcile`.
  */
 import { type Attributes, describeReservation, ofNetwork } from '../attributes.ts';
 import { GridError, hasReason, isRefused } from '../errors.ts';
@@ -37,50 +37,49 @@ import { type Another, type Found, isSame, type Look, plan, type Step } from './
 import type { LeaseStore } from './store/lease-store.ts';
 
 /**
- * Looks and steps for one lease at most; a grid that answers sensibly needs four, and two more for each object, for each write to one
- * that fails and for each attribute that it does not define.
+ * Maximum looks and steps for one lease. Usually four suffice, and two more for each object, failed write and undefined attribute.
  */
 const maxSteps = 50;
-/** Milliseconds for one attempt in the background: a look and a delete may each take the 15 s that the session waits for an answer. */
+/** Milliseconds for one background attempt: a look and a delete may each take 15 s, the session's limit. */
 export const attemptTimeoutMs = 35_000;
 
-/** A lease, and what the grid has shown of it. */
+/** A lease, and a look at its objects on the grid. */
 interface Situation {
   readonly lease: Lease;
   readonly look: Look;
 }
 
-/** What a step has led to. */
+/** The result of a step. */
 export type Outcome =
-  /** There is more to do. `look`: what the grid shows then; it has to be looked at if that is undefined. */
+  /** There is more to do. `look`: what the grid has now; undefined: look again. */
   | { readonly kind: 'go on'; readonly look: Look | undefined; readonly reassigned?: string }
   /** There is nothing more to do now. */
   | { readonly kind: 'done' }
-  /** The grid does not take the address of a bound lease again. */
+  /** The grid refuses to re-create the reservation of a bound lease. */
   | { readonly kind: 'lost'; readonly why: GridError };
 
 /**
- * Brings one lease and the grid together: look, ask `plan`, carry out its step, until there is nothing more to do now. The same from
- * whatever state, for the first time and for the repair. Takes the lock of the lease.
- * @returns the addresses whose reservations it has removed
- * @throws GridError if the grid or the state could not do its part; the lease is due still
+ * Reconciles one lease with the grid: looks, asks `plan`, executes its step, until there is nothing more to do now. Works from any state,
+ * so it also repairs. Takes the lock of the lease.
+ * @returns addresses whose reservations it removed
+ * @throws GridError if the grid or the state fails; the lease stays due
  */
 export function reconcile(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
   return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal));
 }
 
-/** As `reconcile`, for a caller that holds the lock. */
+/** Reconciles one lease as `reconcile`, for a caller that holds the lock. */
 export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
   const { store, observer, host, moment, clock } = deps;
   const removed: string[] = [];
   let look: Look | undefined;
   let failures = 0;
   for (let steps = 0; steps < maxSteps; steps += 1) {
-    // Each time anew: a DEL may have come during a request.
+    // Read it each time: a DEL may have come during a request.
     const lease = store.get(mark);
     if (lease === undefined || shownPhase(lease, clock.now()) === 'resting') return removed;
     if (lease.phase === 'pending') {
-      // The lock is here, so no ADD is under way: it died, or could not write its end.
+      // The caller has the lock, so the ADD has died, or could not record its end.
       endLease(deps, lease, { cause: 'dead ADD' });
       continue;
     }
@@ -108,8 +107,8 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
 }
 
 /**
- * Carries out one step but those that give an address, which are an ADD's.
- * @throws GridError with `mayLookAgain` if another look helps; else the write is refused, or in doubt
+ * Executes one step, except `create` and `adopt`, which belong to an ADD.
+ * @throws GridError with `mayLookAgain` if another look may help; otherwise the write was refused, or is in doubt
  */
 export async function execute(
   deps: LeaseDeps,
@@ -157,13 +156,13 @@ export async function execute(
   }
 }
 
-/** Says that the grid shows what cannot be, an error of this program, if it does. */
+/** Logs an impossible combination, which is a bug. */
 export function reportImpossible({ log }: Pick<LeaseDeps, 'log'>, { mark, address }: Lease, step: Step): void {
   if (step.kind !== 'look again' || step.impossible === undefined) return;
   log.error('the grid shows what cannot be', { attachment: mark, address, because: step.impossible });
 }
 
-/** Removes what nobody needs, and forgets the lease if that was the last of it. @returns what the grid shows then */
+/** Removes a surplus object, and forgets the lease if it was its last. @returns what the grid has afterwards */
 async function remove(
   deps: LeaseDeps,
   { lease, look, object }: Situation & { readonly object: Found },
@@ -173,7 +172,7 @@ async function remove(
   const { mark, view, phase } = lease;
   await takeAway(deps, { lease, object }, (seen) => grid.remove(seen, signal));
   const left = without(look, object);
-  // In one write with the end of the doubt.
+  // Forget the lease and end the doubt in one write.
   apply(store, mark, (current) => {
     const answered = deleteAnswered(current, lease);
     if (left === undefined) return answered;
@@ -186,14 +185,14 @@ async function remove(
   return left;
 }
 
-/** Forgets a lease of which a look has shown nothing. */
+/** Forgets a lease without objects on the grid. */
 function forget(deps: LeaseDeps, lease: Lease): void {
   const { store, exhaustion, log } = deps;
   const { mark, address, view, owedSince } = lease;
   noteReleased(deps, lease);
   apply(store, mark, forgetReleased);
   exhaustion.released(view);
-  // The grid may never have had what it was owed.
+  // An owed create may never have reached the grid.
   if (address === null || owedSince !== null) return void log.debug('nothing to release', { attachment: mark, view });
   log.info('nothing to release: the reservation was removed or changed in the grid', {
     attachment: mark,
@@ -202,12 +201,12 @@ function forget(deps: LeaseDeps, lease: Lease): void {
   });
 }
 
-/** Reserves the address of a lease that the grid has lost, or of which no look can tell. */
+/** Re-creates the reservation of a lease if it is missing, or if no look can show it. */
 async function recreate(deps: LeaseDeps, { lease, look }: Situation, signal: AbortSignal): Promise<Outcome> {
   const { grid, store, moment } = deps;
   const { mark, view, address, phase } = lease;
   if (address === null) throw new Error(`nothing to reserve for ${mark}`);
-  // Noted first: a create that comes late must not outlive a DEL that comes meanwhile.
+  // Record the doubt first: a late create must not survive a DEL that comes meanwhile.
   apply(store, mark, (current) => createInDoubt(current, moment()));
   await store.durable();
   try {
@@ -223,7 +222,7 @@ async function recreate(deps: LeaseDeps, { lease, look }: Situation, signal: Abo
     apply(store, mark, (current) => createRefused(current, lease));
     if (lease.owedSince !== null) return afterRefusal(deps, { lease, why: error }, signal);
     if (!hasReason(error, 'conflict', 'missing', 'rejected')) throw error;
-    // It is there, perhaps since the look, or somebody else's: the host that says so accepts writes, and can be asked what it is.
+    // The address was reserved since the look, by this or another mark. The host that refuses accepts writes, so ask it.
     if (error.reason === 'conflict') {
       const [holder] = await grid.at(address, view, signal);
       const isItsOwn = holder?.isReserved === true && holder.comment === mark;
@@ -241,15 +240,15 @@ async function recreate(deps: LeaseDeps, { lease, look }: Situation, signal: Abo
     noteFound(deps, mark);
     warnOfLoss(deps, mark, address);
   }
-  // What is to be removed has to be looked at.
+  // A removal needs a look.
   if (store.get(mark)?.phase !== 'bound') return { kind: 'go on', look: undefined };
   return { kind: 'go on', look: { found: [{ address, view, fresh: true }], askedAt: look.askedAt } };
 }
 
 /**
- * An owed create was refused. Where something has the address, what it is decides: what carries a mark of this host has its own lease, or
- * is released, and the create is sent again then.
- * @throws GridError if it may be carried out later
+ * Handles the refusal of an owed create. If the address is taken by another mark of this host, that lease is reconciled, or its leftover
+ * released, and the create is repeated later.
+ * @throws GridError if the create may succeed later
  */
 async function afterRefusal(
   deps: LeaseDeps,
@@ -289,12 +288,13 @@ async function afterRefusal(
 }
 
 /**
- * Gives an object the mark of the attachment, of the gateway, or of the host that its address belongs to. In place: between a delete
- * and a create another host could take the address. With the lock of the owner: a release under way leaves nothing to give. Only a
- * pending lease waits for it, as `mayWaitForOthers` says. The owner may be pending by then, and wait for a lease that is being released, but for no pending one.
- * @returns a look with the object as nobody else's if its owner has no need of it: it released the address, or has it in another view
- * @throws GridError `busy` if the owner is being worked on and is not waited for; `network-conflict` for a pending lease, if
- * the view of the owner was renamed
+ * Gives an object the mark of its rightful owner: an attachment, the gateway or the host. Relabels it in place, because another host could
+ * take the address between a delete and a create. Takes the owner's lock, so that no release of the owner is in progress. Only a pending
+ * lease waits for this lock (see `mayWaitForOthers`). Its owner may then be pending, too, and wait for a releasing lease, but never for a
+ * pending one.
+ * @returns a look with the object without an owner if the owner does not need it: it released the address, or has it in another view
+ * @throws GridError `busy` if the owner is locked and this lease must not wait; `network-conflict` for a pending lease, if the owner's view
+ * was renamed
  */
 async function reassign(
   deps: LeaseDeps,
@@ -319,7 +319,7 @@ async function reassign(
     const step = plan(newOwner, await observer.look(newOwner, signal), moment());
     const moved = step.kind === 'refuse' ? step.moved : undefined;
     if (moved !== undefined && lease.phase === 'pending') throw movedError(whoOf(attachment), newOwner, moved);
-    // Waiting for the owner, and asking for what it has, took its time.
+    // Look again: waiting for the owner and looking at its objects took time.
     const again = await observer.look(lease, signal);
     if (moved !== undefined) return { look: asNobodys(again, object) };
     const seen = again.found.find((one) => isSame(one, object));
@@ -332,8 +332,8 @@ async function reassign(
 }
 
 /**
- * Tells whether an ADD may wait for the lock of another attachment's lease while it has the locks of its own: only while none of those
- * is bound. Others wait for leases that are bound, or releasing, which none of an ADD under way is: so nobody waits for this one.
+ * Tells whether an ADD may wait for another attachment's lock while it holds its own: only if none of its leases is bound. Others wait only
+ * for bound or releasing leases, so never for this ADD: no deadlock.
  */
 export function mayWaitForOthers({ store }: Pick<LeaseDeps, 'store'>, mark: string): boolean {
   return store.ofAttachment(mark).every(({ phase }) => phase !== 'bound');
@@ -357,7 +357,7 @@ async function relabel(
     const label = { comment: owner, name, attributes };
     await takeAway(deps, { lease, object }, (seen) => grid.relabel(seen, label, signal));
   } catch (error) {
-    // It has become, or will become, the owner's.
+    // The object may have become the owner's, or will.
     if (isOpen(error)) apply(store, owner, (current) => createInDoubt(current, moment()));
     throw error;
   }
@@ -365,14 +365,13 @@ async function relabel(
   if (!isHostMark(owner)) return warnOfLoss(deps, owner, address);
   log.warn('the grid gave out an address of this host: reserved it for the host', {
     address,
-    hint: 'tell the grid which addresses hosts have; delete the reservation when the host has no need of it any more',
+    hint: 'reserve the addresses of hosts on the grid; delete this reservation when the host no longer needs it',
   });
 }
 
 /**
- * Sends a write that takes an object from a lease. Whoever calls writes down that it is not in doubt any more (`deleteAnswered`),
- * with whatever comes next.
- * @throws GridError; unless its outcome is `open` nothing is in doubt. `state` if the doubt cannot be marked: then nothing is sent
+ * Sends a write that takes an object from a lease. The caller ends the doubt (`deleteAnswered`) together with its next change.
+ * @throws GridError; in doubt only if its outcome is `open`. `state` if the doubt cannot be recorded: then nothing is sent
  */
 async function takeAway(
   { store, moment }: LeaseDeps,
@@ -395,7 +394,7 @@ async function takeAway(
   }
 }
 
-/** Says, and counts, that a reservation was missing on the grid and is there again. */
+/** Logs and counts a re-created reservation. */
 function warnOfLoss({ log, tally }: LeaseDeps, mark: string, address: string): void {
   tally.recreated += 1;
   const hint =
@@ -404,19 +403,19 @@ function warnOfLoss({ log, tally }: LeaseDeps, mark: string, address: string): v
   log.warn('re-created a reservation that the grid had lost', fields);
 }
 
-/** A look less what has just been taken away. Undefined if more is left: what is to be written to needs a look of its own. */
+/** Removes an object from a look. Returns undefined if others are left: each write needs a new look. */
 export function without(look: Look, object: Found): Look | undefined {
   const found = look.found.filter((one) => !isSame(one, object));
   return found.length > 0 ? undefined : { ...look, found };
 }
 
-/** A look with an object as nobody else's. */
+/** Returns a look with an object without an owner. */
 export function asNobodys(look: Look, object: Found): Look {
   const found = look.found.map((one) => (isSame(one, object) ? { ...one, owner: undefined } : one));
   return { ...look, found };
 }
 
-/** Makes a bound lease of an object whose lease this state does not have: whoever was told its address may use it. */
+/** Makes a bound lease for an object without one: a container may use its address. */
 export function adopt(
   { store, cooldownMs }: Pick<LeaseDeps, 'store' | 'cooldownMs'>,
   mark: string,
@@ -425,7 +424,7 @@ export function adopt(
   return store.apply(mark, (lease) => lease ?? imported({ mark, network: networkOf(mark), view }, address, cooldownMs));
 }
 
-/** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */
+/** Applies a transition to a lease if it still exists. */
 export function apply(
   store: Pick<LeaseStore, 'apply'>,
   mark: string,
@@ -434,12 +433,12 @@ export function apply(
   return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
 }
 
-/** Now, for what follows from a look. */
+/** Returns the present moment for a transition after a look. */
 function momentOf({ moment }: Pick<LeaseDeps, 'moment'>, { askedAt }: Look): Moment {
   return { ...moment(), askedAt };
 }
 
-/** Tells whether the error leaves a write that may still be carried out. */
+/** Tells whether a write may still be carried out after this error. */
 function isOpen(error: unknown): boolean {
   return error instanceof GridError && error.outcome === 'open';
 }

@@ -1,7 +1,6 @@
 /**
- * The names under which this host gives addresses. A host may be renamed while containers run on it: what it gave under
- * an earlier name is still found, as long as the state has a lease of it, and what it gives from now on has the present name. Beyond
- * those leases an earlier name means nothing: another machine may have it later, so nothing is looked for on the grid by it.
+ * Tracks the names of this host. A host may be renamed while containers run on it. Leases under an earlier name are still found while the
+ * state has them; new ones get the present name. An earlier name is never searched for on the grid: another machine may have it now.
  */
 import { type Attachment, attachmentMark, hostPrefix, type Origin, parseMark } from '../mark.ts';
 import type { LeaseStore } from './store/lease-store.ts';
@@ -11,7 +10,7 @@ export class FormerNames {
   readonly #former: readonly Origin[];
   readonly #store: LeaseStore;
 
-  /** Reads the earlier names from the marks of the bound leases: from now on none is given under them. */
+  /** Reads the earlier names from the marks of bound leases; new leases never use them. */
   constructor(store: LeaseStore, present: Origin) {
     this.#store = store;
     this.present = present;
@@ -24,14 +23,13 @@ export class FormerNames {
     this.#former = [...former.values()];
   }
 
-  /** The present name, and after it the earlier ones under which this host still has leases. */
+  /** The present name, then earlier names with leases. */
   get all(): readonly [Origin, ...Origin[]] {
     return [this.present, ...this.#former.filter((origin) => this.#hasLeases(hostPrefix(origin)))];
   }
 
   /**
-   * The mark under which the attachment is known here: of its bound lease if it has one; under the present name if it is not known
-   * at all.
+   * Returns the mark of an attachment: of its bound lease, if any; under the present name if it is unknown.
    */
   markOf(attachment: Attachment): string {
     const [present, ...former] = this.marksOf(attachment);
@@ -40,7 +38,7 @@ export class FormerNames {
     return known.find((mark) => this.#isBound(mark)) ?? known[0] ?? present;
   }
 
-  /** The mark under which an ADD gives the attachment an address: of its bound lease if it has one, else under the present name. */
+  /** Returns the mark for an ADD: of the attachment's bound lease, if any, otherwise under the present name. */
   markToGive(attachment: Attachment): string {
     const [present, ...former] = this.marksOf(attachment);
     return former.find((mark) => this.#isBound(mark)) ?? present;
@@ -50,7 +48,7 @@ export class FormerNames {
     return this.#store.get(mark)?.phase === 'bound';
   }
 
-  /** All marks that the attachment may have, the present name's first. */
+  /** Lists all marks that the attachment may have, starting with the present name's. */
   marksOf(attachment: Attachment): [string, ...string[]] {
     const [present, ...former] = this.all;
     const mark = (origin: Origin) => attachmentMark(origin, attachment);

@@ -1,7 +1,7 @@
 /**
- * Garbage: what this host has reserved in a network and the runtime no longer knows (CNI GC); and, for a person, what a host of this
- * cluster has left that is gone for good (`gc --host`). Nobody else releases that: each daemon answers for its own alone. This host takes
- * it into its state as leases that are releasing, so that a lost answer, a full disk and an altered object are met as with its own.
+ * Garbage collection. CNI GC releases addresses of this host that the runtime no longer knows. `gc --host` releases those of a lost host of
+ * this cluster, which no other daemon does. This host records them as its own releasing leases, so lost answers, a full disk and altered
+ * objects are handled in the same way.
  */
 import { families } from '../address.ts';
 import { reservedAtIn } from '../attributes.ts';
@@ -15,35 +15,35 @@ import { apply, attemptTimeoutMs, reconcile, reconcileLocked } from './execute.t
 import { type Lease, type LeaseIdentity, recheck } from './lease.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 
-/** Releases of a lost host that are under way at once: half of the requests that may be, for containers start meanwhile. */
+/** Concurrent releases for a lost host: half of the request limit, because containers start meanwhile. */
 const maxReleasesAtOnce = 4;
 
-/** What may have to be released. */
+/** A candidate for release. */
 type Stale = LeaseIdentity & Pick<Lease, 'address'>;
 
-/** What the runtime says. */
+/** The runtime's request. */
 interface GcRequest {
   /** Name of the network. */
   readonly network: string;
-  /** Where to look on the grid for what the state does not know. */
+  /** View to search for reservations that the state does not know. */
   readonly view: string;
   readonly valid: readonly Omit<Attachment, 'network'>[];
 }
 
 interface GcResult {
-  /** Addresses that have gone back. */
+  /** Released addresses. */
   readonly released: readonly string[];
-  /** Those whose release the reconciler retries. */
+  /** Addresses whose release the reconciler retries. */
   readonly releasing: readonly string[];
 }
 
 /**
- * Releases the leases of a network but for those of the valid attachments, and what else the grid has there under the name of this
- * host. What was told since the call, or is being given, is not judged by a list that cannot know it. That all of it is to be
- * released is durable before the first of it is. Goes on after a failure.
- * @param limits `signal` ends it; `stopping`, of the daemon, too, but what is under way has a moment to end, and the rest is the next
- * daemon's
- * @throws GridError `state` at once if that cannot be recorded; else the first failure, after everything else has been tried
+ * Releases the leases of a network except those of valid attachments, and other reservations of this host there. Keeps leases of ADDs in
+ * progress, or answered since the call: the runtime's list cannot include them. Records all releases durably before the first one.
+ * Continues after a failure.
+ * @param limits `signal` ends it at once; `stopping`, of the daemon, gives work in progress a moment, and leaves the rest to the next
+ * daemon
+ * @throws GridError `state` at once if the releases cannot be recorded; otherwise the first failure, after all others were tried
  */
 export async function collectGarbage(
   deps: LeaseDeps,
@@ -76,9 +76,9 @@ export async function collectGarbage(
     for await (const object of observer.list({ marks: { ...names.present, network }, view }, either)) {
       const { comment: mark, view: where, address } = object;
       const lease = store.get(mark);
-      // A second object, as one that was removed and that a promoted master still has.
+      // A second object of the mark, for example a removed one that a promoted master still has.
       if (lease?.phase === 'bound' && lease.address !== address) apply(store, mark, (one) => recheck(one, clock.now()));
-      // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
+      // A live attachment's address under an unknown mark: someone changed the comment.
       if (lease === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
       else await judge({ mark, network: networkOf(mark), view: where, address });
     }
@@ -90,7 +90,7 @@ export async function collectGarbage(
   const cutShort = AbortSignal.any([signal, after(clock, stopping, maxStopMs)]);
   for (const { mark, address } of begun) {
     try {
-      // Out of time nothing waits for the grid any more.
+      // When out of time, leave the rest to the reconciler.
       if (!stopping.aborted) await reconcile(deps, mark, cutShort);
     } catch (error) {
       if (!(error instanceof GridError)) failures.push(error);
@@ -102,9 +102,10 @@ export async function collectGarbage(
 }
 
 /**
- * Lists what a host has reserved, in all views.
- * @returns what carries exactly a mark of the host, and what looks like it and is left alone, with a clause that follows the address
- * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+ * Lists the reservations of a host in all views.
+ * @returns `reservations` with exactly a mark of the host; `unclear`: similar objects that are left alone, with a clause that follows the
+ * address
+ * @throws GridError `unconfirmed` if only a host that may lag behind could be asked
  */
 export async function listOfHost({ grid }: Pick<LeaseDeps, 'grid'>, host: Origin, signal: AbortSignal) {
   const reservations: ReturnType<typeof reservationOf>[] = [];
@@ -116,20 +117,20 @@ export async function listOfHost({ grid }: Pick<LeaseDeps, 'grid'>, host: Origin
   return { reservations, unclear };
 }
 
-/** @returns `reservedAt`: milliseconds since 1970; null if the grid does not say */
+/** Converts a reservation. @returns `reservedAt`: milliseconds since 1970; null if the grid does not say */
 function reservationOf({ comment: mark, view, address, attributes }: DescribedReservation) {
   return { mark, view, address, ...attachmentIn(mark), reservedAt: reservedAtIn(attributes) };
 }
 
-/** What is to be released: a mark and its view. */
+/** A mark and view to release. */
 type Wanted = Pick<ReturnType<typeof reservationOf>, 'mark' | 'view'>;
 
 /**
- * Releases reservations of a host. What has begun when it ends is finished by the reconciler.
- * @param limits `gone` ends it between two deletes; so does `stopping`, of the daemon, and soon those that are under way; `onDone` is
- * told how many are done, after each
- * @returns the marks whose reservations have gone back, those that are left, and why the rest was not begun
- * @throws what is no GridError
+ * Releases reservations of a host. The reconciler finishes those in progress at the end.
+ * @param limits `gone` ends it between two deletes; `stopping`, of the daemon, likewise, and soon aborts those in progress; `onDone` is
+ * called with the number done, after each
+ * @returns marks that were released, those that are left, and why the rest was not begun
+ * @throws any error other than GridError
  */
 export async function releaseOfHost(
   deps: LeaseDeps,
@@ -141,11 +142,11 @@ export async function releaseOfHost(
   const { gone, stopping, onDone } = limits;
   const cutShort = after(deps.clock, stopping, maxStopMs);
   let failure: GridError | undefined;
-  // The reservations of one mark, if there are several, are one lease after another.
+  // Several reservations of one mark become one lease after another.
   const queue = Map.groupBy(wanted, ({ mark }) => mark).entries();
   const work = async () => {
     for (const [mark, reservations] of queue) {
-      // What is in one view goes together.
+      // One lease covers all in one view.
       for (const [view, together] of Map.groupBy(reservations, (one) => one.view)) {
         if (stopping.aborted) failure ??= stopping.reason;
         if (gone.aborted || failure !== undefined) return;
@@ -167,10 +168,10 @@ export async function releaseOfHost(
   return { released, left, failure };
 }
 
-/** @returns why its reservation has not gone back; undefined if it has */
+/** Releases the reservations of a mark. @returns why they were not released; undefined if they were */
 function releaseOne(deps: LeaseDeps, { mark, view }: Wanted, cutShort: AbortSignal): Promise<string | undefined> {
   const { store, clock, locks } = deps;
-  // Locked first: the lease is due for the reconciler as soon as it is in the state.
+  // Lock first: the reconciler would take up the lease as soon as it is in the state.
   return locks.run(mark, async () => {
     endLease(deps, { mark, view, network: networkOf(mark) }, { cause: 'gc --host' });
     await store.durable();

@@ -1,48 +1,48 @@
 /**
- * Who held an address, and when: an entry for each time that a lease was bound, kept after the lease is forgotten. It is added to,
- * never corrected: bound, then released by somebody, then returned when the grid has it no longer. What a change of a lease adds is
- * decided here, and questions are answered; store/history-table.ts keeps it in the state.
+ * The history of addresses: an entry for each time that a lease was bound, kept after the lease is forgotten. An entry is completed, never
+ * corrected: bound, then released, then returned when it is gone from the grid. This file decides what a change of a lease adds, and
+ * answers queries; store/history-table.ts stores the entries.
  */
 import { attachmentIn } from '../mark.ts';
 import { type Workload, workloadOfLease } from '../workload.ts';
 import type { Lease } from './lease.ts';
 
 /**
- * Who said that a lease is not needed any more, for people: the runtime by a DEL or a GC, the reaper, an operator; or an ADD, whose
- * answer was not delivered to its caller, or which did not end well.
+ * Who released a lease, for people: the runtime by DEL or GC, the reaper, an operator, or an ADD whose answer was not delivered or which
+ * failed.
  */
 export const releasers = ['DEL', 'GC', 'reaper', 'operator', 'undelivered', 'unfinished'] as const;
 export type Releaser = (typeof releasers)[number];
 
 /**
- * How an entry ended: who released the lease; `lost` if the grid had lost the reservation and did not take it again; `unknown` if
- * the history could not be written then.
+ * How an entry ended: by a releaser; `lost` if the reservation was missing and could not be re-created; `unknown` if the history was not
+ * writable then.
  */
 export const releases = [...releasers, 'lost', 'unknown'] as const;
 type Release = (typeof releases)[number];
 
-/** Times in milliseconds since 1970, as the host's clock was then: it may have been set since. */
+/** Times in milliseconds since 1970 by the host's clock then, which may have been set since. */
 export interface HistoryEntry {
   readonly address: string;
   readonly view: string;
   readonly mark: string;
-  /** Null if it is not known. */
+  /** Null if unknown. */
   readonly workload: Workload | null;
-  /** When the address was given; null if that is not known, as for what was imported after the state was lost. */
+  /** When the address was assigned; null if unknown, as for an imported lease. */
   readonly boundAt: number | null;
-  /** When the entry was made: the address was held then. */
+  /** When the entry was made; the address was held then. */
   readonly recordedAt: number;
-  /** When nobody needed it any more; null while it is held. */
+  /** When it was released; null while it is held. */
   readonly releasedAt: number | null;
   readonly releasedBy: Release | null;
-  /** When it was seen to be gone from the grid, or the same attachment asked anew; null if neither has happened. */
+  /** When it was gone from the grid, or the same attachment asked again; null before that. */
   readonly returnedAt: number | null;
 }
 
-/** What is added; all but the first to the entries of a mark at an address that lack it. */
+/** A change of the history. `released` and `returned` complete the entries of a mark at an address that lack this. */
 export type HistoryChange =
   | { readonly kind: 'bound'; readonly lease: Lease & { readonly address: string } }
-  /** `at`: when, milliseconds since 1970, if a lease says so. */
+  /** `at`: milliseconds since 1970; null if the lease does not say. */
   | {
       readonly kind: 'released';
       readonly mark: string;
@@ -52,7 +52,7 @@ export type HistoryChange =
     }
   | { readonly kind: 'returned'; readonly mark: string; readonly address: string };
 
-/** Decides what a change of a lease adds to the history: nothing, as a rule. */
+/** Decides what a change of a lease adds to the history: usually nothing. */
 export function historyChanges(before: Lease | undefined, after: Lease | undefined): HistoryChange[] {
   if (isHeld(before) && isHeld(after) && before.address === after.address) return [];
   const changes: HistoryChange[] = [];
@@ -61,7 +61,7 @@ export function historyChanges(before: Lease | undefined, after: Lease | undefin
     if (isHeld(before)) {
       changes.push({ kind: 'released', mark, address, by: after?.releasedBy ?? 'lost', at: after?.releasedAt ?? null });
     }
-    // An attachment that asks again may be given what it had.
+    // An attachment that asks again may get the same address.
     if (after?.address !== address || (isHeld(after) && !isHeld(before)))
       changes.push({ kind: 'returned', mark, address });
   }
@@ -73,14 +73,13 @@ function isHeld(lease: Lease | undefined): lease is Lease & { readonly address: 
   return lease?.phase === 'bound' && lease.address !== null;
 }
 
-/** Tells who has held an address, the latest first. @param entries in the order in which they were made */
+/** Lists who has held an address, latest first. @param entries in the order in which they were made */
 export function holdings(entries: readonly HistoryEntry[]) {
   return entries.map((entry) => holding(entry, entries)).reverse();
 }
 
 /**
- * Tells who held an address at a time, and, if nobody did for certain, the last that had ended by then and the first that began
- * later. That nobody did means on this host: another one may have.
+ * Finds who held an address at a time, on this host. Without a certain holder, also finds the last holding before and the first after.
  * @param at milliseconds since 1970
  */
 export function holdersAt(entries: readonly HistoryEntry[], at: number) {
@@ -99,24 +98,24 @@ export function holdersAt(entries: readonly HistoryEntry[], at: number) {
 }
 
 /**
- * What is known of a holding at a time: it was held; perhaps, if its beginning is not known, or the clock was set back while it was; or
- * it was released, and still reserved on the grid.
+ * Tells the state of a holding at a time: `held`; `perhaps`, if its beginning is unknown or the clock was set back meanwhile; or `released`
+ * but still reserved on the grid.
  */
 function stateThen(entry: HistoryEntry, at: number): 'held' | 'perhaps' | 'released' | undefined {
   const { from, until } = spanOf(entry);
-  // The clock was set back while it was held: by how much, and when, nobody knows.
+  // The clock was set back while it was held, by an unknown amount.
   if (until < from) return at >= from || at < until ? 'perhaps' : undefined;
   if (at < from) return entry.boundAt === null ? 'perhaps' : undefined;
   if (at < until) return 'held';
   return at < (entry.returnedAt ?? Number.POSITIVE_INFINITY) ? 'released' : undefined;
 }
 
-/** Milliseconds since 1970; infinite while it is held. */
+/** Returns beginning and end of a holding, in milliseconds since 1970; the end is infinite while it is held. */
 function spanOf({ boundAt, recordedAt, releasedAt }: HistoryEntry): { readonly from: number; readonly until: number } {
   return { from: boundAt ?? recordedAt, until: releasedAt ?? Number.POSITIVE_INFINITY };
 }
 
-/** An entry as people and programs read it; what each field says stands where the operator's protocol has it. */
+/** Converts an entry for people and programs; the operator's protocol describes the fields. */
 function holding(entry: HistoryEntry, all: readonly HistoryEntry[]) {
   const { address, view, mark, boundAt, recordedAt, releasedAt, releasedBy, returnedAt } = entry;
   const { network, ifName } = attachmentIn(mark);

@@ -1,6 +1,6 @@
 /**
- * Imports this host's reservations from the grid after the state was lost: whoever was told their addresses may use
- * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
+ * Imports this host's reservations from the grid after the state was lost: containers may use their addresses. Retried until it succeeds;
+ * until then each ADD first looks for its attachment on the grid.
  */
 import { messageOf } from '../../errno.ts';
 import { families } from '../address.ts';
@@ -19,7 +19,7 @@ const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
 export class Import {
   readonly #deps: LeaseDeps;
   readonly #stopping = new AbortController();
-  /** Keys of attachments that have ended since the start: the grid may have addresses of further sets of them. */
+  /** Keys of attachments that have ended since the start: the grid may still have addresses of their other sets. */
   readonly #ended = new Set<string>();
   #cancelRetry = () => {};
   #attempts = 0;
@@ -37,7 +37,7 @@ export class Import {
     const end = store.subscribe({ changed });
   }
 
-  /** Tries now, and later again if that fails. Nothing happens if the state is whole or an attempt is under way. */
+  /** Tries to import now, and later again after a failure. Does nothing if the state is whole or an attempt is in progress. */
   async attempt(): Promise<void> {
     if (this.#underWay || this.#stopping.signal.aborted) return;
     this.#cancelRetry();
@@ -60,13 +60,13 @@ export class Import {
     const { observer, store, names, clock, conditions, log } = this.#deps;
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([stopping, deadline(clock, attemptTimeoutMs)]);
-    // A page that was read before shows what has been released since.
+    // Pages read earlier may show reservations that were released since.
     const forgotten = new Set<string>();
     const end = store.subscribe({ changed: (mark, lease) => lease === undefined && forgotten.add(mark) });
     const settle = every(maxChangesAtOnce, () => store.durable());
     let count = 0;
     try {
-      // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
+      // Read the whole list first: an endless one must not fill the state.
       const objects = await Array.fromAsync(observer.list({ marks: names.present, families, confirm: true }, signal));
       for (const { comment: mark, view, address } of objects) {
         stopping.throwIfAborted();
@@ -89,7 +89,7 @@ export class Import {
     const { store, adds, moment, releaseLeftover } = this.#deps;
     const key = attachmentKey(mark);
     const before = store.get(mark);
-    // A DEL that came first looks only where the configuration names it.
+    // An earlier DEL looks only in the configured view.
     if (before !== undefined && wasUnknown(before)) apply(store, mark, (lease) => followView(lease, object.view));
     if (adds.underWay(key) || before !== undefined) return false;
     const known = store.ofAttachment(mark);

@@ -1,16 +1,16 @@
-/** What stays wrong with leases, as conditions: a reservation that is lost or was altered, releases that the grid refuses. */
+/** Raises and clears conditions of leases: lost or altered reservations, and refused releases. */
 import { GridError, hasReason } from '../errors.ts';
 import { attachmentIn, whoOf } from '../mark.ts';
 import { workloadFields } from '../workload.ts';
 import type { LeaseDeps } from './deps.ts';
 import { type Lease, personPauseMs } from './lease.ts';
 
-/** Milliseconds that a refused release counts: twice the longest pause before it is tried again. */
+/** Milliseconds before the condition of a refused release lapses: twice the longest pause before a retry. */
 const refusalLapsesAfterMs = 600_000;
 
 type Deps = Pick<LeaseDeps, 'conditions' | 'log'>;
 
-/** The grid does not take the address of a live attachment again. */
+/** Raises a condition: the reservation of a live attachment is missing, and the grid refuses to re-create it. */
 export function noteLost({ conditions, log }: Deps, { mark, address, workload }: Lease, why: GridError): void {
   const subject = subjectOf(mark);
   const hint = 'restart this container, so that it gets an address of its own';
@@ -24,14 +24,14 @@ export function noteLost({ conditions, log }: Deps, { mark, address, workload }:
 }
 
 /**
- * Somebody has altered the reservation of a lease.
- * @param now what it is now, in words that follow its address
+ * Raises a condition: the reservation of a lease was altered.
+ * @param now describes it now, in words that follow its address
  */
 export function noteAltered({ conditions, log }: Deps, lease: Lease, now: string): void {
   const { mark, view, address, phase, workload } = lease;
   const subject = subjectOf(mark);
   const isHeld = phase === 'bound';
-  const hint = `on the grid, let its comment be "${mark}" alone, with the match RESERVED${isHeld ? '' : ', or delete it: no container has it any more'}`;
+  const hint = `on the grid, restore its comment to exactly "${mark}", with the match RESERVED${isHeld ? '' : ', or delete it: its container is gone'}`;
   const what = `${address} of ${subject}, view ${view}, ${now}${isHeld ? '' : ': it is not released'}`;
   const isNews = conditions.find('reservation-altered', subject)?.error.message !== what;
   const error = new GridError('reservation-lost', what, { hint });
@@ -43,27 +43,27 @@ export function noteAltered({ conditions, log }: Deps, lease: Lease, now: string
   else log.error('the reservation of an ended attachment is not released: somebody has changed it on the grid', fields);
 }
 
-/** The grid has what a lease should have. */
+/** Clears the conditions of a lease whose reservation is as it should be. */
 export function noteFound({ conditions }: Deps, mark: string): void {
   const subject = subjectOf(mark);
   conditions.clear('reservation-lost', subject);
   conditions.clear('reservation-altered', subject);
 }
 
-/** Raises a condition if a grid that is there has refused to release a lease. */
+/** Raises a condition if the grid refused to release a lease. */
 export function noteRefusedRelease({ conditions }: Deps, lease: Lease, error: unknown): void {
   if (lease.phase !== 'releasing' || !hasReason(error, 'permission', 'rejected', 'conflict', 'not-wapi')) return;
   const subject = networkSubject(lease);
   const what = `the grid refuses to release addresses of ${subject}, which stay reserved: ${error.message}`;
   const hint =
     error.reason === 'permission'
-      ? 'give the user of --wapi-username the right to read and delete fixed addresses there; they are released by themselves then'
+      ? 'give the user of --wapi-username the right to read and delete fixed addresses there; the daemon then releases them'
       : error.hint;
   const refusal = new GridError(error.reason, what, { hint });
   conditions.raise('releases-refused', refusal, { subject, lapsesAfterMs: refusalLapsesAfterMs });
 }
 
-/** Ends these conditions when a lease is released that could not be before. */
+/** Clears the conditions of a released lease. */
 export function noteReleased(deps: Deps, lease: Lease): void {
   if (lease.phase !== 'releasing') return;
   noteFound(deps, lease.mark);

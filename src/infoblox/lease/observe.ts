@@ -1,4 +1,4 @@
-/** Looks at the grid: what carries a mark, whose it is, and what became of a reservation that is not where it should be. */
+/** Looks at the grid for the objects with a mark, their owners, and reservations that were moved or altered. */
 import { familyOf } from '../address.ts';
 import type { Grid, MarkPlace, Reservation, ReservationFilter } from '../grid.ts';
 import type { Host } from '../host.ts';
@@ -12,20 +12,20 @@ import type { Originals } from './originals.ts';
 import { type Found, isSame, type Look } from './plan.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
-/** Altered objects that are remembered as reported; after that many the reports start anew. */
+/** Altered objects remembered as reported; beyond this, all are reported again. */
 const maxReported = 1_000;
 
-/** What it needs, which is there before all others that work on leases. */
+/** A subset of LeaseDeps, which is built first. */
 interface ObserverDeps {
   readonly grid: Grid;
   readonly store: Pick<LeaseStore, 'boundAt' | 'isWhole'>;
   readonly moment: () => Moment;
   readonly log: Pick<Log, 'warn'>;
-  /** What the original driver has made; undefined if that is left alone. */
+  /** Finds reservations of the original driver; undefined if they are not to be released. */
   readonly originals?: Originals | undefined;
 }
 
-/** What the grid has shown. */
+/** A look without its time. */
 type Shown = Omit<Look, 'askedAt'>;
 
 export class Observer {
@@ -37,8 +37,8 @@ export class Observer {
   }
 
   /**
-   * Looks for what a lease has on the grid: what carries its mark and, for an attachment that the state did not know, what
-   * the original driver has made for it. One request as a rule, three at most for a mark.
+   * Looks for the objects of a lease: those with its mark and, for an attachment that the state did not know, those of the original driver.
+   * Usually one request, at most three for a mark.
    * @throws GridError if the grid cannot be asked
    */
   async look(lease: Lease, signal: AbortSignal): Promise<Look> {
@@ -50,31 +50,31 @@ export class Observer {
     return { ...marked, found: await originals.find(lease, signal) };
   }
 
-  /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */
+  /** Looks for its mark in its view and, if the object is missing there, in all views and at its address. */
   async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Shown> {
     const { mark, view } = lease;
-    // Of a pending lease it is the former address: this ADD has told none yet.
+    // A pending lease may have a former address, which does not count.
     const address = lease.phase === 'pending' ? null : lease.address;
     const family = address === null ? (lease.family ?? undefined) : familyOf(address);
-    // What a state that is being imported does not know may be in a view that was renamed.
+    // During the import, the reservation may be in a renamed view.
     const { isWhole } = this.#deps.store;
     const here = await this.#find(mark, { view, family }, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;
-    // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
+    // For an attachment unknown to a whole state, no object can be elsewhere.
     if (isWhole && wasUnknown(lease)) return here;
     const anywhere = await this.#find(mark, { family }, signal);
     if (anywhere.found.length > 0 || address === null) return anywhere;
     const altered = (await this.#deps.grid.at(address, undefined, signal)).find((object) => wasMarked(object, mark));
     if (altered === undefined) return anywhere;
-    // It was made between the two answers.
+    // It was created between the two answers.
     if (altered.comment === mark && altered.isReserved) return this.#find(mark, { family }, signal);
     this.report(altered);
     return { ...anywhere, altered: describe(altered) };
   }
 
   /**
-   * Lists reservations whose comment is exactly a mark; what only begins like one is reported.
-   * @throws GridError `unconfirmed` if the filter wants confirmation and only a host could be asked that may lag behind
+   * Lists reservations whose comment is exactly a mark; reports those that only begin with one.
+   * @throws GridError `unconfirmed` if the filter wants confirmation and only a host that may lag behind could be asked
    */
   async *list(filter: ReservationFilter, signal: AbortSignal): AsyncGenerator<Reservation> {
     for await (const one of this.#deps.grid.list(filter, signal)) {
@@ -83,7 +83,7 @@ export class Observer {
     }
   }
 
-  /** What is reserved with exactly this mark. */
+  /** Finds reservations with exactly this mark. */
   async #find(mark: string, place: MarkPlace, signal: AbortSignal): Promise<Shown> {
     const { grid, store } = this.#deps;
     const { found, ...rest } = await grid.find(mark, place, signal);
@@ -95,24 +95,24 @@ export class Observer {
     return { found: objects, ...rest };
   }
 
-  /** Says once that an object was ours and was altered. */
+  /** Warns once that an object of this host was altered. */
   report({ view, address, comment, mac, matchedBy }: Reservation): void {
     const key = JSON.stringify([view, address, comment, mac]);
     if (this.#reported.has(key)) return;
     if (this.#reported.size >= maxReported) this.#reported.clear();
     this.#reported.add(key);
-    const hint = 'let its comment be the mark alone again, or delete it when its container is gone';
+    const hint = 'restore its comment to exactly the mark, or delete it when its container is gone';
     const fields = { address, view, comment, mac, match_client: matchedBy, hint };
     this.#deps.log.warn('a reservation with the mark of this host was altered on the grid: it is left alone', fields);
   }
 }
 
-/** Nothing but a mark, on nothing but a reservation: whatever else is there, somebody has put it there. */
+/** Tells whether an object is a reservation whose comment is exactly a mark; otherwise someone altered it. */
 export function isExactlyOurs({ comment, isReserved }: Reservation): boolean {
   return parseMark(comment) !== undefined && isReserved;
 }
 
-/** What an object is now that is not as it was made, in words that follow its address. */
+/** Describes an altered object, in words that follow its address. */
 export function describe({ comment, isReserved, matchedBy, mac }: Reservation): string {
   if (isReserved) return `was changed in the grid and is now "${comment}"`;
   const client = mac === '' ? matchedBy : `${matchedBy}, MAC ${mac}`;
@@ -123,18 +123,18 @@ function wasMarked({ comment }: Reservation, mark: string): boolean {
   return comment === mark || (comment.startsWith(mark) && parseMark(comment) === undefined);
 }
 
-/** What only an ADD knows. */
+/** Facts that only an ADD knows. */
 interface AddView {
   readonly host: Host;
   readonly origin: Origin;
   readonly network: ReadyNetwork;
-  /** Of the network. */
+  /** The network's name. */
   readonly name: string;
   readonly requested: string | undefined;
   readonly made: Pick<Found, 'address' | 'view'> | undefined;
 }
 
-/** A look with what only an ADD knows: what it has made, what fits it, and which addresses no container may have. */
+/** Adds the facts of an ADD to a look: the object that it made, what fits it, and addresses that no container may have. */
 export async function seenByAdd(look: Look, { host, origin, network, name, requested, made }: AddView): Promise<Look> {
   const found = look.found.map(async (object) => {
     const isOwn = await host.isOwnAddress(object.address);
@@ -154,8 +154,8 @@ interface Keepers {
 }
 
 /**
- * Decides who has to have an object that was made for a container.
- * @returns the mark of its owner: gateway, other attachment, or this host; undefined if the container may have it
+ * Decides who must have the address of an object that was made for a container.
+ * @returns the mark of its owner: gateway, other attachment or this host; undefined if the container may have it
  */
 export function keeperOf({ address, view, owner }: Found, { network, name, host, isOwn }: Keepers): string | undefined {
   const isHere = view === network.view;

@@ -1,6 +1,6 @@
 /**
- * One address for one lease of an ADD. As for every lease: look, `plan`, and its step, until the grid has what the lease is going to be
- * told; then it is for add.ts to bind it, together with the other leases of the attachment. Below stands what `obtain` asks on the way.
+ * Gets one address from the grid for one lease of an ADD: look, `plan`, and its step, until the grid has a fitting reservation. add.ts then
+ * binds it together with the attachment's other leases.
  */
 import { describeReservation } from '../attributes.ts';
 import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
@@ -44,48 +44,48 @@ import { type Found, type Look, plan } from './plan.ts';
 import { nextRelease, releaseNow, warnOfRest } from './release.ts';
 import { refuseAnothers, refuseTaken, releaseRequested } from './requested.ts';
 
-/** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
+/** Maximum addresses of the host that one ADD reserves for it. With more, the whole network may route to the host. */
 const maxOwnAddresses = 8;
-/** Creates that are sent again after an answer was lost. */
+/** Maximum creates repeated after a lost answer. */
 const maxLosses = 4;
 const lossPause: Backoff = { firstMs: 250, maxMs: 4_000 };
 /**
- * After another host took the same next address: two clients that ask at once may get the same one (NIOS 9.0 documentation,
- * "Configuring the Next Available Network or IP Address").
+ * Pause after another host took the same next address: concurrent clients may get the same one (NIOS 9.0 documentation, "Configuring the
+ * Next Available Network or IP Address").
  */
 const collisionPause: Backoff = { firstMs: 5, maxMs: 4_000 };
 
 const noAddresses: ReadonlySet<string> = new Set();
 
-/** What an ADD wants for one of its leases. */
+/** What an ADD requests for one of its leases. */
 export interface Wish {
   readonly mark: string;
   readonly attachment: Attachment;
   readonly sources: AddressSet;
-  /** This address and no other. */
+  /** The requested address; undefined: any. */
   readonly requested: string | undefined;
   /** When the caller stops waiting, as the clock's `now`. */
   readonly neededBy: number | undefined;
   readonly asking: Asking;
 }
 
-/** An address that the attachment can be told. */
+/** An address for the attachment. */
 export interface Obtained {
   readonly mark: string;
   readonly address: string;
   readonly spec: NetworkSpec;
   readonly network: ReadyNetwork;
-  /** Makes the lease bound, in the turn in which all leases of the attachment become so. */
+  /** Binds the lease, in the same turn as all leases of the attachment. */
   readonly settle: (lease: Lease | undefined) => Lease | undefined;
-  /** Whether the grid may hold more for the lease than this. */
+  /** Whether the grid may have further objects of the lease. */
   readonly isDoubtful: boolean;
 }
 
 /**
- * Gets an address for a lease. The lock is the caller's.
- * @param limits `work`: of the ADD; `halted` fires when another lease of the attachment gets none: no further step is taken
- * @returns undefined if a block of this host has an address for it by now: the lease is ended
- * @throws GridError; the lease is ended as far as it was this ADD's
+ * Gets an address for a lease. The caller holds its lock.
+ * @param limits `work`: of the ADD; `halted` fires when another lease of the attachment fails: no further step is taken
+ * @returns undefined if a block of this host can now give an address: the lease is ended
+ * @throws GridError; the lease is ended unless it was bound before
  */
 export async function obtain(
   deps: LeaseDeps,
@@ -99,30 +99,30 @@ export async function obtain(
   const beginning = { ...identity, ...asking, family: familyOfSpec(wish.sources[0]), callers: work.callers };
   let look = store.get(mark) === undefined ? await lookAtNew(deps, wish, signal) : undefined;
   const known = store.get(mark);
-  /** Whether the grid may hold something of the attachment that nobody was told. */
+  /** Whether the grid may have an object of the attachment that no caller was told. */
   let mayBeOnGrid = known !== undefined;
-  /** Whether a create got no answer, or no host could tell whether one was carried out. */
+  /** Whether a create got no answer, or could not be confirmed. */
   let isDoubtful = false;
-  /** Whether a look could not be confirmed, so that the grid may hold more than was seen. */
+  /** Whether a look could not be confirmed, so that the grid may have more objects. */
   let isUnconfirmed = false;
-  /** What the last create has made. */
+  /** The object of the last create. */
   let made: Pick<Found, 'address' | 'view'> | undefined;
   let [losses, collisions, failures, ownAddresses] = [0, 0, 0, 0];
   let [isRequestChecked, isNetworkMadeAgain] = [false, false];
-  /** Addresses that belong to somebody else, who has them again: the grid must not answer with one a second time. */
+  /** Addresses reassigned to their owners: the grid must not assign one again. */
   const reassigned = new Set<string>();
-  /** Subjects of blocks of this host of which the grid has no address. */
+  /** Subjects of blocks of this host without a free address. */
   const full = new Set<string>();
-  /** Marks of leases whose release has been tried for this ADD. */
+  /** Marks of leases whose release was tried for this ADD. */
   const tried = new Set([mark]);
 
-  /** The lease, unless a DEL has come. */
+  /** Returns the lease. @throws GridError after a DEL */
   const current = (): Lease => {
     const lease = store.get(mark);
     if (lease === undefined || lease.phase === 'releasing') throw deletedError();
     return lease;
   };
-  /** Waits a moment after an answer was lost, or one that nobody could confirm. @throws `why` when it was enough */
+  /** Waits after a lost or unconfirmed answer. @throws `why` after too many */
   const pauseAfterLoss = async (why: GridError): Promise<void> => {
     isDoubtful = true;
     if (losses >= maxLosses) throw why;
@@ -130,20 +130,23 @@ export async function obtain(
     losses += 1;
   };
 
-  /** Whether a block can give an address since this ADD has ended a rest: it gives one if the grid has nothing of the attachment. */
+  /**
+   * Tells whether a block can now give an address, because this ADD ended a cool-down; never if the grid may have an object of the
+   * attachment.
+   */
   const canBeOfBlock = (): boolean => {
     if (mayBeOnGrid || isDoubtful || made !== undefined) return false;
     return wish.sources.some((one) => blocks.hasFor(one, { mark, requested, except: noAddresses }));
   };
-  /** Leaves the lease to a block. */
+  /** Ends the lease, so that a block gives the address. */
   const leave = (): undefined => {
     refuseIfLeft(signal);
     endLease(deps, identity, { cause: 'failed ADD', mayBeOnGrid: false, isDoubtful: false });
   };
 
   try {
-    // Begin. What the attachment has been told is looked at before the network is made sure of: a view that was renamed must not be
-    // made again. Before the first wait its callers are written down: it must not be released because one leaves who is not the last.
+    // Begin. Look at a bound lease before ensuring the network: a renamed view must not be created again. Record its callers before the
+    // first wait, so that it is not released when one leaves who is not the last.
     if (known?.phase === 'bound') {
       store.apply(mark, joinedBy(deps, wish, work));
       look = await lookAtHeld(deps, { held: known, wish }, signal);
@@ -190,7 +193,7 @@ export async function obtain(
             return { mark, address, spec, network, settle: joinedBy(deps, wish, work), isDoubtful: false };
           }
           reportImpossible(deps, lease, step);
-          // No host could say whether a create was carried out: a moment later one may.
+          // Whether a create was carried out is not confirmed: try again soon.
           await pauseAfterLoss(look.unconfirmed ?? unsettledError(mark));
           look = undefined;
           break;
@@ -222,13 +225,13 @@ export async function obtain(
             await pauseAfterLoss(reply);
             look = undefined;
           } else if (!isInPlace) {
-            // What a network refuses that is not the one that was meant says nothing.
+            // The refusal of a wrong network means nothing.
           } else if (reply.reason === 'conflict' && requested === undefined) {
             const why = collisionError(network, reply);
             work.delay = why;
             await clock.sleep(pauseBefore(collisions, collisionPause, host.random), signal, why);
             collisions += 1;
-            // The conflict may be with what an earlier create, whose answer was lost, has made since.
+            // The conflict may be with the object of an earlier create whose answer was lost.
             if (isDoubtful) look = undefined;
           } else if (reply.reason === 'conflict' && requested !== undefined) {
             await refuseAnothers(deps, { mark, network, requested }, signal);
@@ -255,7 +258,7 @@ export async function obtain(
             target = await succession.next(signal);
           } else throw reply;
           if (isInPlace) break;
-          // Another network was seen in its place. What was made there does not fit, and is removed.
+          // The network is now in another place. An object in the old one does not fit, and is removed.
           target = await succession.next(signal);
           if (!(reply instanceof GridError)) look = undefined;
           break;
@@ -275,7 +278,7 @@ export async function obtain(
               target = await succession.next(signal);
               break;
             }
-            // Somebody else has it: the attachment gets another one.
+            // Another mark has the address: the attachment gets a different one.
             mayBeOnGrid = true;
             succession = new Succession(deps, sourcesFor(wish, requested ?? null));
             target = await succession.next(signal);
@@ -290,47 +293,47 @@ export async function obtain(
       }
     }
   } catch (error) {
-    // What it may have on the grid is released; one that is bound is its callers' to give up.
+    // Releases objects that it may have on the grid. A bound lease ends only when its callers give it up.
     const reason = { mayBeOnGrid: mayBeOnGrid || isDoubtful || made !== undefined, isDoubtful };
     endLease(deps, identity, { cause: 'failed ADD', ...reason });
-    // A request that was cut short by a DEL says that it got no answer.
+    // After a DEL, report the DEL: the aborted request only says that it got no answer.
     throw signal.reason instanceof GridError ? signal.reason : error;
   }
 }
 
-/** What its wish makes of a lease that the state does not have. */
+/** Returns the identity of the lease for a wish. */
 export function identityOf({ mark, attachment, sources: [{ view }] }: Wish): LeaseIdentity {
   return { mark, network: shortNetworkName(attachment.network), view };
 }
 
-/** Notes the callers of an ADD on a lease that is bound already. */
+/** Makes a transition that records the callers of an ADD on a bound lease. */
 export function joinedBy({ answers }: Pick<LeaseDeps, 'answers'>, { mark }: Wish, { callers }: SharedWork) {
   return (lease: Lease | undefined) => lease && answer(lease, callers, answers.told(attachmentKey(mark)));
 }
 
-/** The sources that an address may be of; all where none is wanted. One that can be of none is refused by the first. */
+/** Returns the sources that an address may be from; all without an address. If none fits, the first source refuses the address. */
 function sourcesFor({ sources }: Wish, address: string | null): readonly NetworkSpec[] {
   if (address === null) return sources;
   const fitting = sources.filter((spec) => mayFit(address, spec, undefined));
   return fitting.length > 0 ? fitting : sources.slice(0, 1);
 }
 
-/** @throws GridError if nobody waits for the ADD any more, or a DEL has come */
+/** Throws if all callers of the ADD have left, or after a DEL. @throws GridError */
 export function refuseIfLeft(signal: AbortSignal): void {
   if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
 }
 
 /**
- * Looks for an attachment that is new to the state. Of one that is new to a state that is whole, the grid can hold nothing: one request is
- * enough for its ADD. In a state that has lost its past an earlier ADD may have been answered with what the grid has, so that a
- * failure of this one must not release it: it is imported, before anything is written.
+ * Looks for objects of an attachment that is new to the state. If the state is whole, there are none, so the ADD needs only one request. If
+ * the state was lost, an earlier ADD may have been answered with an existing reservation. It is imported first, so that a failure of this
+ * ADD does not release it.
  */
 async function lookAtNew(deps: LeaseDeps, wish: Wish, signal: AbortSignal): Promise<Look> {
   const { store, observer, moment } = deps;
   if (store.isWhole) return { found: [], askedAt: moment().now };
   const lease = { ...imported(identityOf(wish), ''), address: null, family: familyOfSpec(wish.sources[0]) };
   const look = await observer.look(lease, signal);
-  // An earlier ADD was answered with it, perhaps; a failure of this one would release it as soon as a host accepts writes.
+  // An earlier ADD may have been answered with it; a failure of this one would release it once a host accepts writes.
   if (look.unconfirmed !== undefined && look.found.length > 0) throw look.unconfirmed;
   const step = plan(undefined, look, moment());
   if (step.kind === 'adopt') adopt(deps, wish.mark, step.object);
@@ -338,9 +341,8 @@ async function lookAtNew(deps: LeaseDeps, wish: Wish, signal: AbortSignal): Prom
 }
 
 /**
- * Looks at what an attachment has been told. A reservation that has moved with a renamed view to where the configuration names it is
- * followed.
- * @throws GridError if it is elsewhere, or no address that the ADD may be answered with
+ * Looks at the reservation of a bound lease. Follows a renamed view if the configuration names the new one.
+ * @throws GridError if the reservation is elsewhere, or its address does not fit the ADD
  */
 async function lookAtHeld(
   deps: LeaseDeps,
@@ -363,7 +365,7 @@ async function lookAtHeld(
   return look;
 }
 
-/** Carries out what is left to release in another view than the one in which the attachment is given an address. @throws GridError */
+/** Completes the release of a lease in another view before the attachment gets an address in this one. @throws GridError */
 async function leaveView(deps: LeaseDeps, known: Lease, signal: AbortSignal): Promise<void> {
   apply(deps.store, known.mark, (lease) => endRest(lease, deps.moment()));
   await reconcileLocked(deps, known.mark, signal);
@@ -375,14 +377,14 @@ async function leaveView(deps: LeaseDeps, known: Lease, signal: AbortSignal): Pr
 
 interface Asked {
   readonly target: Target;
-  /** Subjects of blocks that are not asked. */
+  /** Subjects of blocks to skip. */
   readonly full: ReadonlySet<string>;
   readonly requested: string | undefined;
   readonly neededBy: number | undefined;
   readonly description: Description;
 }
 
-/** Asks the grid for an address. @returns what it says, and of what it was asked: of a block of this host, where hosts share a range */
+/** Asks the grid for an address. @returns its reply, and the source asked for: a block of this host where hosts share a range */
 async function reserve(
   { grid, poolIn }: LeaseDeps,
   { target, full, requested, neededBy, description }: Asked,
@@ -403,15 +405,15 @@ interface Creation {
   readonly look: Look;
   readonly network: ReadyNetwork;
   readonly source: AddressSource;
-  /** What the grid says that it has made. */
+  /** The reservation in the grid's answer. */
   readonly made: Pick<Found, 'address' | 'view'>;
-  /** Whether it belongs to somebody else, who had lost it and has it again. */
+  /** Whether this address was already reassigned to its owner. */
   readonly isSecond: boolean;
 }
 
 /**
- * Compares the grid's answer to a create with what was asked for. What does not fit is looked for later, wherever it is, and released.
- * @returns what the grid shows then
+ * Compares the grid's answer to a create with the request. An object that does not fit is found and released later, in any view.
+ * @returns the look afterwards
  * @throws GridError `bad-answer` if it makes no sense
  */
 async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSignal): Promise<Look> {
@@ -424,17 +426,17 @@ async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSig
   };
   const wrong = isSecond ? 'for the second time' : misfit(made, source);
   if (wrong !== undefined) throw nonsense(wrong);
-  // What only an unconfirmed look has shown does not count.
+  // Objects of an unconfirmed look do not count.
   const before = look.unconfirmed === undefined ? look.found : [];
   const isKept = made.address === network.kept || store.boundAt(network.view, made.address, mark) !== undefined;
   if (!isKept && !(await host.isOwnAddress(made.address))) return { askedAt: look.askedAt, found: [...before, made] };
-  // Only what is there is made another's, whatever the answer was.
+  // Only an object that a look shows is reassigned.
   const there = await observer.look(store.get(mark) ?? lease, signal);
   if (there.found.some(({ address }) => address === made.address)) return there;
   throw nonsense('and does not have it');
 }
 
-/** @throws `error` if it is none of the grid's */
+/** Returns a GridError. @throws any other error */
 function asGridError(error: unknown): GridError {
   if (error instanceof GridError) return error;
   throw error;

@@ -1,7 +1,7 @@
 /**
- * What the original driver, infobloxopen/cni-infoblox, has left on the grid. Its fixed addresses carry no mark: the container stands
- * in an extensible attribute, and neither host nor interface anywhere. So one counts as its work only if it is exactly as it makes
- * them (daemon.go, and AllocateIP of infoblox-go-client 0.8): no comment, and these four attributes.
+ * Finds fixed addresses of the original driver, infobloxopen/cni-infoblox. They carry no mark: an extensible attribute names the container;
+ * host and interface are not recorded. So one counts only if it is exactly as that driver makes them (daemon.go, and AllocateIP of
+ * infoblox-go-client 0.8): without a comment, with these four attributes.
  */
 import { cloud, vm } from '../attributes.ts';
 import type { DescribedReservation, Grid, Sighting } from '../grid.ts';
@@ -12,35 +12,35 @@ import type { LeaseIdentity } from './lease.ts';
 import type { Found } from './plan.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
-/** `CMP Type`, as release 1.0 and as the builds before it write it. */
+/** `CMP Type` of release 1.0 and of earlier builds. */
 const cmpTypes: readonly unknown[] = ['Kubernetes', 'CNI'];
 const expected: readonly string[] = [cloud.tenant, cloud.owned, cloud.cmpType, vm.id];
 /** `VM ID` of a gateway. */
 const noContainer = 'N/A';
-/** It knows IPv4 alone. */
+/** The original driver knows only IPv4. */
 const families = [4] as const;
 /** A fixed address without a MAC address reads as reserved. */
 const matches: readonly string[] = ['MAC_ADDRESS', 'RESERVED'];
 
-/** A fixed address that the original driver has made for a container. */
+/** A fixed address that the original driver made for a container. */
 export interface Original {
   readonly address: string;
   readonly view: string;
   /** CIDR. */
   readonly network: string;
   readonly containerId: string;
-  /** Of the pod; empty where the runtime has not said it. */
+  /** Name of the pod; empty if the runtime did not tell it. */
   readonly name: string;
   readonly mac: string;
   readonly seen: Sighting;
-  /** How it differs from what the original makes, in words that follow "it": somebody has changed it, so no DEL releases it. */
+  /** How someone changed it, in words that follow "it"; no DEL releases it then. */
   readonly altered?: string | undefined;
 }
 
 /**
- * Judges whether a fixed address is the original's.
- * @param tenant the `Tenant ID` that the original has used
- * @returns undefined if it is not, or a gateway's
+ * Converts a fixed address that the original driver made for a container.
+ * @param tenant the driver's `Tenant ID`
+ * @returns undefined if it is not one of the driver, or belongs to a gateway
  */
 export function originalOf(object: DescribedReservation, tenant: string): Original | undefined {
   const { attributes: own, address, view, name, mac, seen } = object;
@@ -54,7 +54,7 @@ export function originalOf(object: DescribedReservation, tenant: string): Origin
 }
 
 /**
- * Yields what the original driver has on the grid for containers, page by page; 50,000 objects at most.
+ * Yields the original driver's addresses of containers, page by page; 50,000 objects at most.
  * @param of `tenant`: as for `originalOf`; `view`: undefined for all
  * @throws GridError as the session does
  */
@@ -76,7 +76,7 @@ interface OriginalsDeps {
   readonly log: Pick<Log, 'info' | 'warn'>;
 }
 
-/** Finds what a container has that came to life under the original driver: `--release-original`. */
+/** Finds addresses of containers that were started under the original driver, for `--release-original`. */
 export class Originals {
   readonly #deps: OriginalsDeps;
   readonly #tenant: string;
@@ -87,10 +87,9 @@ export class Originals {
   }
 
   /**
-   * Finds the fixed address of an attachment: of its container, in the network of its name. One request if the original has made none
-   * for the container.
-   * @returns nothing if there are several, as the interface stands nowhere, or if somebody has changed it
-   * @throws GridError as the session does; `unconfirmed` if only a host could be asked that may lag behind
+   * Finds the fixed address of an attachment's container in the network of its name. One request if the container has none.
+   * @returns none if there are several, as the interface is not recorded, or if it was changed
+   * @throws GridError as the session does; `unconfirmed` if only a host that may lag behind could be asked
    */
   async find({ mark, view }: LeaseIdentity, signal: AbortSignal): Promise<Found[]> {
     const { grid, store, log } = this.#deps;
@@ -99,7 +98,7 @@ export class Originals {
     const filter = { attributes, families, view, confirm: true };
     const anywhere = await Array.fromAsync(grid.listDescribed(filter, signal));
     if (anywhere.length === 0) return [];
-    // Read again, last: the one answer that a delete may follow.
+    // Read again: a delete needs the latest look.
     const objects: DescribedReservation[] = [];
     for (const cidr of new Map(anywhere.map(({ network }) => [network?.text, network])).values()) {
       if (cidr === undefined) continue;

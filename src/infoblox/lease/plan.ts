@@ -1,26 +1,25 @@
 /**
- * What to do about a lease: the one place where it is decided. Whoever writes to the grid for a lease looks at it, asks
- * `plan`, and carries out the step; CHECK and the import only look and ask. They differ in who asks and how long they may
- * take. The table is in docs/architecture.md, too, written from here.
+ * Decides what to do about a lease. All code that writes to the grid for a lease looks at it, asks `plan`, and executes the step; CHECK and
+ * the import only look and ask. docs/architecture.md has the table, written from here.
  */
 import type { GridError } from '../errors.ts';
 import type { Sighting } from '../grid.ts';
 import { type Doubt, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 import type { Lease } from './lease.ts';
 
-/** An object on the grid that carries the mark of the lease. */
+/** An object on the grid with the mark of the lease. */
 export interface Found {
   readonly address: string;
   readonly view: string;
-  /** The look that has shown it; absent if only the answer to a create has told it: it is looked at before it is written to. */
+  /** The look that showed it; absent if only the answer to a create did: a write to it needs a look first. */
   readonly seen?: Sighting;
-  /** Made by the ADD under way: no delete that is in doubt was sent for it. */
+  /** Whether the present ADD made it: no delete in doubt was sent for it. */
   readonly fresh?: boolean;
-  /** The mark of another attachment of this host, of the gateway, or of the host, if the address is not for this attachment. */
+  /** The mark of the rightful owner of its address if that is another attachment of this host, the gateway, or the host itself. */
   readonly owner?: string | undefined;
 }
 
-/** Tells whether two are one: an address has one reservation in its view. */
+/** Tells whether two objects are the same: an address has one reservation per view. */
 export function isSame(one: Pick<Found, 'address' | 'view'>, other: Pick<Found, 'address' | 'view'>): boolean {
   return one.address === other.address && one.view === other.view;
 }
@@ -30,32 +29,31 @@ export type Another = Found & { readonly owner: string };
 
 /** A look at the grid. */
 export interface Look {
-  /** All objects that carry the mark, in the view of the lease or, if there is none, in any. */
+  /** All objects with the mark in the view of the lease; if there are none, in any view. */
   readonly found: readonly Found[];
-  /** When the grid was asked, milliseconds since 1970. The answer may be much later. */
+  /** When the grid was asked, as the clock's `now`. The answer may be much later. */
   readonly askedAt: number;
   /**
-   * Set if no host that is known to accept writes could be asked: why. Another one, a Grid Master Candidate, may lag behind
-   * the master, so what it shows is no proof of anything.
+   * Set, with the reason, if no host known to accept writes could be asked. Another one, a Grid Master Candidate, may lag behind the
+   * master, so its answer proves nothing.
    */
   readonly unconfirmed?: GridError;
-  /** Set if the grid was not asked: nothing of the lease was ever sent. */
+  /** Set if the grid was not asked, because no write of the lease was ever sent. */
   readonly unsent?: true;
-  /** Set if nothing carries the mark, but the object at the address of the lease did: what it is now, in words. */
+  /** Set, with a description, if no object has the mark, but the one at the address of the lease had it before. */
   readonly altered?: string;
-  /** For a pending lease: whether an address is what the ADD asks for. */
+  /** For a pending lease: tells whether an address fits the ADD. */
   readonly fits?: (address: string) => boolean;
 }
 
-/** The phase, or `none` for an object whose lease this state does not have. */
+/** The phase, or `none` for an object without a lease in this state. */
 export type PhaseOrNone = Lease['phase'] | 'none';
 
 /**
- * What the grid shows of a lease. `wanted` is the object that should be there: for a bound lease the one at its address,
- * for a pending one an address that fits and that no delete in doubt can remove, for a releasing one none. `surplus` is
- * all else that carries the mark. `altered`: nothing carries it, but an object that did was changed by somebody.
- * `shown, unconfirmed`: a host that may lag shows what a bound lease wants, or what a releasing one has. All else that is
- * unconfirmed is not told apart. `unsent`: nothing was looked at, for nothing was sent.
+ * What a look shows of a lease. `wanted` is the object that should exist: for a bound lease the one at its address, for a pending one an
+ * object that fits and that no delete in doubt can remove, for a releasing one none. `surplus` are all other objects with the mark.
+ * `altered`: none has the mark, but one that had it was changed. `shown, unconfirmed`: a host that may lag shows the object of a bound or
+ * releasing lease; `unconfirmed`: any other answer of such a host. `unsent`: no look, because nothing was sent.
  */
 export type Seen =
   | 'unsent'
@@ -74,23 +72,23 @@ export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
 export type Step =
   | { readonly kind: 'nothing' | 'create' | 'recreate' | 'forget' }
   | { readonly kind: 'adopt'; readonly object: Found; readonly surplus: readonly Found[] }
-  /** One: each needs a look of its own. */
+  /** Removes one object: each removal needs its own look. */
   | { readonly kind: 'remove'; readonly object: Found }
   /**
-   * There is nothing to do before `at`, milliseconds since 1970: a bound lease is as it should be until then. `impossible`: set if this
-   * cannot be, an error of this program: why.
+   * Nothing to do before `at`, as the clock's `now`: a bound lease is fine until then. `impossible`: set, with the reason, for an
+   * impossible combination, which is a bug.
    */
   | { readonly kind: 'look again'; readonly at: number; readonly impossible?: string }
-  /** To be given the mark of its owner. */
+  /** Gives an object the mark of its owner. */
   | { readonly kind: 'reassign'; readonly object: Another }
-  /** Somebody has moved or altered it: a person has to decide. */
+  /** The reservation was moved or altered: a person must decide. */
   | { readonly kind: 'refuse'; readonly moved?: Found | undefined; readonly altered?: string | undefined };
 
-/** A set of combinations of phase, sight and doubt. */
+/** A set of combinations of phase, look and doubt. */
 interface Row {
   readonly phase: PhaseOrNone;
   readonly seen: readonly Seen[];
-  /** Any, if it is left out. */
+  /** Omitted: any. */
   readonly doubt?: readonly DoubtKind[];
   readonly because: string;
 }
@@ -108,52 +106,52 @@ const unconfirmed: readonly Seen[] = ['shown, unconfirmed', 'unconfirmed'];
 
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
-  { phase: 'none', seen: ['nothing'], doubt: ['none'], step: 'nothing', because: 'there is nothing to answer for' },
-  { phase: 'none', seen: ['wanted', 'wanted and surplus'], doubt: ['none'], step: 'adopt', because: 'whoever was told this address may use it' },
-  { phase: 'none', seen: ['the address of another'], doubt: ['none'], step: 'nothing', because: 'it is a live attachment that uses it: somebody has changed its mark' },
-  { phase: 'none', seen: ['unconfirmed'], doubt: ['none'], step: 'nothing', because: 'what only a host shows that may lag behind may be another\'s by now' },
+  { phase: 'none', seen: ['nothing'], doubt: ['none'], step: 'nothing', because: 'there is nothing to import' },
+  { phase: 'none', seen: ['wanted', 'wanted and surplus'], doubt: ['none'], step: 'adopt', because: 'a container may have been told this address' },
+  { phase: 'none', seen: ['the address of another'], doubt: ['none'], step: 'nothing', because: 'a live attachment has the address: the mark of its reservation was changed' },
+  { phase: 'none', seen: ['unconfirmed'], doubt: ['none'], step: 'nothing', because: 'a host may lag behind: the address may have another owner by now' },
 
-  { phase: 'pending', seen: ['nothing'], step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
-  { phase: 'pending', seen: ['unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },
-  { phase: 'pending', seen: ['unconfirmed'], doubt: aCreate, step: 'look again', because: 'whether the create was carried out only a host that accepts writes can tell' },
-  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
-  { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
-  { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
-  { phase: 'pending', seen: ['the address of another'], step: 'reassign', because: 'the grid gave it away: the reservation of a live attachment or of the gateway was lost, or the host itself has the address' },
-  { phase: 'pending', seen: ['in another view'], step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
+  { phase: 'pending', seen: ['nothing'], step: 'create', because: 'there is no object to use; an object of a create in doubt is looked for after the ADD' },
+  { phase: 'pending', seen: ['unconfirmed'], doubt: noCreate, step: 'create', because: 'only a host that accepts writes carries out the create; duplicates are looked for after the ADD' },
+  { phase: 'pending', seen: ['unconfirmed'], doubt: aCreate, step: 'look again', because: 'only a host that accepts writes can tell whether the create was carried out' },
+  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], step: 'adopt', because: 'this attempt or an earlier one reserved it, and no caller was told' },
+  { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it does not fit the ADD' },
+  { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so its address is not used, and no second delete is sent' },
+  { phase: 'pending', seen: ['the address of another'], step: 'reassign', because: 'the grid assigned it wrongly: the reservation of a live attachment or of the gateway was lost, or the host itself has the address' },
+  { phase: 'pending', seen: ['in another view'], step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be surplus' },
 
-  { phase: 'bound', seen: ['unsent'], doubt: ['none'], step: 'recreate', because: 'its address is of a block of this host, and the create is owed' },
+  { phase: 'bound', seen: ['unsent'], doubt: ['none'], step: 'recreate', because: 'its address is from a block of this host, and the create is owed' },
   { phase: 'bound', seen: ['nothing'], step: 'recreate', because: 'a live attachment has lost its reservation' },
-  { phase: 'bound', seen: ['wanted'], doubt: noCreate, step: 'nothing', because: 'the grid shows what it should' },
+  { phase: 'bound', seen: ['wanted'], doubt: noCreate, step: 'nothing', because: 'the reservation is as it should be' },
   { phase: 'bound', seen: ['wanted'], doubt: aCreate, step: 'look again', because: 'the create may still leave a surplus object' },
   { phase: 'bound', seen: ['wanted and surplus', 'surplus'], doubt: noDelete, step: 'remove', because: 'the answer to a create was lost, and its object has turned up' },
   { phase: 'bound', seen: ['wanted and surplus'], doubt: aDelete, step: 'look again', because: 'the delete may still remove the surplus; a second one could hit a later owner of that address' },
   { phase: 'bound', seen: ['surplus'], doubt: aDelete, step: 'recreate', because: 'a live attachment has lost its reservation; the delete may still remove the surplus' },
-  { phase: 'bound', seen: ['the address of another'], step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
+  { phase: 'bound', seen: ['the address of another'], step: 'reassign', because: 'the answer to a create was lost, and it reserved the address of another attachment' },
   { phase: 'bound', seen: ['in another view'], step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
-  { phase: 'bound', seen: ['altered'], step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
-  { phase: 'bound', seen: ['shown, unconfirmed'], step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
-  { phase: 'bound', seen: ['unconfirmed'], step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
+  { phase: 'bound', seen: ['altered'], step: 'refuse', because: 'it was changed on purpose; the address is still taken' },
+  { phase: 'bound', seen: ['shown, unconfirmed'], step: 'look again', because: 'a host may lag behind; a repeated ADD gets the address' },
+  { phase: 'bound', seen: ['unconfirmed'], step: 'recreate', because: 'a create shows what no look can: it is refused if the object exists, and the host that accepts it is the one to ask from now on' },
 
-  { phase: 'releasing', seen: ['unsent'], doubt: ['none'], step: 'forget', because: 'the grid has never been asked for its address' },
-  { phase: 'releasing', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
-  { phase: 'releasing', seen: ['altered'], doubt: noCreate, step: 'refuse', because: 'somebody has changed it on purpose; the address is reserved until a person undoes that or deletes it' },
+  { phase: 'releasing', seen: ['unsent'], doubt: ['none'], step: 'forget', because: 'nothing was sent to the grid for it' },
+  { phase: 'releasing', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'no object has its mark, and none can appear' },
+  { phase: 'releasing', seen: ['altered'], doubt: noCreate, step: 'refuse', because: 'it was changed on purpose; the address stays reserved until a person undoes that or deletes it' },
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
-  { phase: 'releasing', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
-  { phase: 'releasing', seen: ['surplus'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
+  { phase: 'releasing', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is no longer needed' },
+  { phase: 'releasing', seen: ['surplus'], doubt: aDelete, step: 'look again', because: 'one delete may still be carried out; a second one could hit a later owner of the address' },
   { phase: 'releasing', seen: ['the address of another'], step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
-  { phase: 'releasing', seen: ['shown, unconfirmed'], doubt: noDelete, step: 'remove', because: 'the delete goes to the host that shows it alone: one that lags does not accept it, and for one that does it is there' },
-  { phase: 'releasing', seen: ['unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; what it makes is removed next, by a host that accepts writes' },
+  { phase: 'releasing', seen: ['shown, unconfirmed'], doubt: noDelete, step: 'remove', because: 'the delete goes only to the host that showed it: a lagging host refuses it, and on one that accepts it the object exists' },
+  { phase: 'releasing', seen: ['unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; a host that accepts writes then removes the new object' },
   { phase: 'releasing', seen: unconfirmed, doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
 ];
 
-/** What cannot be. If it is all the same, nothing is written: the grid is looked at again later. */
+/** Impossible combinations. If one occurs, nothing is written, and the daemon looks again later. */
 export const impossibilities: readonly Row[] = [
   {
     phase: 'none',
     seen: ['unsent', 'surplus', 'in another view', 'altered', 'shown, unconfirmed'],
     doubt: ['none'],
-    because: 'all that carries the mark is wanted, wherever it is',
+    because: 'without a lease, each object with the mark is wanted, in any view',
   },
   {
     phase: 'none',
@@ -169,27 +167,27 @@ export const impossibilities: readonly Row[] = [
       ...unconfirmed,
     ],
     doubt: ['create', 'delete', 'both'],
-    because: 'it is a lease that is in doubt',
+    because: 'only a lease can be in doubt',
   },
   {
     phase: 'pending',
     seen: ['unsent', 'altered', 'shown, unconfirmed'],
-    because: 'nobody was told an address at which to look',
+    because: 'it has no address at which to look',
   },
   ...(['bound', 'releasing'] as const).map((phase): Row => {
-    return { phase, seen: ['unsent'], doubt: ['create', 'delete', 'both'], because: 'what is in doubt was sent' };
+    return { phase, seen: ['unsent'], doubt: ['create', 'delete', 'both'], because: 'a write in doubt was sent' };
   }),
   {
     phase: 'releasing',
     seen: ['wanted', 'wanted and surplus', 'in another view'],
-    because: 'nothing of it is wanted, in whatever view',
+    because: 'none of its objects is wanted, in any view',
   },
 ];
 
 /**
  * Decides what to do about a lease.
- * @param lease as the state has it now; undefined for objects whose lease this state does not have
- * @returns one step. After `remove` the grid is looked at again
+ * @param lease as in the state now; undefined for objects without a lease
+ * @returns one step; after `remove`, look again
  */
 export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step {
   const doubt = doubtOf(lease, { ...moment, askedAt: look.askedAt });
@@ -198,7 +196,7 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
   if (verdict.step === 'impossible') {
     return { kind: 'look again', at: nextLook(sight, doubt, moment), impossible: verdict.because };
   }
-  // Where nobody was told an address there is none to ask for.
+  // Without an address there is nothing to re-create.
   const step = verdict.step === 'recreate' && lease?.address == null ? 'look again' : verdict.step;
   switch (step) {
     case 'adopt': {
@@ -223,7 +221,7 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
   }
 }
 
-/** The one rule for a combination, or the one impossibility. */
+/** Finds the rule or the impossibility for a combination. */
 export function ruleFor(
   phase: PhaseOrNone,
   seen: Seen,
@@ -241,11 +239,11 @@ interface Sight {
   readonly seen: Seen;
   readonly wanted: readonly Found[];
   readonly surplus: readonly Found[];
-  /** Of the surplus, what can be reassigned now. */
+  /** A surplus object that can be reassigned now. */
   readonly another?: Another;
 }
 
-/** Sorts what was found into what should be there and what should not. */
+/** Sorts the found objects into wanted and surplus ones. */
 function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   const { found, unconfirmed, altered, fits = () => true } = look;
   if (look.unsent) return { wanted: [], surplus: [], seen: 'unsent' };
@@ -264,7 +262,7 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   const anywhere = lease === undefined || lease.phase === 'releasing';
   const here = found.filter(({ view }) => anywhere || view === lease.view);
   const wanted = here.filter(isWanted).slice(0, 1);
-  // Where it is not known who was told what, as after an import, each object may be what somebody was told.
+  // With unknown callers, as after an import, a container may have been told any of these addresses.
   const mayBeTold = lease?.phase === 'bound' && lease.callers === null;
   const surplus = here.filter((object) => !wanted.includes(object) && (!mayBeTold || isAnothers(object)));
   if (here.length === 0) return { seen: 'in another view', wanted, surplus: found };
@@ -285,7 +283,7 @@ function kindOf(doubt: Doubt): DoubtKind {
   return doubt.delete === null ? 'none' : 'delete';
 }
 
-/** A delete in doubt is waited for to its end; a create in doubt, and a host that lags, are looked at before that. */
+/** Returns when to look again: after a delete in doubt has ended; earlier for a create in doubt or a host that may lag. */
 function nextLook({ seen, surplus }: Sight, doubt: Doubt, moment: Moment): number {
   if (seen.endsWith('unconfirmed')) return moment.now + moment.window.recheck;
   if (surplus.length > 0 && doubt.delete !== null) return doubt.delete;

@@ -1,8 +1,7 @@
 /**
- * Finds attachments that died without a DEL: rkt never repeats a failed one, a reboot loses them all. An attachment is
- * alive until proven dead: its network namespace, seen when the address was given, is gone on two looks a grace period
- * apart, or once where the host has certainly been booted since. One that was never seen is left alone, and so is one that this
- * daemon, started with another view of the host, could not see any more.
+ * Releases attachments that died without a DEL: rkt never repeats a failed DEL, and a reboot loses all. An attachment is alive until proven
+ * dead: its network namespace, seen at the ADD, is gone on two looks a grace period apart, or on one look after a certain reboot.
+ * Namespaces that were never seen, or that this daemon cannot see in its mount namespace, prove nothing.
  */
 import { every } from '../concurrency/clock.ts';
 import { attachmentKey } from '../mark.ts';
@@ -14,11 +13,11 @@ import { addressesOf } from './release.ts';
 
 const maxIntervalMs = 60_000;
 const minIntervalMs = 500;
-/** Leases that are looked at between two turns of the event loop. */
+/** Leases examined per turn of the event loop. */
 const looksAtATime = 100;
 
 interface FirstLook {
-  /** Monotonic milliseconds. */
+  /** As the clock's `now`. */
   readonly at: number;
   /** The point in the order of all answers to ADDs. */
   readonly count: number;
@@ -38,7 +37,7 @@ export class Reaper {
     this.#graceMs = graceMs;
   }
 
-  /** Looks now, and from time to time until stopped. */
+  /** Looks now and periodically until stopped. */
   start(): void {
     this.#lookAfter(0);
   }
@@ -58,7 +57,7 @@ export class Reaper {
     this.#cancelLook();
   }
 
-  /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
+  /** Looks once at all sandboxes that were seen, and releases leases of those gone for the grace period. */
   async look(): Promise<void> {
     const { store, answers, clock, tally, log } = this.#deps;
     const now = { at: clock.now(), count: answers.count };
@@ -80,7 +79,7 @@ export class Reaper {
     }
   }
 
-  /** A lease of each attachment whose sandbox is gone. */
+  /** Finds one lease of each attachment whose sandbox is gone, by `attachmentKey`. */
   async #gone(): Promise<ReadonlyMap<string, Lease>> {
     const { store, host, clock } = this.#deps;
     const gone = new Map<string, Lease>();

@@ -1,6 +1,6 @@
 /**
- * Works in the background on the leases that are due: releases, re-checks, and what the last run left undone. A few at a
- * time, so that a backlog never becomes a burst on the grid.
+ * Reconciles due leases with the grid in the background: releases, re-checks, and unfinished work of the last run. A few at a time, so that
+ * a backlog never becomes a burst on the grid.
  */
 import { messageOf } from '../../errno.ts';
 import { type Backoff, pauseBefore, withDeadline } from '../concurrency/clock.ts';
@@ -13,22 +13,21 @@ import { noteRefusedRelease } from './lease-conditions.ts';
 
 const workers = 3;
 const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
-/** Milliseconds between attempts while the grid or the state fails altogether, whatever the leases say. */
+/** Milliseconds between attempts while the grid or the state is unavailable. */
 const outagePauseMs = 5_000;
-/** Pause, in milliseconds, before a lease is tried again whose lock was taken, or for which the grid had no capacity to spare. */
+/** Milliseconds before a lease is tried again that was locked, or for which the grid had no spare capacity. */
 const busyPauseMs = 1_000;
 /** Longest wait of a lease for spare capacity, in milliseconds. */
 const maxYieldMs = 1_800_000;
-/** Milliseconds between two rounds of retries because the grid is back: one that comes and goes must not undo all backoff. */
+/** Milliseconds between two rounds of retries because the grid is back: a grid that comes and goes must not undo all backoff. */
 const hurryPauseMs = 30_000;
 /**
- * Milliseconds before a fail-over in which the new master may have lost what the old one had confirmed (NIOS 9.0
- * documentation, "Promoting a Grid Master Candidate").
+ * Milliseconds before a failover whose confirmed writes the new master may lack (NIOS 9.0 documentation, "Promoting a Grid Master
+ * Candidate").
  */
 const failoverLoss = 3_600_000;
-/** Milliseconds between two rounds of re-checks after fail-overs. A grid that comes and goes makes many. */
+/** Milliseconds between two rounds of re-checks after failovers: a grid that comes and goes causes many. */
 const recheckPauseMs = 300_000;
-/** Times are the clock's. */
 export class Reconciler {
   readonly #deps: LeaseDeps;
   readonly #working = new Set<string>();
@@ -36,7 +35,7 @@ export class Reconciler {
   #isStarted = false;
   #isStopped = false;
   #cancelTimer = () => {};
-  /** When the timer fires. It is never moved later: on a busy host it would never come. */
+  /** When the timer fires. It is never moved to a later time: on a busy host it would never fire. */
   #wakesAt = Number.POSITIVE_INFINITY;
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #yieldsUntil = Number.NEGATIVE_INFINITY;
@@ -48,7 +47,7 @@ export class Reconciler {
     this.#deps = deps;
   }
 
-  /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
+  /** Starts with unfinished work of the last run, then wakes when a lease becomes due. */
   start(): void {
     this.#isStarted = true;
     const { store, conditions } = this.#deps;
@@ -71,8 +70,8 @@ export class Reconciler {
   }
 
   /**
-   * The grid answers again: what waited for it need not wait longer.
-   * @param afterFailover whether another grid host may serve now, which need not know all that was written last
+   * Ends the pauses of leases because the grid answers again.
+   * @param afterFailover whether another grid host may serve now, which may lack the latest writes
    */
   gridIsBack(afterFailover: boolean): void {
     if (this.#isStopped) return;
@@ -88,19 +87,19 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** A lease is due whose lock was taken until now. */
+  /** Looks for due leases: one has been unlocked. */
   lookSoon(): void {
     if (this.#isStarted) this.#wake();
   }
 
-  /** Takes up nothing more. What is under way, in its locks, ends soon, or is cut short and tried again by the next daemon. */
+  /** Starts no more attempts. Those in progress end soon, or are aborted and repeated by the next daemon. */
   stop(): void {
     this.#isStopped = true;
     this.#cancelTimer();
     this.#deps.clock.after(maxStopMs, () => this.#cutShort.abort());
   }
 
-  /** Looks at what was reserved lately, spread over a while. */
+  /** Re-checks recently written reservations, spread over time. */
   #recheckLately(now: number): void {
     const { store, host, moment } = this.#deps;
     if (this.#recheckAt <= now) this.#recheckAt = Math.max(now, this.#recheckAt + recheckPauseMs);
@@ -129,7 +128,7 @@ export class Reconciler {
     });
   }
 
-  /** When there is something to do next; undefined: never. */
+  /** Returns when a lease is due next; undefined: never. */
   #next(): number | undefined {
     const { store, clock } = this.#deps;
     const now = clock.now();
@@ -153,7 +152,7 @@ export class Reconciler {
       let { spare } = grid;
       const due = store.due(now, workers - this.#working.size, { has: (mark) => this.#isTaken(mark) });
       for (const { mark, owedSince, dueAt } of due) {
-        // A container uses the address of a create that is owed. Everything else can wait.
+        // Containers already use addresses with owed creates. All else can wait.
         const mayWait = owedSince === null && now - (dueAt ?? now) < maxYieldMs;
         if (mayWait) spare -= 1;
         if (!mayWait || spare >= 0) void this.#take(mark);
@@ -163,7 +162,7 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** Whose lock an ADD has would keep a worker for as long as that ADD takes. */
+  /** Tells whether a lease is locked: waiting for an ADD would block a worker. */
   #isTaken(mark: string): boolean {
     return this.#working.has(mark) || this.#deps.locks.busy(mark);
   }
@@ -193,7 +192,7 @@ export class Reconciler {
     const pause = (attempts: number) => pauseBefore(attempts, retry, host.random);
     const lease = apply(store, mark, (current) => postpone(current, now + pause(current.attempts)));
     if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now + outagePauseMs;
-    // That the state fails is said once for all.
+    // Failures of the state are logged once, not for each lease.
     if (lease === undefined || hasReason(error, 'state')) return;
     noteRefusedRelease(this.#deps, lease, error);
     log.warn(lease.phase === 'releasing' ? 'release failed; will retry' : 're-check failed; will retry', {
@@ -204,7 +203,7 @@ export class Reconciler {
     });
   }
 
-  /** ADDs of a daemon that died: their creates may still be on their way to the grid. */
+  /** Releases unfinished ADDs of a daemon that died: their creates may still be carried out. */
   #releaseAbandoned(): void {
     const { store, log } = this.#deps;
     const pending = store.where(({ phase }) => phase === 'pending');
@@ -212,7 +211,7 @@ export class Reconciler {
     if (pending.length > 0) log.info('releasing unfinished ADDs of the last run', { count: pending.length });
   }
 
-  /** A state that fails is not asked again without a pause. */
+  /** Pauses after a failure of the state. */
   #pauseForState({ message }: GridError): void {
     const { clock, log } = this.#deps;
     const now = clock.now();

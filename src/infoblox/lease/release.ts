@@ -1,6 +1,6 @@
 /**
- * Leases that end by a call: a DEL, or an ADD whose caller got no answer. The end is recorded durably, and the rest left to the
- * reconciler, so that a DEL costs no request before its answer, and needs no grid; or carried out now, where an ADD waits for it.
+ * Ends leases by a call: a DEL, or an ADD whose caller got no answer. The end is recorded durably and the reconciler does the rest, so a
+ * DEL sends no request before its answer, and needs no grid. A release for which an ADD waits is carried out at once.
  */
 import { GridError, hasReason } from '../errors.ts';
 import { type Attachment, attachmentKey, shortNetworkName } from '../mark.ts';
@@ -15,16 +15,16 @@ import { endRest, type Lease, shownPhase } from './lease.ts';
 
 interface Release {
   readonly attachment: Attachment;
-  /** Where to look if the state does not know the attachment. */
+  /** View to search if the state does not know the attachment. */
   readonly view: string;
-  /** When it was called, milliseconds since 1970, if it is told later. */
+  /** When the runtime called it, milliseconds since 1970, if recorded in a note. */
   readonly at?: number | undefined;
 }
 
 /**
- * Releases whatever an attachment has, by what the state knows of it. An ADD under way ends: the runtime has given up on it.
- * @returns the leases; the address of one is null if nobody was told one, or it has gone back already
- * @throws GridError `state` if that cannot be recorded: nothing is released, and the plugin leaves a note
+ * Releases all leases of an attachment. Aborts its ADD in progress: the runtime has given up on it.
+ * @returns the leases; `address` is null if no caller was told it, or it is already released
+ * @throws GridError `state` if the release cannot be recorded: nothing is released, and the plugin leaves a note
  */
 export async function releaseAttachment(deps: LeaseDeps, { attachment, view, at }: Release): Promise<readonly Lease[]> {
   const { names, adds, store } = deps;
@@ -36,9 +36,9 @@ export async function releaseAttachment(deps: LeaseDeps, { attachment, view, at 
 }
 
 /**
- * The caller of an ADD got no answer: what the attachment has is released, unless another ADD was, or may have been,
- * answered with it.
- * @throws GridError `state` if that cannot be recorded
+ * Records that the caller of an ADD got no answer: releases the attachment's leases unless another ADD was, or may have been, answered with
+ * them.
+ * @throws GridError `state` if the release cannot be recorded
  */
 export async function noteNotAnswered(deps: LeaseDeps, mark: string, caller: string): Promise<void> {
   const { store, log } = deps;
@@ -54,24 +54,24 @@ export async function noteNotAnswered(deps: LeaseDeps, mark: string, caller: str
   });
 }
 
-/** The addresses of leases, in a line of the log. */
+/** Lists the addresses of leases, for the log. */
 export function addressesOf(leases: readonly Lease[]): string | null {
   const addresses = leases.flatMap(({ address }) => address ?? []);
   return addresses.length === 0 ? null : addresses.join(', ');
 }
 
-/** As `noteNotAnswered`, but a state that cannot be written is a line in the log. */
+/** Records a missing answer as `noteNotAnswered`; logs a warning if the state is not writable. */
 export async function noteUndelivered(deps: LeaseDeps, mark: string, caller: string): Promise<void> {
   try {
     await noteNotAnswered(deps, mark, caller);
   } catch (error) {
-    // The plugin's note says the same, and is taken when the state can be written.
+    // The plugin leaves a note, which is taken over when the state is writable.
     if (!hasReason(error, 'state')) throw error;
     deps.log.warn('cannot note that a result was not delivered', { attachment: mark, reason: error.message });
   }
 }
 
-/** What this host is releasing in the view of a network: what is due first, of what rests what has rested longest. */
+/** Lists the releasing leases in the view of a network: those due first, then those that have rested longest. */
 export function releasingIn({ store }: LeaseDeps, { view }: Pick<ReadyNetwork, 'view'>): Lease[] {
   const leases = store.where((lease) => lease.phase === 'releasing' && lease.view === view);
   return leases.sort(
@@ -80,15 +80,15 @@ export function releasingIn({ store }: LeaseDeps, { view }: Pick<ReadyNetwork, '
 }
 
 interface NextRelease {
-  /** Of the lease that wants an address. */
+  /** Mark of the lease that needs an address. */
   readonly mark: string;
-  /** Of one view. */
+  /** Networks of one view. */
   readonly networks: readonly ReadyNetwork[];
-  /** Marks that are left out. */
+  /** Marks to skip. */
   readonly tried: ReadonlySet<string>;
 }
 
-/** Chooses a release that may give one of full networks an address. */
+/** Chooses a release that may free an address in full networks. */
 export function nextRelease(deps: LeaseDeps, { mark: own, networks, tried }: NextRelease): string | undefined {
   const { locks, moment } = deps;
   const [first] = networks;
@@ -96,14 +96,14 @@ export function nextRelease(deps: LeaseDeps, { mark: own, networks, tried }: Nex
   const isInside = (address: string) => networks.some(({ cidr, part }) => fits(address, { cidr, part }, undefined));
   const untried = releasingIn(deps, first)
     .filter(({ mark, address }) => !tried.has(mark) && address !== null && isInside(address))
-    // After a delete without an answer there is nothing to do but wait for longer than an ADD has.
+    // A delete in doubt takes longer than an ADD may wait.
     .filter((lease) => locks.busy(lease.mark) || doubtOf(lease, moment()).delete === null);
-  // One that nobody works on yet: ADDs that wait at once each carry out another.
+  // Prefer an unlocked one: concurrent ADDs then carry out different releases.
   const free = untried.find(({ mark }) => !locks.busy(mark));
   return (free ?? (mayWaitForOthers(deps, own) ? untried[0] : undefined))?.mark;
 }
 
-/** Says that the next address of a full network is one that has not rested for its time, if it is. */
+/** Warns if the next address of a full network has not finished its cool-down. */
 export function warnOfRest({ store, clock, log }: LeaseDeps, mark: string, { cidr, view }: ReadyNetwork): void {
   const lease = store.get(mark);
   if (lease === undefined || shownPhase(lease, clock.now()) !== 'resting') return;
@@ -117,7 +117,7 @@ export function warnOfRest({ store, clock, log }: LeaseDeps, mark: string, { cid
   });
 }
 
-/** Carries out a release for which an ADD waits. @throws GridError only if the state fails: what is not released is refused as taken */
+/** Carries out a release for which an ADD waits. @throws GridError only if the state fails; an address not released counts as taken */
 export async function releaseNow(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<void> {
   apply(deps.store, mark, (lease) => endRest(lease, deps.moment()));
   try {

@@ -1,4 +1,4 @@
-/** Whether an ADD can be given the address that it requests. */
+/** Checks whether an ADD can get the address that it requests. */
 import { GridError } from '../errors.ts';
 import { refuseOutside } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
@@ -17,7 +17,7 @@ interface Requested {
   readonly requested: string;
 }
 
-/** Carries out a release of the requested address that this host has under way. @throws GridError `state` */
+/** Completes this host's pending release of the requested address. @throws GridError `state` */
 export async function releaseRequested(
   deps: LeaseDeps,
   { lease, network, requested }: Omit<Requested, 'look'>,
@@ -28,7 +28,7 @@ export async function releaseRequested(
 }
 
 /**
- * Makes sure that the requested address is free; also of objects that a fixed address would not exclude.
+ * Checks that the requested address is free, also of objects with which a fixed address does not conflict.
  * @throws GridError `address-unavailable`, or `busy` if it may be free in a minute
  */
 export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: AbortSignal): Promise<void> {
@@ -52,8 +52,8 @@ export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: Ab
 }
 
 /**
- * An address inside a block is the host's that has the block: it may give it to a container at this moment.
- * @throws GridError `address-unavailable` naming the host
+ * Refuses an address inside another host's block: that host may be assigning it.
+ * @throws GridError `address-unavailable` with the host's name
  */
 async function refuseInBlock(
   grid: LeaseDeps['grid'],
@@ -67,7 +67,10 @@ async function refuseInBlock(
   });
 }
 
-/** @throws GridError `address-unavailable` unless it is this attachment's: a create whose answer was lost has been carried out since */
+/**
+ * Refuses an address that is reserved for another mark. This attachment may have it from a create with a lost answer.
+ * @throws GridError `address-unavailable`
+ */
 export async function refuseAnothers(
   { grid }: LeaseDeps,
   { mark, network, requested }: Pick<Requested, 'network' | 'requested'> & Pick<Lease, 'mark'>,

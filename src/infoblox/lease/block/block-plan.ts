@@ -1,6 +1,5 @@
 /**
- * What to do about a host block: the one place where it is decided, as plan.ts decides about leases. The table is in
- * docs/architecture.md, too, written from here.
+ * Decides what to do about a host block, as plan.ts does about leases. docs/architecture.md has the table, written from here.
  */
 import type { GridError } from '../../errors.ts';
 import type { Range } from '../../grid.ts';
@@ -8,24 +7,23 @@ import { doubtOf, type Moment } from '../doubt.ts';
 import { type Block, type BlockPhase, intervalOf } from './block.ts';
 
 /**
- * Which reservations lie in it: none of its host; only such as leases of this host have; or some under a mark of its host of which
- * this state knows no lease.
+ * Reservations inside: none of its host; only those of this host's leases; or some under a mark of its host without a lease in this state.
  */
 export const insides = ['empty', 'leases', 'unknown marks'] as const;
 export type Inside = (typeof insides)[number];
 
 /** A look at the grid. */
 export interface BlockLook {
-  /** What carries its mark, and what else shares addresses with it. */
+  /** Ranges with its mark, and others that overlap it. */
   readonly ranges: readonly Range[];
   readonly inside: Inside;
   /** When the grid was asked, as the clock's `now`. */
   readonly askedAt: number;
-  /** Set if no host that is known to accept writes could be asked: why. */
+  /** Set, with the reason, if no host known to accept writes could be asked. */
   readonly unconfirmed?: GridError | undefined;
 }
 
-/** `touched`: other ranges share addresses with it. `altered`: its mark is on a range that is not as it was made. */
+/** `touched`: other ranges overlap it. `altered`: the range with its mark was changed. */
 export const blockSights = ['nothing', 'alone', 'touched', 'altered', 'unconfirmed'] as const;
 export type BlockSeen = (typeof blockSights)[number];
 
@@ -33,13 +31,13 @@ export const blockDoubts = ['none', 'create', 'delete', 'both'] as const;
 type DoubtKind = (typeof blockDoubts)[number];
 
 export type BlockStep =
-  /** `hold`: it becomes `held`. `confirm`: it may give addresses. `drain`: it is to go back. `wait`: look again later. */
+  /** `hold`: it becomes `held`. `confirm`: it may assign addresses. `drain`: release it when empty. `wait`: look again later. */
   | { readonly kind: 'hold' | 'confirm' | 'drain' | 'forget' | 'wait' }
   | { readonly kind: 'remove'; readonly object: Range }
-  /** It gives no address until a look confirms it. */
+  /** It assigns no address until a look confirms it. */
   | { readonly kind: 'stop'; readonly seen: BlockSeen; readonly inside: Inside };
 
-/** A set of combinations; any of what is left out. */
+/** A set of combinations; omitted fields match anything. */
 interface Row {
   readonly phase: BlockPhase;
   readonly seen?: readonly BlockSeen[];
@@ -64,39 +62,39 @@ const asMade: readonly BlockSeen[] = ['alone', 'touched'];
 
 // biome-ignore format: a table reads as a table
 export const blockTable: readonly BlockRule[] = [
-  { phase: 'taking', doubt: ['create'], step: 'wait', because: 'the create may still be carried out, and that of another host at the same place' },
+  { phase: 'taking', doubt: ['create'], step: 'wait', because: 'the create may still be carried out, and so may that of another host at the same place' },
   { phase: 'taking', doubt: ['none'], seen: ['nothing'], step: 'forget', because: 'the create was not carried out' },
-  { phase: 'taking', doubt: ['none'], seen: ['alone'], inside: known, step: 'hold', because: 'nobody else has taken it in the time in which that could be' },
-  { phase: 'taking', doubt: ['none'], seen: ['alone'], inside: ['unknown marks'], step: 'drain', because: 'somebody gives addresses of it under the name of this host' },
-  { phase: 'taking', doubt: ['none'], seen: ['touched', 'altered'], step: 'drain', because: 'it is not this host\'s alone, or somebody has changed it' },
-  { phase: 'taking', doubt: ['none'], seen: ['unconfirmed'], step: 'wait', because: 'a host that may lag behind does not show who else has taken it' },
+  { phase: 'taking', doubt: ['none'], seen: ['alone'], inside: known, step: 'hold', because: 'no other host has taken it while creates were in doubt' },
+  { phase: 'taking', doubt: ['none'], seen: ['alone'], inside: ['unknown marks'], step: 'drain', because: 'another machine assigns addresses of it under the name of this host' },
+  { phase: 'taking', doubt: ['none'], seen: ['touched', 'altered'], step: 'drain', because: 'another range overlaps it, or it was changed' },
+  { phase: 'taking', doubt: ['none'], seen: ['unconfirmed'], step: 'wait', because: 'a host that may lag behind does not show other ranges there' },
 
-  { phase: 'held', doubt: ['none'], seen: ['alone'], inside: known, step: 'confirm', because: 'it is this host\'s alone' },
-  { phase: 'held', doubt: ['none'], seen: ['alone'], inside: ['unknown marks'], step: 'stop', because: 'another machine may live on a copy of this state' },
-  { phase: 'held', doubt: ['none'], seen: ['nothing', 'altered'], step: 'stop', because: 'somebody has removed or changed it, or a promoted master has lost it' },
-  { phase: 'held', doubt: ['none'], seen: ['touched'], step: 'stop', because: 'another host may give the same addresses' },
+  { phase: 'held', doubt: ['none'], seen: ['alone'], inside: known, step: 'confirm', because: 'only this host has it' },
+  { phase: 'held', doubt: ['none'], seen: ['alone'], inside: ['unknown marks'], step: 'stop', because: 'another machine may run on a copy of this state' },
+  { phase: 'held', doubt: ['none'], seen: ['nothing', 'altered'], step: 'stop', because: 'it was removed or changed, or a promoted master has lost it' },
+  { phase: 'held', doubt: ['none'], seen: ['touched'], step: 'stop', because: 'another host may assign the same addresses' },
   { phase: 'held', doubt: ['none'], seen: ['unconfirmed'], step: 'wait', because: 'a host that may lag behind confirms nothing' },
 
   { phase: 'draining', seen: ['nothing'], doubt: aCreate, step: 'wait', because: 'the create may still be carried out' },
-  { phase: 'draining', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
-  { phase: 'draining', seen: there, inside: used, step: 'wait', because: 'addresses of it are in use' },
-  { phase: 'draining', seen: ['altered'], inside: ['empty'], step: 'forget', because: 'somebody has changed it on purpose: it is left to them' },
-  { phase: 'draining', seen: asMade, inside: ['empty'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
-  { phase: 'draining', seen: asMade, inside: ['empty'], doubt: aDelete, step: 'wait', because: 'one delete is on its way; a second one could hit a later owner of the place' },
-  { phase: 'draining', seen: ['unconfirmed'], step: 'wait', because: 'a host that may lag behind does not show what lies in it' },
+  { phase: 'draining', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'no range has its mark, and none can appear' },
+  { phase: 'draining', seen: there, inside: used, step: 'wait', because: 'its addresses are in use' },
+  { phase: 'draining', seen: ['altered'], inside: ['empty'], step: 'forget', because: 'it was changed on purpose, so it is left to its new owner' },
+  { phase: 'draining', seen: asMade, inside: ['empty'], doubt: noDelete, step: 'remove', because: 'it is no longer needed' },
+  { phase: 'draining', seen: asMade, inside: ['empty'], doubt: aDelete, step: 'wait', because: 'one delete may still be carried out; a second one could hit a later owner of the place' },
+  { phase: 'draining', seen: ['unconfirmed'], step: 'wait', because: 'a host that may lag behind does not show the reservations inside' },
 ];
 
-/** What cannot be. If it is all the same, nothing is written: the grid is looked at again later. */
+/** Impossible combinations. If one occurs, nothing is written, and the daemon looks again later. */
 export const blockImpossibilities: readonly Row[] = [
-  { phase: 'taking', doubt: aDelete, because: 'only what is draining is deleted' },
+  { phase: 'taking', doubt: aDelete, because: 'only draining blocks are deleted' },
   {
     phase: 'held',
     doubt: ['create', 'delete', 'both'],
-    because: 'a create had its time, and only what is draining is deleted',
+    because: 'the doubt of its create has ended, and only draining blocks are deleted',
   },
 ];
 
-/** Decides what to do about a block. @returns one step; `impossible`: why it cannot be, if it cannot */
+/** Decides what to do about a block. @returns one step; `impossible`: set, with the reason, for an impossible combination */
 export function planBlock(block: Block, look: BlockLook, moment: Moment): BlockStep & { readonly impossible?: string } {
   const { create, delete: removal } = doubtOf(block, { ...moment, askedAt: look.askedAt });
   const doubt = create === null ? (removal === null ? 'none' : 'delete') : removal === null ? 'create' : 'both';
@@ -123,7 +121,7 @@ interface Combination {
   readonly inside: Inside;
 }
 
-/** The one rule for a combination, or the one impossibility. */
+/** Finds the rule or the impossibility for a combination. */
 export function blockRule(combination: Combination): { step: BlockRule['step'] | 'impossible'; because: string } {
   const { phase, seen, doubt, inside } = combination;
   const isMet = (row: Row) =>

@@ -81,7 +81,7 @@ describe.each([
       kind: 'reservation-altered',
       subject: 'c1/eth0 in network net-1',
       message: expect.stringMatching(`^${address} of c1/eth0 .* was changed in the grid .*: it is not released$`),
-      hint: expect.stringContaining(`let its comment be "${mark}" alone, with the match RESERVED, or delete it`),
+      hint: expect.stringContaining(`restore its comment to exactly "${mark}", with the match RESERVED, or delete it`),
     };
     expect(await conditions(host)).toMatchObject([altered]);
     expect(await last(host, address)).toMatchObject({ releasedBy: 'DEL', returned: null });
@@ -137,7 +137,9 @@ describe.each([
     alter(address, change);
     expect(await errorOf(host.add('c1'))).toMatchObject({
       code: 105,
-      msg: expect.stringContaining(`c1/eth0 holds ${address} in network net-1, and that was changed in the grid`),
+      msg: expect.stringContaining(
+        `c1/eth0 holds ${address} in network net-1, and its reservation was changed in the grid`,
+      ),
       details: expect.stringContaining(`with the comment "${mark}" again`),
     });
     expect(held(grid)).toEqual(['10.0.0.1', address]);

@@ -67,7 +67,7 @@ describe('a reservation that is not where it was left', () => {
       {
         level: 'warn',
         message: 'a reservation with the mark of this host was altered on the grid: it is left alone',
-        details: { address, view: 'here', hint: expect.stringContaining('let its comment be the mark alone again') },
+        details: { address, view: 'here', hint: expect.stringContaining('restore its comment to exactly the mark') },
       },
     ]);
   });

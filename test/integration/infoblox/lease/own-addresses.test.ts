@@ -81,7 +81,7 @@ test('where every address of a network is the host’s, an ADD ends with a reaso
   for (let n = 2; n < 255; n += 1) own.add(`10.0.0.${n}`);
   expect(await errorOf(host.call('ADD', 'c1'))).toMatchObject({
     code: 102,
-    msg: 'the grid gave out more than 8 addresses of 10.0.0.0/24 that this host has itself',
+    msg: 'the grid assigned more than 8 addresses of 10.0.0.0/24 that this host uses itself',
   });
   await expect.poll(() => held(grid).length, { timeout: 5_000 }).toBe(9);
 });

@@ -168,7 +168,7 @@ describe('plan', () => {
     expect(plan(leaseOf('pending', 'none'), look, moment)).toEqual({
       kind: 'look again',
       at: now + window.recheck,
-      impossible: expect.stringContaining('nobody was told'),
+      impossible: expect.stringContaining('it has no address'),
     });
   });
 

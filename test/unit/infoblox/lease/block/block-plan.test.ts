@@ -108,6 +108,6 @@ describe('what to do about a block', () => {
 
   test('what cannot be writes nothing, and says why', () => {
     const step = planBlock(aBlock({ deleteInDoubtUntil: noon.now + 1 }), look(), noon);
-    expect(step).toEqual({ kind: 'wait', impossible: expect.stringContaining('only what is draining is deleted') });
+    expect(step).toEqual({ kind: 'wait', impossible: expect.stringContaining('only draining blocks are deleted') });
   });
 });
