@@ -1,16 +1,16 @@
 /**
- * A lease is one address on the grid that this host answers for: the only durable thing here. It changes by the named
- * transitions below and by nothing else. They are pure; the store applies them by read-change-write in one step.
+ * A lease is one address on the grid for which this host is responsible. It is durable and changes only by the named transitions below.
+ * They are pure; the store applies each in one step.
  *
  *   (none) --begin--> pending --bind--> bound --startRelease--> releasing --forgetReleased--> (none)
  *                        \________________startRelease______________/
  *
- * Who may end one is decided in endings.ts. `begin` also replaces a lease that is releasing, when an ADD comes before the release is carried out, and a bound one whose
- * address is lost for good. `imported` makes a bound lease of what the grid has, after the state was lost.
+ * endings.ts decides when a lease ends. `begin` also replaces a releasing lease, when an ADD comes before its release, and a bound one
+ * whose address is lost. `imported` makes a bound lease for a reservation found on the grid after the state was lost.
  *
- * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out. A releasing
- * lease whose address an attachment was told rests first: its reservation is kept for the cool-down, so that nobody is given the address
- * while others remember who had it.
+ * A lease may also be in doubt: a create or a delete was sent and its answer was lost, so it may still be carried out. A releasing lease
+ * whose address was in use rests first: its reservation is kept for the cool-down, so that no container gets an address that peers still
+ * connect with the previous one.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../address.ts';
@@ -20,116 +20,115 @@ import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts
 import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 import type { Releaser } from './history.ts';
 
-/** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
+/** `pending`: an ADD has begun, without an answer yet. `bound`: an attachment has the address. `releasing`: it is no longer needed. */
 export const phases = ['pending', 'bound', 'releasing'] as const;
 export type Phase = (typeof phases)[number];
 
 export interface LeaseIdentity {
   /** The comment of the object on the grid. */
   readonly mark: string;
-  /** Network name as it stands in marks. */
+  /** Network name as in marks. */
   readonly network: string;
-  /** Network view in which the grid has, or may have, its objects. */
+  /** Network view of its objects. */
   readonly view: string;
 }
 
 export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly phase: Phase;
   /**
-   * What the attachment was told; null if nobody was told anything, or it has been removed from the grid since. A pending lease has that of
-   * the releasing one that it replaced: the grid may have it still.
+   * The attachment's address; null before the answer, or after removal from the grid. A pending lease has the address of the releasing one
+   * that it replaced: the grid may still have it.
    */
   readonly address: string | null;
-  /** Of which family whatever it has on the grid is; null if that is not known, as for an imported one. */
+  /** Family of its objects; null if unknown, as for an imported lease. */
   readonly family: Family | null;
-  /** How many addresses its attachment was given, one of each set; null if that is not known, as for an imported one. */
+  /** Number of addresses of its attachment, one of each set; null if unknown, as for an imported lease. */
   readonly sets: number | null;
-  /** Which ADDs were, or may have been, answered with it; null if that is not known, as for an imported one. */
+  /** ADDs that were, or may have been, answered with it; null if unknown, as for an imported lease. */
   readonly callers: Callers;
-  /** Null if it is not known, as for an imported one. */
+  /** Null if unknown, as for an imported lease. */
   readonly workload: Workload | null;
   /** Null unless it is releasing. */
   readonly releasedBy: Releaser | null;
-  /** Milliseconds since 1970, as the host's clock was; 0 for one that was imported. */
+  /** Milliseconds since 1970 by the host's clock; 0 for an imported lease. */
   readonly createdAt: number;
-  /** When its reservation was last written to the grid, or may have been, as the clock's `now`; 0 for one that was imported. */
+  /** When its reservation was, or may have been, last written to the grid, as the clock's `now`; 0 for an imported lease. */
   readonly writtenAt: number;
-  /** Since when nobody needs it, milliseconds since 1970, as the host's clock was; null unless it is releasing. */
+  /** When its release began, milliseconds since 1970 by the host's clock; null unless it is releasing. */
   readonly releasedAt: number | null;
-  /** When the reconciler has to look at it, as the clock's `now`; null: it need not. */
+  /** When the reconciler must look at it, as the clock's `now`; null: never. */
   readonly dueAt: number | null;
-  /** Attempts of the reconciler that have failed since the last one that did not. */
+  /** Failed attempts of the reconciler since its last success. */
   readonly attempts: number;
-  /** Milliseconds that its reservation is kept when it is released. */
+  /** Cool-down in milliseconds. */
   readonly cooldownMs: number;
   /**
-   * Since when an attachment was told an address of a block whose reservation the grid has not confirmed yet, as the clock's `now`; null:
-   * the grid had one.
+   * Since when an address of a block has been in use without a confirmed reservation, as the clock's `now`; null: the grid has confirmed
+   * it.
    */
   readonly owedSince: number | null;
   /**
-   * Until when it is kept, as the clock's `now`; null: it is not. A lease has that of the releasing one that it replaced, until it is bound
-   * to another address: if its ADD fails, or nobody is told the address, that rests on.
+   * End of the cool-down, as the clock's `now`; null: none. A lease keeps that of the releasing one that it replaced until it is bound to
+   * another address: if its ADD fails, the address continues to rest.
    */
   readonly restsUntil: number | null;
 }
 
-/** What people see of a phase: a releasing lease is resting until its cool-down is over. */
+/** Phases as shown to people: a releasing lease is resting during its cool-down. */
 export const shownPhases = ['pending', 'bound', 'resting', 'releasing'] as const;
 export type ShownPhase = (typeof shownPhases)[number];
 
-/** @param now as the clock has it */
+/** Returns the phase to show to people. @param now as the clock's `now` */
 export function shownPhase({ phase, restsUntil }: Lease, now: number): ShownPhase {
   return phase === 'releasing' && restsUntil !== null && restsUntil > now ? 'resting' : phase;
 }
 
-/** Who asks for an address, and how. */
+/** Facts about the caller of an ADD. */
 export interface Asking {
   readonly sandbox: SandboxIdentity;
   readonly workload: Workload;
   /** Milliseconds. */
   readonly cooldownMs: number;
-  /** How many addresses the attachment gets; absent: not known. */
+  /** Number of addresses of the attachment; absent: unknown. */
   readonly sets?: number;
 }
 
-/** What `begin` is told. */
+/** Input of `begin`. */
 interface Beginning extends LeaseIdentity, Asking {
   readonly family?: Family;
   /** IDs of the ADDs that wait for it. */
   readonly callers: Iterable<string>;
 }
 
-/** When a transition happens that knows nothing of doubt. */
+/** The time of a transition without doubt. */
 type Instant = Pick<Moment, 'now' | 'wall'>;
 
-/** An ADD takes an address: before the first write to the grid. Doubt of the lease that it replaces is carried over. */
+/** Begins an ADD, before the first write to the grid. Keeps the doubt of the lease that it replaces. */
 export function begin(previous: Lease | undefined, beginning: Beginning, moment: Moment): Lease {
-  // One that is pending still was cut off, and has ended nowhere.
+  // A lease still pending comes from an aborted ADD whose end was not recorded.
   const doubt = doubtOf(previous?.phase === 'pending' ? createInDoubt(previous, moment) : previous, moment);
   return {
     ...newLease(beginning, moment),
     ...beginning.sandbox,
     workload: beginning.workload,
-    // What the lease that it replaces has left may be of another family.
+    // Objects of the replaced lease may be of another family.
     family: previous === undefined || previous.family === beginning.family ? (beginning.family ?? null) : null,
     cooldownMs: beginning.cooldownMs,
     sets: beginning.sets ?? null,
     address: previous === undefined || previous.phase === 'bound' ? null : previous.address,
     restsUntil: previous?.restsUntil ?? null,
     phase: 'pending',
-    // Whoever was told an address before may still use it, though the grid has lost it.
+    // Earlier callers may still use the address that the grid has lost.
     callers: withCallers(previous?.phase === 'bound' ? previous.callers : '', beginning.callers),
     createInDoubtUntil: doubt.create,
     deleteInDoubtUntil: doubt.delete,
-    // If it is pending then and no ADD has its lock, the one that began it has died, or could not write its end.
+    // Still pending at `dueAt` and unlocked: its ADD died, or could not record its end.
     dueAt: moment.now + moment.window.end,
   };
 }
 
 /**
- * The address that the attachment is going to be told, before it is told. A lease that is being released by now stays so:
- * a DEL came first.
+ * Binds a lease to the address with which the ADD will be answered. A releasing lease stays so: a DEL came first.
  */
 export function bind(lease: Lease, address: string, moment: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
@@ -138,7 +137,7 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
   return scheduled(bound, moment);
 }
 
-/** An attachment is going to be told an address of a block of this host: its create is owed. */
+/** Binds a lease to an address of a block of this host; its create is owed. */
 export function bindOwed(
   previous: Lease | undefined,
   beginning: Beginning & { address: string },
@@ -148,13 +147,13 @@ export function bindOwed(
   return { ...bound, owedSince: moment.now, dueAt: moment.now };
 }
 
-/** Tells whether the grid can have nothing of it: its create is owed, and was never sent. */
+/** Tells whether the grid cannot have an object of the lease: its create is owed and was never sent. */
 export function isUnsent({ owedSince, createInDoubtUntil }: Lease): boolean {
   return owedSince !== null && createInDoubtUntil === null;
 }
 
 /**
- * The grid has taken an owed create: only what was in doubt before it still is.
+ * Records that the grid carried out an owed create. Earlier doubt stays.
  * @param before the lease before `createInDoubt`
  */
 export function reserved(lease: Lease, before: Lease, moment: Moment): Lease {
@@ -163,36 +162,36 @@ export function reserved(lease: Lease, before: Lease, moment: Moment): Lease {
 }
 
 /**
- * Further ADDs are going to be answered with it: they are written down before they are.
- * @param told ID of an ADD that is known to have its answer: with it among its callers the lease needs no other
+ * Records further callers before they are answered.
+ * @param told ID of an ADD that is known to have its answer; if it is a recorded caller, no other need be recorded
  */
 export function answer(lease: Lease, callers: Iterable<string>, told?: string): Lease {
   const all = joinedBy(lease.callers, callers, told);
   return all === lease.callers ? lease : { ...lease, callers: all };
 }
 
-/** An ADD was not answered: its caller left, or says so. The order in which callers come and say so does not matter. */
+/** Removes a caller that got no answer. The order of callers and such reports does not matter. */
 export function notAnswered(lease: Lease, caller: string): Lease {
   if (lease.phase === 'releasing') return lease;
   const callers = withoutCaller(lease.callers, caller);
   return callers === lease.callers ? lease : { ...lease, callers };
 }
 
-/** The reservation has moved with its view, which was renamed. */
+/** Follows a renamed view. */
 export function followView(lease: Lease, view: string): Lease {
   return { ...lease, view };
 }
 
-/** The grid has an object of this host that the state knows nothing of: whoever was told its address may use it. */
+/** Makes a bound lease for an object of this host that the state does not know: a container may use its address. */
 export function imported(identity: LeaseIdentity, address: string, cooldownMs = 0): Lease {
-  // Older than whatever this daemon will be asked: a GC that is under way may judge it.
+  // Older than any request to this daemon, so that a GC in progress may judge it.
   return { ...newLease(identity, { now: 0, wall: 0 }), phase: 'bound', address, cooldownMs };
 }
 
-/** Nobody needs it any more: before DEL answers. The reconciler is to take it up now, or when its address has rested. */
+/** Starts the release, before DEL answers. The reconciler carries it out now, or after the cool-down. */
 export function startRelease(lease: Lease, by: Releaser, { now, wall }: Instant): Lease {
   const { phase, callers, cooldownMs, releasedBy, releasedAt } = lease;
-  // Nobody remembers an address that nobody was told.
+  // An address that no caller was told need not rest.
   const rests = phase === 'bound' && callers !== '' && cooldownMs > 0;
   const restsUntil = rests ? now + cooldownMs : lease.restsUntil;
   return {
@@ -207,60 +206,59 @@ export function startRelease(lease: Lease, by: Releaser, { now, wall }: Instant)
 }
 
 /**
- * As `startRelease`, where it is not known how far an ADD has come that is under way or was cut off: its create may still be
- * carried out.
+ * Starts the release of a lease whose ADD is in progress or was aborted: its create may still be carried out.
  */
 export function abandon(lease: Lease, by: Releaser, moment: Moment): Lease {
   return startRelease(lease.phase === 'pending' ? createInDoubt(lease, moment) : lease, by, moment);
 }
 
-/** Its release began when something said so that is told later; not before the lease began, nor in the future: clocks are set. */
+/** Sets an earlier beginning of the release, limited to the time since the lease began, as clocks may be set. */
 export function releasedSince(lease: Lease, at: number): Lease {
   const { createdAt, releasedAt } = lease;
   return releasedAt === null ? lease : { ...lease, releasedAt: Math.min(Math.max(at, createdAt), releasedAt) };
 }
 
-/** Nobody was told anything, and the grid has nothing of it. */
+/** Forgets a pending lease without an object on the grid and without an answered caller. */
 export function forgetPending(lease: Lease): Lease | undefined {
   return lease.phase === 'pending' ? undefined : lease;
 }
 
-/** The grid has nothing of it any more. */
+/** Forgets a releasing lease without an object on the grid. */
 export function forgetReleased(lease: Lease): Lease | undefined {
   return lease.phase === 'releasing' ? undefined : lease;
 }
 
-/** A lease for something that may be on the grid and that the state knows nothing of, to be released. */
+/** Makes a releasing lease for a mark that the state does not know, but the grid may have. */
 export function unknownToRelease(identity: LeaseIdentity, by: Releaser, moment: Moment): Lease {
   return startRelease(newLease(identity, moment), by, moment);
 }
 
-/** Tells whether its release is all that the state has ever known of it: no ADD of this daemon began it. */
+/** Tells whether a lease was made by `unknownToRelease`: no ADD of this daemon began it. */
 export function wasUnknown({ phase, address, callers, createInDoubtUntil }: Lease): boolean {
   return phase === 'releasing' && address === null && callers === null && createInDoubtUntil === null;
 }
 
-/** A create is about to be sent for an attachment that is live, or one got no answer. */
+/** Records that a create is about to be sent, or got no answer. */
 export function createInDoubt(lease: Lease, moment: Moment): Lease {
   const doubtful = { ...lease, writtenAt: moment.now, createInDoubtUntil: moment.now + moment.window.end };
   return lease.phase === 'bound' ? scheduled(doubtful, moment) : doubtful;
 }
 
 /**
- * The create was refused: only what was in doubt before it still is.
+ * Records that the create was refused. Earlier doubt stays.
  * @param before the lease before `createInDoubt`
  */
 export function createRefused(lease: Lease, before: Lease): Lease {
   return { ...lease, writtenAt: before.writtenAt, createInDoubtUntil: before.createInDoubtUntil };
 }
 
-/** A delete is about to be sent: until its answer is here, it may be carried out at any time. */
+/** Records that a delete is about to be sent, or got no answer. */
 export function deleteInDoubt(lease: Lease, moment: Moment): Lease {
   return { ...lease, deleteInDoubtUntil: moment.now + moment.window.end };
 }
 
 /**
- * The delete was answered, or certainly never sent: only what was in doubt before it still is.
+ * Records that the delete was answered, or certainly not sent. Earlier doubt stays.
  * @param before the lease before `deleteInDoubt`
  */
 export function deleteAnswered(lease: Lease, before: Lease): Lease {
@@ -268,8 +266,8 @@ export function deleteAnswered(lease: Lease, before: Lease): Lease {
 }
 
 /**
- * A look has shown what should be there and no surplus: a delete in doubt has been carried out. A create in doubt is looked
- * for again when it has had its time. Of no effect on a lease that is being released by now.
+ * Records a look with the wanted object and no surplus: a delete in doubt has been carried out; a create in doubt is re-checked when its
+ * time is over. Has no effect on a releasing lease.
  */
 export function settle(lease: Lease, moment: Moment): Lease {
   if (lease.phase !== 'bound') return lease;
@@ -278,15 +276,15 @@ export function settle(lease: Lease, moment: Moment): Lease {
   return scheduled(settled, moment);
 }
 
-/** An attempt of the reconciler has ended without a look that could end the doubt: looked at again when that is over. */
+/** Records an attempt of the reconciler that could not end the doubt; the lease is due again when the doubt ends. */
 export function keepDoubt(lease: Lease, moment: Moment): Lease {
   return lease.phase === 'bound' ? scheduled({ ...lease, attempts: 0 }, moment) : lease;
 }
 
-/** Milliseconds between looks at what only a person can put right. */
+/** Milliseconds between looks at a lease that only a person can repair. */
 export const personPauseMs = 300_000;
 
-/** What is in the place of its reservation is for a person to remove or to undo: looked at again after a pause. */
+/** Schedules the next look at a lease that only a person can repair. */
 export function awaitPerson(lease: Lease, moment: Moment): Lease {
   const at = moment.now + personPauseMs;
   if (lease.phase === 'releasing') return recheck(lease, at);
@@ -295,31 +293,31 @@ export function awaitPerson(lease: Lease, moment: Moment): Lease {
 }
 
 /**
- * What was to be released has been removed from the grid; only what is in doubt may still turn up. Of a block, nobody else is given the
- * address of a create in doubt meanwhile.
+ * Records that its objects were removed from the grid; only an object of a write in doubt may still appear. Keeps an address of a block
+ * reserved while its create is in doubt.
  */
 export function emptied(lease: Lease): Lease {
   const mayBeGiven = lease.owedSince === null || lease.createInDoubtUntil === null;
   return lease.phase === 'releasing' && mayBeGiven ? { ...lease, address: null } : lease;
 }
 
-/** Its address is needed before it has rested. */
+/** Ends the cool-down early, because the address is needed. */
 export function endRest(lease: Lease, { now }: Instant): Lease {
   if (lease.restsUntil === null || lease.restsUntil <= now) return lease;
   return { ...lease, restsUntil: now, dueAt: lease.phase === 'releasing' ? now : lease.dueAt };
 }
 
-/** To be looked at again at a known time, or when it has rested. */
+/** Makes a lease due at a time, but not before the end of its cool-down. */
 export function recheck(lease: Lease, at: number): Lease {
   return { ...lease, attempts: 0, dueAt: Math.max(at, restOf(lease)) };
 }
 
-/** An attempt of the reconciler has failed: to be tried again at a known time, or when it has rested. */
+/** Records a failed attempt of the reconciler, and makes the lease due at a time, but not before the end of its cool-down. */
 export function postpone(lease: Lease, at: number): Lease {
   return { ...lease, attempts: lease.attempts + 1, dueAt: Math.max(at, restOf(lease)) };
 }
 
-/** The same attachment asks again, from what may be another sandbox, and may name more of its workload. */
+/** Updates sandbox, workload and cool-down at a repeated ADD. */
 export function askAgain(lease: Lease, { sandbox, workload, cooldownMs }: Asking): Lease {
   const { netns, netnsId, bootId } = sandbox;
   const known = { ...lease.workload, ...workload };
@@ -329,8 +327,8 @@ export function askAgain(lease: Lease, { sandbox, workload, cooldownMs }: Asking
 }
 
 /**
- * As an earlier run of the daemon has left it, by a clock of which this one knows nothing: what was in doubt is in doubt for all
- * its time from now on, what rested rests for all of its, and nothing else waits for longer than that.
+ * Adapts a lease of an earlier run to this run's clock: doubt and cool-down start again in full; nothing else waits longer than the doubt
+ * window.
  */
 export function resumed(lease: Lease, { now, window }: Pick<Moment, 'now' | 'window'>): Lease {
   const end = now + window.end;
@@ -345,7 +343,7 @@ export function resumed(lease: Lease, { now, window }: Pick<Moment, 'now' | 'win
   };
 }
 
-/** A DEL may have come since the reconciler took the lease up. */
+/** Returns the end of the cool-down of a releasing lease: a DEL may have come during an attempt of the reconciler. */
 function restOf({ phase, restsUntil }: Lease): number {
   return (phase === 'releasing' ? restsUntil : null) ?? Number.NEGATIVE_INFINITY;
 }

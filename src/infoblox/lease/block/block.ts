@@ -1,7 +1,7 @@
 /**
- * A host block is a reserved range of the grid under a mark of this host: the grid arbitrates blocks, the host the addresses in its
- * own. It is the one durable thing beside a lease, and changes by the named transitions below and by nothing else; what to do about
- * one is decided in block-plan.ts. What this process has seen of it on the grid is kept in memory alone: until then it gives nothing.
+ * A host block is a reserved range of the grid under a mark of this host: the grid assigns blocks to hosts, and the host assigns addresses
+ * from its own. Like a lease it is durable and changes only by the named transitions below; block-plan.ts decides what to do about it.
+ * Looks at it are kept only in memory: after a restart it assigns no addresses until the first look.
  *
  *   (none) --take--> taking --hold--> held --drain--> draining --> (none)
  *                       \_______________drain____________/
@@ -13,100 +13,99 @@ import { isGatewayOf } from '../../network/notation.ts';
 import { blockSizeOf, type NetworkSpec } from '../../network/spec.ts';
 import type { Doubtful, Moment } from '../doubt.ts';
 
-/** `taking`: a create was sent. `held`: it was alone on the grid after the time of doubt. `draining`: to go back when it is empty. */
+/** `taking`: a create was sent. `held`: no other range overlapped it after the doubt had ended. `draining`: released when empty. */
 export const blockPhases = ['taking', 'held', 'draining'] as const;
 export type BlockPhase = (typeof blockPhases)[number];
 
-/** Where a block lies. */
+/** The place of a block. */
 export interface BlockPlace {
   readonly view: string;
-  /** Of its network, as text. */
+  /** CIDR of its network. */
   readonly cidr: string;
-  /** Its first address. */
   readonly first: string;
-  /** Addresses. */
+  /** Number of addresses. */
   readonly size: number;
 }
 
 export interface BlockIdentity extends BlockPlace {
   /** The comment of the range on the grid. */
   readonly mark: string;
-  /** Network name as it stands in marks. */
+  /** Network name as in marks. */
   readonly network: string;
 }
 
 export interface Block extends BlockIdentity, Doubtful {
   readonly phase: BlockPhase;
-  /** When this state began to take it, as the clock's `now`; null: it did not, so that it never gives an address. */
+  /** When this state began to take it, as the clock's `now`; null: it was not taken by this state, so it never assigns an address. */
   readonly takenAt: number | null;
-  /** When an address of it was given last, or it was taken, milliseconds since 1970. */
+  /** When it was taken or last assigned an address, milliseconds since 1970. */
   readonly usedAt: number;
-  /** The address that was given last. */
+  /** The address assigned last. */
   readonly lastGiven: string | null;
-  /** Milliseconds for which this daemon has still to run before it goes back: its host may be alive without a line to the grid. */
+  /** Milliseconds that this daemon must still run before it releases the block: its host may be alive without a connection to the grid. */
   readonly waitMs: number;
   /**
-   * The boot of this host, and how many seconds it has lasted at least, in which containers may have addresses of it that only a state
-   * knew that is lost; null: there is none.
+   * The boot of this host, and its minimum uptime in seconds, in which containers may have addresses that only a lost state knew; null:
+   * none.
    */
   readonly bootId: string | null;
   readonly uptime: number | null;
 }
 
-/** A block is about to be created. */
+/** Makes a block that is about to be created. */
 export function take(identity: BlockIdentity, moment: Moment): Block {
   const { now, wall, window } = moment;
   return { ...newBlock(identity), phase: 'taking', takenAt: now, usedAt: wall, createInDoubtUntil: now + window.end };
 }
 
-/** A block of a host that is gone, or of a state of this one that was lost: to go back when it is empty. */
+/** Makes a block of a lost host, or of a lost state of this one, to be released when empty. */
 export function foreign(identity: BlockIdentity, over: Partial<Pick<Block, 'waitMs' | 'bootId' | 'uptime'>>): Block {
   return { ...newBlock(identity), phase: 'draining', ...over };
 }
 
-/** The state is a copy, so that not all that was given of it is known. */
+/** Drains a block of a copied state, which may not know all its assigned addresses. */
 export function disowned(block: Block, { bootId, uptime }: Pick<Block, 'bootId' | 'uptime'>): Block {
   return { ...block, phase: 'draining', takenAt: null, bootId, uptime };
 }
 
-/** A create may still be carried out. */
+/** Records that its create may still be carried out. */
 export function blockCreateInDoubt(block: Block, { now, window }: Moment): Block {
   return { ...block, createInDoubtUntil: now + window.end };
 }
 
-/** It was alone on the grid after the time in which another host may have taken it as well. */
+/** Records that no other range overlapped it after the doubt had ended. */
 export function hold(block: Block): Block {
   return block.phase === 'taking' ? { ...block, phase: 'held', createInDoubtUntil: null } : block;
 }
 
-/** An address of it is given. */
+/** Records that an address is assigned. */
 export function given(block: Block, address: string, { wall }: Pick<Moment, 'wall'>): Block {
   return { ...block, lastGiven: address, usedAt: wall };
 }
 
-/** Nothing of it is given any more. */
+/** Stops assigning addresses; the block is released when empty. */
 export function drain(block: Block): Block {
   return { ...block, phase: 'draining' };
 }
 
-/** So many milliseconds of its wait are over, and the boot has lasted longer. */
+/** Records elapsed milliseconds of its wait, and the longer uptime. */
 export function waited(block: Block, milliseconds: number, { bootId, uptime }: Boot): Block {
   const isOfThisBoot = block.bootId !== null && block.bootId === bootId;
   if (block.waitMs === 0 && !isOfThisBoot) return block;
   return { ...block, waitMs: Math.max(block.waitMs - milliseconds, 0), uptime: isOfThisBoot ? uptime : block.uptime };
 }
 
-/** A delete is about to be sent, or got no answer. */
+/** Records that a delete is about to be sent, or got no answer. */
 export function blockDeleteInDoubt(block: Block, { now, window }: Moment): Block {
   return { ...block, deleteInDoubtUntil: now + window.end };
 }
 
-/** The delete was refused, or certainly never sent: only what was in doubt before it still is. */
+/** Records that the delete was refused, or certainly not sent. Earlier doubt stays. */
 export function blockDeleteRefused(block: Block, before: Block): Block {
   return { ...block, deleteInDoubtUntil: before.deleteInDoubtUntil };
 }
 
-/** As an earlier run of the daemon has left it: what was in doubt is in doubt for all its time from now on. */
+/** Adapts a block of an earlier run to this run's clock: doubt starts again in full. */
 export function resumedBlock(block: Block, { now, window }: Pick<Moment, 'now' | 'window'>): Block {
   const from = (until: number | null) => (until === null ? null : now + window.end);
   const { createInDoubtUntil, deleteInDoubtUntil } = block;
@@ -117,24 +116,24 @@ export function resumedBlock(block: Block, { now, window }: Pick<Moment, 'now' |
   };
 }
 
-/** Its network. */
+/** Parses the CIDR of its network. */
 export function networkOfBlock({ cidr }: BlockPlace): Cidr {
   const parsed = parseCidr(cidr);
-  if (parsed === undefined) throw new Error(`${cidr} is no network`);
+  if (parsed === undefined) throw new Error(`${cidr} is not a network`);
   return parsed;
 }
 
-/** Its addresses. */
+/** Returns its first and last address. */
 export function intervalOf(place: BlockPlace): Interval {
   return { first: place.first, last: addressBeside(place.first, place.size - 1) };
 }
 
-/** All its addresses, in order. */
+/** Lists all its addresses in order. */
 export function addressesOf(place: BlockPlace): string[] {
   return Array.from({ length: place.size }, (_, index) => addressBeside(place.first, index));
 }
 
-/** Tells whether it is such a block as a spec asks for. */
+/** Tells whether a spec asks for such a block. */
 export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
   const { place, view, name, part, gateway } = spec;
   if (block.view !== view || block.size !== blockSizeOf(spec) || block.network !== shortNetworkName(name)) return false;

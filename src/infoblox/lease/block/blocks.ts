@@ -1,7 +1,6 @@
 /**
- * The blocks of this host, as this process knows them: which of them serve, and which address is given next. A block serves while its
- * last confirmation, by this process and by a host of the grid that takes writes, is young enough. keeper.ts takes, confirms and
- * returns blocks in the background.
+ * Assigns addresses from the blocks of this host. A block serves while its last confirmation is recent: a look by this process at a grid
+ * host that accepts writes. keeper.ts takes, confirms and releases blocks in the background.
  */
 import type { Clock } from '../../concurrency/clock.ts';
 import type { ConditionKind, Conditions } from '../../conditions.ts';
@@ -14,55 +13,55 @@ import type { Lease } from '../lease.ts';
 import type { LeaseStore } from '../store/lease-store.ts';
 import { addressesOf, type Block, given, intervalOf, isOfSpec, networkOfBlock } from './block.ts';
 
-/** Milliseconds that a confirmation lasts at most of a block that a promoted master may have lost. */
+/** Maximum milliseconds that a confirmation is valid while a promoted master may lack the block. */
 const maxUnsureMs = 600_000;
 /**
- * Milliseconds after which no promoted master can have lost it: it may lack the last hour (NIOS 9.0 documentation, "Promoting a Grid
+ * Milliseconds after which no promoted master can lack the block: it may lack the last hour (NIOS 9.0 documentation, "Promoting a Grid
  * Master Candidate").
  */
 const maxLossMs = 3_600_000;
-/** Milliseconds that a create may be owed while the grid answers. */
+/** Milliseconds for which a create may be owed while the grid answers. */
 const maxOwedMs = 300_000;
-/** Leases that have ended whose marks are remembered. */
+/** Remembered marks of ended leases. */
 const maxEnded = 10_000;
-/** The part of the addresses below which another block is taken. */
+/** Share of free addresses below which another block is taken. */
 const minFree = 1 / 4;
 const noMarks: ReadonlySet<string> = new Set();
-/** The fact that says that a person wants this host to give its blocks back. */
+/** The fact that records `release --blocks`. */
 const releasedFact = 'blocksReleased';
 
 const blockConditions = ['block-altered', 'block-shared', 'block-refused'] as const satisfies ConditionKind[];
 
-/** What a look has shown of a block that is this host's alone. */
+/** A look at a block that overlaps no other range. */
 export interface Confirmation {
   /** When the grid was asked: as the clock's `now`, and as its `wall`. */
   readonly now: number;
   readonly wall: number;
-  /** Addresses inside that others have. */
+  /** Addresses inside that have other owners. */
   readonly others: ReadonlySet<string>;
 }
 
-/** What an ADD wants. */
+/** A request of an ADD. */
 interface Wish {
-  /** Of its attachment. */
+  /** Mark of its lease. */
   readonly mark: string;
   readonly requested: string | undefined;
-  /** Addresses that it cannot be given. */
+  /** Addresses to skip. */
   readonly except: ReadonlySet<string>;
 }
 
-/** An address that is given next. */
+/** An address offered to an ADD. */
 interface Offer {
   readonly block: Block;
   readonly address: string;
   readonly network: ReadyNetwork;
 }
 
-/** What the blocks of a spec have, for figures and for the keeper. */
+/** Addresses in the blocks of a spec, for metrics and the keeper. */
 export interface Room {
-  /** Addresses of the blocks that serve. */
+  /** Addresses in serving blocks. */
   readonly size: number;
-  /** Those of them that can be given now. */
+  /** Addresses that can be assigned now. */
   readonly free: number;
 }
 
@@ -70,25 +69,25 @@ interface BlocksDeps {
   readonly store: LeaseStore;
   readonly clock: Clock;
   readonly conditions: Conditions;
-  /** Milliseconds that a block serves after its last confirmation. */
+  /** Milliseconds for which a block serves after its last confirmation. */
   readonly validityMs: number;
 }
 
 export class Blocks {
-  /** Addresses that were given from blocks, and ADDs of a network with blocks that none could serve; since the start. */
+  /** Addresses assigned from blocks, and ADDs of networks with blocks that none could serve; since the start. */
   readonly tally = { given: 0, missed: 0 };
   readonly #deps: BlocksDeps;
   readonly #confirmed = new Map<string, Confirmation>();
-  /** By mark, in order. */
+  /** Addresses of each block in order, by its mark. */
   readonly #addresses = new Map<string, readonly string[]>();
-  /** The place of each lease that has an address, and the marks of the leases at each place. */
+  /** The place of each lease with an address, and the marks of the leases at each place. */
   readonly #places = new Map<string, string>();
   readonly #leasesAt = new Map<string, Set<string>>();
-  /** By place: in which order the last leases there have ended. */
+  /** Order in which the last lease at each place ended. */
   readonly #rested = new Map<string, number>();
-  /** Marks of leases that have ended, the oldest first. */
+  /** Marks of ended leases, oldest first. */
   readonly #ended = new Set<string>();
-  /** Places that are offered at this moment. */
+  /** Places on offer at this moment. */
   readonly #offered = new Set<string>();
   #ends = 0;
   #gridBackAt: number;
@@ -102,48 +101,48 @@ export class Blocks {
     store.subscribe({ changed: note });
   }
 
-  /** Whether a person wants them to go back. */
+  /** Whether `release --blocks` is in force. */
   get areReleased(): boolean {
     return this.#deps.store.fact(releasedFact) === 'yes';
   }
 
-  /** Gives all of them back when they are empty, and takes no more; or takes that back. To be made durable by the caller. */
+  /** Drains all blocks and takes no more, or undoes that. The caller makes it durable. */
   release(areReleased: boolean): void {
     this.#deps.store.setFact(releasedFact, areReleased ? 'yes' : 'no');
   }
 
-  /** The grid answers again: what was owed meanwhile is no fault of a block. */
+  /** Records that the grid answers again: creates owed during the outage are no fault of a block. */
   noteGridBack(): void {
     this.#gridBackAt = this.#deps.clock.now();
   }
 
-  /** A look has shown that a block is this host's alone. */
+  /** Records a look at a block that overlaps no other range. */
   confirm({ mark, ...block }: Block, confirmation: Confirmation): void {
     this.#confirmed.set(mark, confirmation);
     for (const kind of blockConditions) this.#deps.conditions.clear(kind, subjectOf(block));
   }
 
-  /** It gives no address until the next confirmation. */
+  /** Stops a block until its next confirmation, and raises a condition. */
   stop(block: Block, kind: (typeof blockConditions)[number], why: GridError): void {
     this.#confirmed.delete(block.mark);
     this.#deps.conditions.raise(kind, why, { subject: subjectOf(block) });
   }
 
-  /** It is no block of this host any more. */
+  /** Forgets a block that this host no longer has. */
   forget(block: Block): void {
     this.#confirmed.delete(block.mark);
     this.#addresses.delete(block.mark);
     for (const kind of blockConditions) this.#deps.conditions.clear(kind, subjectOf(block));
   }
 
-  /** The block that an address lies in. */
+  /** Finds the block that contains an address. */
   at(view: string, address: string): Block | undefined {
     return this.#deps.store.blocks().find((block) => {
       return block.view === view && this.#addressesOf(block).includes(address);
     });
   }
 
-  /** Leases of any phase that lie in a block. */
+  /** Lists leases of any phase in a block. */
   leasesIn(block: Block): Lease[] {
     const marks = this.#addressesOf(block).flatMap((address) => {
       return [...(this.#leasesAt.get(placeOf(block.view, address)) ?? noMarks)];
@@ -151,17 +150,17 @@ export class Blocks {
     return marks.flatMap((mark) => this.#deps.store.get(mark) ?? []);
   }
 
-  /** Tells whether a lease had this mark in this run, and has ended. */
+  /** Tells whether a lease with this mark ended in this run. */
   hasEnded(mark: string): boolean {
     return this.#ended.has(mark);
   }
 
-  /** Tells whether addresses of a block are given now. */
+  /** Tells whether a block assigns addresses now. */
   serves(block: Block): boolean {
     return this.expiresAt(block) !== null;
   }
 
-  /** Until when addresses of a block are given if it is not confirmed again, milliseconds since 1970; null: none are. */
+  /** Returns until when a block serves without another confirmation, milliseconds since 1970; null: it does not serve. */
   expiresAt(block: Block): number | null {
     const { store, clock, validityMs } = this.#deps;
     const confirmation = this.#confirmed.get(block.mark);
@@ -173,27 +172,27 @@ export class Blocks {
     return age > maxAge ? null : clock.wall() + maxAge - age;
   }
 
-  /** When the grid was last seen to have it for this host alone, milliseconds since 1970; null: not in this run. */
+  /** Returns the time of its last confirmation, milliseconds since 1970; null: none in this run. */
   confirmedAt({ mark }: Block): number | null {
     return this.#confirmed.get(mark)?.wall ?? null;
   }
 
-  /** Counts its addresses that can be given now. */
+  /** Counts the addresses of a block that can be assigned now. */
   freeIn(block: Block): number {
     return this.serves(block) ? this.#free(block).length : 0;
   }
 
-  /** Whether something is wrong with it, which a condition names. */
+  /** Tells whether a condition stops a block. */
   isStopped(block: Block): boolean {
     return blockConditions.some((kind) => this.#deps.conditions.find(kind, subjectOf(block)) !== undefined);
   }
 
-  /** Whether the grid refuses reservations of it: it would those of another one, too. */
+  /** Tells whether the grid refuses reservations in a block; it would refuse those in another block, too. */
   isRefused(block: Block): boolean {
     return this.#deps.conditions.find('block-refused', subjectOf(block)) !== undefined;
   }
 
-  /** Finds a lease in a block whose create fails for so long that something is wrong with the block. */
+  /** Finds a lease in a block whose create has failed for too long. */
   owedTooLong(block: Block): Lease | undefined {
     const { clock, conditions } = this.#deps;
     const since = clock.now() - maxOwedMs;
@@ -204,15 +203,15 @@ export class Blocks {
   }
 
   /**
-   * Chooses the address that an ADD is given: that which its attachment had last, or the one that has rested longest, of the oldest block
-   * with room, so that a younger one can become empty. It is offered to nobody else until it is taken back.
+   * Chooses an address for an ADD: the last one of its attachment, or the one that has rested longest. Prefers the oldest block, so that
+   * younger ones can become empty. The address is on offer, and not chosen again, until `takeBack`.
    */
   offer(spec: NetworkSpec, { mark, requested, except }: Wish): Offer | undefined {
     const again = this.#deps.store.get(mark)?.address;
     for (const { block, network } of this.#serving(spec)) {
       const { view, lastGiven } = block;
       const all = this.#addressesOf(block);
-      // Of those of which this run does not know when they were in use, the one after that which was given last.
+      // If this run does not know when addresses were last in use, start after the one assigned last.
       const next = all.indexOf(lastGiven ?? '') + 1;
       const rank = (address: string) => (address === again ? -2 : (this.#rested.get(placeOf(view, address)) ?? -1));
       const free = new Set(this.#free(block, mark));
@@ -226,44 +225,44 @@ export class Blocks {
     return undefined;
   }
 
-  /** @returns whether it can still be given now */
+  /** Ends an offer. @returns whether its address can still be assigned */
   takeBack({ block, address }: Offer, { mark }: Pick<Wish, 'mark'>): boolean {
     this.#offered.delete(placeOf(block.view, address));
     const present = this.#deps.store.blocks().find((one) => one.mark === block.mark);
     return present !== undefined && this.serves(present) && this.#isFree(present, address, mark);
   }
 
-  /** Tells whether an ADD would be given an address now. */
+  /** Tells whether a block could give an ADD an address now. */
   hasFor(spec: NetworkSpec, wish: Wish): boolean {
     const offer = this.offer(spec, wish);
     return offer !== undefined && this.takeBack(offer, wish);
   }
 
-  /** A lease has it now. */
+  /** Records that a lease has the offered address. */
   noteGiven({ block, address }: Offer, { wall }: { readonly wall: number }): void {
     this.tally.given += 1;
     this.#deps.store.applyBlock(block.mark, (one) => one && given(one, address, { wall }));
   }
 
-  /** What a spec makes of the network of a lease, if it lies in a block that it may have come from. */
+  /** Returns the network of a lease if its address lies in a block of this spec. */
   networkOf({ view, address }: Lease, spec: NetworkSpec): ReadyNetwork | undefined {
     const block = address === null ? undefined : this.at(view, address);
     return block !== undefined && isOfSpec(block, spec) ? readyIn(spec, networkOfBlock(block)) : undefined;
   }
 
-  /** What the blocks that serve a spec have left. @param except the mark of one that does not count */
+  /** Counts addresses in the serving blocks of a spec. @param except mark of a block to ignore */
   room(spec: NetworkSpec, except?: string): Room {
     const serving = this.#serving(spec).flatMap(({ block }) => (block.mark === except ? [] : [block]));
     const size = serving.reduce((sum, block) => sum + block.size, 0);
     return { size, free: serving.reduce((sum, block) => sum + this.#free(block).length, 0) };
   }
 
-  /** Tells whether so little is left that another block is to be taken. */
+  /** Tells whether another block must be taken. */
   isScarce({ size, free }: Room): boolean {
     return free < size * minFree || size === 0;
   }
 
-  /** Addresses of a block that can be given. @param mark of an attachment whose own lease does not count */
+  /** Lists the addresses of a block that can be assigned. @param mark mark of a lease to ignore */
   #free(block: Block, mark?: string): string[] {
     return this.#addressesOf(block).filter((address) => {
       return !this.#offered.has(placeOf(block.view, address)) && this.#isFree(block, address, mark);

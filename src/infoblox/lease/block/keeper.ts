@@ -1,7 +1,7 @@
 /**
- * Keeps the blocks of this host in the background: takes one after the first ADD of a network and when little is left, has each looked
- * at every five minutes and whenever the grid is back, and gives back what nobody needs. One thing after another: ADDs do not wait
- * for it.
+ * Takes, confirms and releases the blocks of this host in the background. Takes a block after the first ADD of a network and when few
+ * addresses are left, visits each block every five minutes and after an outage, and releases surplus ones. Works sequentially; ADDs do not
+ * wait for it.
  */
 import { families, isPartOf } from '../../address.ts';
 import { abortable, type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
@@ -16,16 +16,16 @@ import { type Block, type BlockIdentity, disowned, drain, foreign, intervalOf, i
 import { identityOf, lostIn, takeBlock } from './taking.ts';
 import { type VisitDeps, visit } from './visit.ts';
 
-/** Milliseconds between two looks at a block. */
+/** Milliseconds between two visits to a block. */
 const lookIntervalMs = 300_000;
-/** The same while a person waits for all of them to go back; those with leases in them cost no request then. */
+/** The same during `release --blocks`; blocks with leases cost no request then. */
 const releasedLookIntervalMs = 30_000;
-/** Milliseconds for one look with its steps, or for taking a block. */
+/** Milliseconds for one visit, or for taking a block. */
 const attemptTimeoutMs = 60_000;
-/** Milliseconds after which a block goes back of which no ADD was given an address, and one that is empty beside others with room. */
+/** Milliseconds after which an unused block is released, and an empty one if others have free addresses. */
 const maxIdleMs = 86_400_000;
 const maxEmptyMs = 3_600_000;
-/** Milliseconds that a host may give addresses of its blocks whose line to the grid is down: the longest validity, and an hour more. */
+/** Milliseconds for which a host without a connection to the grid may assign addresses: the maximum validity and an hour. */
 const goneHostWaitMs = 90_000_000;
 const retry: Backoff = { firstMs: 5_000, maxMs: lookIntervalMs };
 
@@ -34,13 +34,13 @@ const noRoomHint =
 const permissionHint =
   'give the user of --wapi-username the right to read, create and delete ranges, and to read ipv4address';
 
-/** A network of which ADDs are given addresses. */
+/** A network with ADDs. */
 interface Wanted {
   spec: NetworkSpec;
   network: ReadyNetwork;
-  /** When an ADD was given an address last, as the clock's `now`. */
+  /** Time of the last successful ADD, as the clock's `now`. */
   addedAt: number;
-  /** When a block may be taken next, likewise. */
+  /** Earliest time to take a block, as the clock's `now`. */
   takeAt: number;
   failures: number;
 }
@@ -49,11 +49,11 @@ export class BlockKeeper {
   readonly #deps: VisitDeps;
   /** By network and place. */
   readonly #wanted = new Map<string, Wanted>();
-  /** By mark: when it was looked at last, and when to look next, as the clock's `now`; absent: now. */
+  /** Last and next visit to each block, by mark, as the clock's `now`; absent: visit now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
-  /** By mark: since when it is empty. */
+  /** Since when each block is empty, by mark. */
   readonly #emptySince = new Map<string, number>();
-  /** Blocks that are being taken for ADDs that wait, by spec and part. */
+  /** Blocks being taken for waiting ADDs, by spec and part. */
   readonly #taking = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
   #isStarted = false;
@@ -64,7 +64,7 @@ export class BlockKeeper {
     this.#deps = deps;
   }
 
-  /** Goes on with what the last run left. */
+  /** Continues with the blocks of the last run. */
   start(): void {
     this.#isStarted = true;
     const { store, names, host } = this.#deps;
@@ -72,9 +72,9 @@ export class BlockKeeper {
     for (const { mark } of store.blocks()) {
       store.applyBlock(mark, (block) => {
         if (block === undefined) return undefined;
-        // A state that is not whole is a new one, or a copy of another: it may not know all that was given.
+        // A state that is not whole is new or a copy: it may not know all assigned addresses.
         if (!store.isWhole) return disowned(block, lostIn(host));
-        // After a rename `gc --host` of the earlier name elsewhere would not see that it is in use.
+        // After a rename of this host, `gc --host` with the earlier name could release a block in use.
         return isNamed(block) ? block : drain(block);
       });
     }
@@ -86,14 +86,14 @@ export class BlockKeeper {
     this.#cancelTimer();
   }
 
-  /** The grid answers again, perhaps another host of it: all blocks are looked at. @returns when that has been tried */
+  /** Visits all blocks because the grid answers again, perhaps after a failover. Resolves after the attempt. */
   async gridIsBack(): Promise<void> {
     this.#deps.blocks.noteGridBack();
     for (const wanted of this.#wanted.values()) wanted.takeAt = 0;
     await this.lookAtAll();
   }
 
-  /** Looks at all blocks now. */
+  /** Visits all blocks now. */
   async lookAtAll(): Promise<void> {
     const { store, clock } = this.#deps;
     for (const { mark, phase } of store.blocks()) {
@@ -106,10 +106,10 @@ export class BlockKeeper {
     await this.#work;
   }
 
-  /** An ADD of a network has been given an address. */
+  /** Records a successful ADD of a network. */
   noteAdd(spec: NetworkSpec, network: ReadyNetwork): void {
     if (network.blockSize === 0 && this.#deps.store.blocks().length === 0) return;
-    // Of each place the latest configuration counts: blocks that only an earlier one asks for go back.
+    // The latest configuration of each place counts: blocks of an earlier one are released.
     const key = JSON.stringify([spec.view, spec.name, sourceText(spec)]);
     const wanted = this.#wanted.get(key) ?? { spec, network, addedAt: 0, takeAt: 0, failures: 0 };
     wanted.spec = spec;
@@ -120,18 +120,18 @@ export class BlockKeeper {
   }
 
   /**
-   * Says what the grid is asked for the next address of, where hosts share a range in blocks: a block of this host, whether it serves or
-   * not, or one that is taken now. ADDs that wait for one share the taking.
-   * @param full `subjectOf` blocks that have no address, or are not there
-   * @throws GridError `no-free-address` if no block can be had; `conflict` if others were faster; or what the grid answered
+   * Returns the pool for a next address from the grid where hosts share a range in blocks: a block of this host, serving or not, or a new
+   * one. Waiting ADDs share the taking of a block.
+   * @param full `subjectOf` blocks that are full or missing
+   * @throws GridError `no-free-address` if no block is available; `conflict` if other hosts were faster; or the grid's error
    */
   async poolIn({ spec, network, pool }: Target, full: ReadonlySet<string>, signal: AbortSignal): Promise<Pool> {
     const { store, blocks } = this.#deps;
     const { view, nextOf: whole } = pool;
     if ('text' in whole || network.blockSize === 0) return pool;
     if (blocks.areReleased) {
-      throw new GridError('no-free-address', 'this host gives its blocks back, and takes no other', {
-        hint: 'run "infoblox-cni release --blocks --undo" if it is to go on',
+      throw new GridError('no-free-address', 'this host is releasing its blocks, and takes no others', {
+        hint: 'run "infoblox-cni release --blocks --undo" to use blocks again',
       });
     }
     const own = () => {
@@ -146,13 +146,13 @@ export class BlockKeeper {
     const taking = this.#takeShared({ spec, network: { ...network, part: { intervals: [whole], excluded } } });
     const late = () => new GridError('timeout', `no block of ${subjectOf(pool)} could be had in time`);
     const failure = await abortable(taking, signal, late).catch((error: unknown) => error);
-    // Also if none was taken: an address of this host may have come back meanwhile.
+    // Check even after a failure: an address of this host may be free again.
     const taken = own();
     if (taken !== undefined) return taken;
     throw failure ?? new GridError('conflict', `a new block of ${subjectOf(pool)} is in use already`);
   }
 
-  /** Takes a block for all ADDs that wait for one of the same. @throws GridError as `poolIn` */
+  /** Takes a block, shared by all ADDs that wait for the same one. @throws GridError as `poolIn` */
   #takeShared({ spec, network }: Pick<Wanted, 'spec' | 'network'>): Promise<void> {
     const key = JSON.stringify([specKey(spec), network.part]);
     const take = async () => {
@@ -179,8 +179,8 @@ export class BlockKeeper {
   }
 
   /**
-   * Lists the blocks of a host; none to a user who may not read ranges.
-   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+   * Lists the blocks of a host; none if the user may not read ranges.
+   * @throws GridError `unconfirmed` if only a host that may lag behind could be asked
    */
   async blocksOf(host: Origin, signal: AbortSignal): Promise<BlockIdentity[]> {
     const wanted = { marks: { ...host, of: 'blocks' }, families, confirm: true } as const;
@@ -192,9 +192,9 @@ export class BlockKeeper {
   }
 
   /**
-   * Notes the blocks of a host that is gone, to be deleted when it cannot give addresses of them any more, unless it reserves again.
-   * @param isOff whether it is known to be off, so that they go back now
-   * @returns them, and after how many milliseconds they go back
+   * Records the blocks of a lost host, to be deleted once it can no longer assign addresses from them, unless it reserves addresses again.
+   * @param isOff whether the host is known to be off: its blocks are deleted now
+   * @returns the blocks, and the milliseconds until their deletion
    * @throws GridError as `blocksOf`; `state`
    */
   async noteGone(host: Origin, { isOff }: { readonly isOff: boolean }, signal: AbortSignal) {
@@ -234,7 +234,7 @@ export class BlockKeeper {
   }
 
   #nextLook({ mark, phase, createInDoubtUntil }: Block): number {
-    // One that is being taken has nothing to show before.
+    // A visit to a block being taken shows nothing before its doubt ends.
     return this.#looks.get(mark)?.nextAt ?? (phase === 'taking' ? createInDoubtUntil : null) ?? 0;
   }
 
@@ -272,7 +272,7 @@ export class BlockKeeper {
     if (doubtUntil > now) this.#looks.set(mark, { at: now, nextAt: doubtUntil });
   }
 
-  /** @returns undefined if it failed: it is tried again */
+  /** Runs a step with a deadline; logs a failure. @returns undefined if it failed, to be retried */
   async #attempt<T>(what: string, run: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
     const { clock, log } = this.#deps;
     const { signal } = this.#stopping;
@@ -290,8 +290,8 @@ export class BlockKeeper {
   }
 
   /**
-   * Tells whether a block is to be taken: those that serve are nearly full, and none of its kind is being taken, not looked at yet, or
-   * refused its reservations, as another one would be.
+   * Tells whether to take a block: the serving ones are nearly full, and none of its kind is being taken, waits for its first visit, or has
+   * its reservations refused, which would also happen in another one.
    */
   #isNeeded({ spec, network, addedAt }: Wanted): boolean {
     const { blocks, store, clock } = this.#deps;
@@ -303,7 +303,7 @@ export class BlockKeeper {
     return !store.blocks().some(keepsFromTaking) && blocks.isScarce(blocks.room(spec));
   }
 
-  /** Tells whether an empty block is one that this host has no use for. */
+  /** Tells whether this host does not need an empty block. */
   #isSurplus(block: Block): boolean {
     const { blocks, clock } = this.#deps;
     const emptySince = this.#emptySince.get(block.mark);
@@ -320,8 +320,8 @@ export class BlockKeeper {
   }
 
   /**
-   * Takes a block; a refusal that each further attempt would meet is a condition, for people.
-   * @returns whether one was taken, or may have been
+   * Takes a block; raises a condition for a refusal that would repeat.
+   * @returns whether a block was, or may have been, taken
    */
   async #takeOrSay({ spec, network }: Wanted, signal: AbortSignal): Promise<boolean> {
     const { blocks, conditions } = this.#deps;
@@ -334,7 +334,7 @@ export class BlockKeeper {
       if (hasReason(error, 'conflict')) return false;
       if (!hasReason(error, 'permission', 'rejected', 'no-free-network')) throw error;
       const isFull = error.reason === 'no-free-network';
-      // A host that has one may do with what is left of it.
+      // A host with free addresses in its blocks needs no other yet.
       if (isFull && blocks.room(spec).free > 0) return false;
       const what = `no block of ${network.blockSize} addresses can be had in ${subject}: ${error.message}`;
       const why = new GridError(error.reason, what, { hint: isFull ? error.hint : permissionHint, cause: error });

@@ -1,24 +1,23 @@
 /**
- * Where in a network a host block may lie: at an aligned place without range, gateway or exclusion, chosen at random, so that hosts that
- * choose at once seldom meet; and only while a quarter of the network stays outside all ranges, so that hosts without blocks find
- * addresses, too. Of a range that hosts share in blocks nothing need stay: there all take blocks.
+ * Chooses places for host blocks: aligned, without range, gateway or exclusion, and random, so that concurrent hosts seldom collide. A
+ * quarter of the network stays outside ranges, for hosts without blocks. A range that hosts share in blocks may be used up.
  */
 import { addressAt, addressBeside, type Cidr, type Interval, offsetIn, sizeOf, spanSize } from '../../address.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 
 interface Ground {
   readonly cidr: Cidr;
-  /** Addresses of the block, a power of two. */
+  /** Number of addresses of the block, a power of two. */
   readonly size: number;
-  /** Ranges of the network, and places that were tried. */
+  /** Ranges of the network, and places already tried. */
   readonly ranges: readonly Interval[];
   /** Addresses that no container may have. */
   readonly kept: readonly string[];
-  /** Which parts of the network hosts share in blocks; none: the whole network, of which others live, too. */
+  /** Parts of the network that hosts share in blocks; none: the whole network, also used by hosts without blocks. */
   readonly shared: readonly Interval[];
 }
 
-/** Says where blocks of a network may lie. */
+/** Makes the constraints on places for blocks of a network. */
 export function groundOf(
   { cidr, kept, part, blockSize: size }: Pick<ReadyNetwork, 'cidr' | 'kept' | 'part' | 'blockSize'>,
   ranges: readonly Interval[],
@@ -27,9 +26,9 @@ export function groundOf(
   return { cidr, size, ranges, kept: kept === undefined ? excluded : [kept, ...excluded], shared: intervals };
 }
 
-/** The part of a block's addresses that nothing may use yet when it is taken. */
+/** Share of a block's addresses that must be unused when it is taken. */
 const minUnused = 3 / 4;
-/** The part of a network that ranges may cover. */
+/** Share of a network that ranges may cover. */
 const maxCovered = 3 / 4;
 
 /** Tells whether a network is large enough for blocks of a size. */
@@ -57,7 +56,7 @@ export function choosePlace(ground: Ground, random: number): Interval | undefine
   return undefined;
 }
 
-/** Counts the blocks that may be made yet. */
+/** Counts the blocks that still fit. */
 export function placesIn(ground: Ground): number {
   const { cidr, size, ranges, shared } = ground;
   const places = lengthOf(freeIndices(ground));
@@ -76,7 +75,7 @@ export function isUnusedEnough(inUse: number, size: number): boolean {
   return inUse <= size * (1 - minUnused);
 }
 
-/** The aligned places without anything of which no block may be made, as intervals of their numbers, `to` excluded: a network may have millions. */
+/** Returns the free aligned places, as intervals of their numbers (a network may have millions), `to` excluded. */
 function freeIndices({ cidr, size, ranges, kept, shared }: Ground): { readonly from: number; readonly to: number }[] {
   const numberOf = (address: string) => Math.floor(offsetIn(cidr, address) / size);
   const barred = [

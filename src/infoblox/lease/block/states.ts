@@ -1,27 +1,27 @@
-/** How the blocks of a host are, for people and figures. */
+/** Reports the states of blocks, for people and metrics. */
 import type { LeaseStore } from '../store/lease-store.ts';
 import type { Block } from './block.ts';
 import type { Blocks } from './blocks.ts';
 
-/** `waiting`: for the grid to confirm it. `stopped`: by what a look has shown, which a condition names. */
+/** `waiting`: not confirmed yet. `stopped`: by a condition. */
 export const blockStates = ['taking', 'serving', 'waiting', 'stopped', 'draining'] as const;
 
 export interface BlockState {
   readonly block: Block;
   readonly state: (typeof blockStates)[number];
-  /** Addresses that can be given now. */
+  /** Addresses that can be assigned now. */
   readonly free: number;
-  /** Those that containers have. */
+  /** Addresses in use by containers. */
   readonly held: number;
-  /** Those that are kept after their release, or are being released. */
+  /** Addresses in cool-down or being released. */
   readonly resting: number;
-  /** When the grid was last seen to have it for this host alone, milliseconds since 1970; null: not in this run. */
+  /** Time of the last confirmation, milliseconds since 1970; null: none in this run. */
   readonly confirmedAt: number | null;
-  /** Until when it serves if the grid does not confirm it again, milliseconds since 1970; null: it does not serve. */
+  /** Until when it serves without another confirmation, milliseconds since 1970; null: it does not serve. */
   readonly expiresAt: number | null;
 }
 
-/** The blocks of this host, and those of others that it gives back, in no particular order. */
+/** Lists the blocks of this host, and those of others that it releases, in no particular order. */
 export function statesOf(blocks: Blocks, store: Pick<LeaseStore, 'blocks'>): BlockState[] {
   return store.blocks().map((block) => {
     const leases = blocks.leasesIn(block);

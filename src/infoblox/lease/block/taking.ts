@@ -1,6 +1,6 @@
 /**
- * Takes a block for this host: the ranges of the network are listed, a place among them is chosen and looked at, and a range created
- * there, under a mark that was durable before. Whether it is this host's alone is found out before it serves: visit.ts.
+ * Takes a block for this host: lists the ranges of the network, chooses a free place, looks at it, and creates a range there under a mark
+ * that was recorded durably before. visit.ts then checks that no other range overlaps it before it serves.
  */
 import { createHash } from 'node:crypto';
 import { type Interval, intersect, sizeOf } from '../../address.ts';
@@ -16,7 +16,7 @@ import { type Block, type BlockIdentity, blockCreateInDoubt, foreign, intervalOf
 import { choosePlace, groundOf, isUnusedEnough } from './place.ts';
 import type { VisitDeps } from './visit.ts';
 
-/** Places that are tried at once for one block. */
+/** Places tried for one block. */
 const maxPlaces = 4;
 
 interface Wanted {
@@ -26,9 +26,9 @@ interface Wanted {
 }
 
 /**
- * Creates a block; perhaps, if the answer is lost.
- * @throws GridError `no-free-network` if there is no place for one; `conflict` if others were faster; `missing` if the network is not shared
- * in blocks any more, `network-conflict` if somebody else has a part of it; or what the grid answered
+ * Takes a block. After a lost answer it may or may not exist.
+ * @throws GridError `no-free-network` if there is no free place; `conflict` if other hosts were faster; `missing` if the network is no
+ * longer shared in blocks; `network-conflict` if a part of it is a foreign range; or the grid's error
  */
 export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, signal: AbortSignal): Promise<void> {
   const { grid, blocks, host, moment } = deps;
@@ -40,7 +40,7 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
   if (isShared && !areShared(ground.shared, ranges, { name, takesBlocks: true })) {
     throw new GridError(
       'missing',
-      `hosts share no blocks of network ${name} any more: the grid has a range of the whole`,
+      `hosts no longer share network ${name} in blocks: the grid has one range for the whole`,
     );
   }
   const tried: Interval[] = [];
@@ -58,7 +58,7 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
     if (await create(deps, { block, network }, signal)) return;
     isContested = true;
   }
-  // An ADD that waits for a block has further places tried.
+  // A waiting ADD may retry with other places.
   if (isContested || (isShared && tried.length === maxPlaces)) {
     throw new GridError('conflict', 'other hosts have taken the places that were tried, or use them');
   }
@@ -67,14 +67,14 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
   });
 }
 
-/** Says why no block can be had. @param tried places that were looked at */
+/** Says why no block is available. @param tried number of places tried */
 function noPlaceText(isShared: boolean, tried: number): string {
   if (tried === 0) return isShared ? 'ranges have all places in it' : 'ranges have all but a quarter of it';
   const places = tried < maxPlaces ? 'each place' : 'each place that was tried';
   return `${places} has addresses of this host, or more than a quarter of it is in use`;
 }
 
-/** What the host shows that takes writes; what any shows if none is known: the create finds out which one does. */
+/** Asks the host that accepts writes, or any host if that one is unknown: the create then finds it. */
 async function shownBest<T>(look: (confirm: boolean) => Promise<T>): Promise<T> {
   try {
     return await look(true);
@@ -84,7 +84,7 @@ async function shownBest<T>(look: (confirm: boolean) => Promise<T>): Promise<T> 
   }
 }
 
-/** @returns false if somebody else was faster */
+/** Creates the range of a block. @returns false if another host was faster */
 async function create(
   { grid, blocks, store, names, moment, log }: VisitDeps,
   { block, network }: { readonly block: Block; readonly network: ReadyNetwork },
@@ -109,7 +109,7 @@ async function create(
     throw error;
   }
   log.info('took a block of addresses', { block: mark, view, ...place });
-  // The grid would have refused it beside another one, which is gone, then.
+  // The grid allows no overlap, so other recorded blocks at this place are gone.
   for (const other of store.blocks()) {
     if (other.mark === mark || other.view !== view || !intersect(intervalOf(other), place)) continue;
     store.applyBlock(other.mark, () => undefined);
@@ -118,7 +118,7 @@ async function create(
   return true;
 }
 
-/** Blocks of this machine that this state did not take: one that was lost has. */
+/** Records blocks of this machine that a lost state had taken. */
 function adoptLost({ store, names, host }: VisitDeps, ranges: readonly Range[]): void {
   const ours = { ...names.present, of: 'blocks' } as const;
   for (const range of ranges) {
@@ -128,13 +128,16 @@ function adoptLost({ store, names, host }: VisitDeps, ranges: readonly Range[]):
   }
 }
 
-/** In which boot addresses were given that only a state knows that is lost. If it cannot be told from others, a person has to say that no container is left of it. */
+/**
+ * Returns the boot in which a lost state may have assigned addresses. Without a boot ID, an operator must confirm that no container of it
+ * is left.
+ */
 export function lostIn(host: Pick<Host, 'boot'>): Pick<Block, 'bootId' | 'uptime'> {
   const { bootId, uptime } = host.boot();
   return { bootId: bootId ?? '', uptime };
 }
 
-/** What a range is as a block; undefined if it is none that somebody has made with this program and left as it was. */
+/** Converts a range to a block; undefined if it is not an unchanged block of this driver. */
 export function identityOf({
   comment: mark,
   view,
@@ -157,7 +160,7 @@ function newMark({ host, names }: VisitDeps, network: string): string {
   return blockMark({ origin: names.present, network, machine: machineOf(host), id });
 }
 
-/** By its hardware if that is known: it stays the same when the system is installed anew. */
+/** Identifies the machine by its hardware, if known, which stays the same after a new installation of the system. */
 function machineOf({ machine: { installation = '', hardware = installation } }: Pick<Host, 'machine'>): string {
   return createHash('sha256').update(hardware).digest('hex').slice(0, 8);
 }

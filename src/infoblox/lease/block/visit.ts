@@ -1,4 +1,4 @@
-/** One visit to a block: look at the grid, ask block-plan.ts, carry out its step, until there is nothing more to do now. */
+/** Visits a block: looks at the grid, asks block-plan.ts, executes its step, until there is nothing more to do now. */
 import type { Clock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError, hasReason } from '../../errors.ts';
@@ -32,19 +32,19 @@ export interface VisitDeps {
   readonly moment: () => Moment;
   readonly conditions: Conditions;
   readonly log: Log;
-  /** Releases what carries a mark of which a lease has ended here. */
+  /** Releases objects with the mark of an ended lease. */
   readonly releaseLeftover: (mark: string, view: string) => void;
 }
 
 interface Visit {
   readonly mark: string;
-  /** Whether this host has no use for it once it is empty. */
+  /** Whether this host does not need it when empty. */
   readonly isSurplus: boolean;
   /** Milliseconds since the last visit of this run. */
   readonly sinceLast: number;
 }
 
-/** What a look has shown, with what it says of leases: they change meanwhile. */
+/** A look at a block. Leases may change after it. */
 interface Shown {
   readonly ranges: readonly Range[];
   readonly occupants: readonly Occupant[];
@@ -53,7 +53,7 @@ interface Shown {
   readonly unconfirmed?: GridError;
 }
 
-/** @throws GridError if the grid or the state could not do its part */
+/** Visits a block once. @throws GridError if the grid or the state fails */
 export async function visit(
   deps: VisitDeps,
   { mark, isSurplus, sinceLast }: Visit,
@@ -79,7 +79,7 @@ export async function visit(
   }
 }
 
-/** What is in use does not go back, nor what its host may give addresses of that is gone: no look changes that. */
+/** Tells whether a draining block must wait, whatever a look shows: it is in use, or a lost host may still assign its addresses. */
 function mustWait({ blocks, host }: VisitDeps, block: Block): boolean {
   if (block.phase !== 'draining') return false;
   const { bootId, uptime } = block;
@@ -88,10 +88,10 @@ function mustWait({ blocks, host }: VisitDeps, block: Block): boolean {
   return block.waitMs > 0 || mayBeInUse || blocks.leasesIn(block).length > 0;
 }
 
-/** A host that was said to be gone lives if it has reserved anything since: its blocks are its own again. */
+/** Forgets a block of a lost host that has reservations again, so is alive. @returns whether it did */
 async function hasReturned({ grid, store, log }: VisitDeps, block: Block, signal: AbortSignal): Promise<boolean> {
   const host = parseBlockMark(block.mark)?.origin;
-  // One that this host took, or a state of it that is lost.
+  // Taken by this host, or by a lost state of it.
   if (host === undefined || block.takenAt !== null || block.bootId !== null) return false;
   for await (const { address } of grid.list({ marks: host, confirm: true }, signal)) {
     log.warn('a host that was said to be gone has addresses again: its block is left alone', {
@@ -120,20 +120,20 @@ async function look({ grid, moment }: VisitDeps, block: Block, signal: AbortSign
   }
 }
 
-/** A look with what the leases of this moment make of it. */
+/** Combines a look with the present leases. */
 function lookOf(deps: VisitDeps, block: Block, { ranges, occupants, now, unconfirmed }: Shown): BlockLook {
   const { store, blocks, releaseLeftover } = deps;
   const origin = parseBlockMark(block.mark)?.origin ?? deps.names.present;
   const unknown = occupants.filter(({ comment }) => beginsAs(comment, origin) && store.get(comment) === undefined);
   const leftovers = unknown.filter(({ comment }) => blocks.hasEnded(comment));
-  // A promoted master may show what was released: it is released again.
+  // A promoted master may still have released reservations: release them again.
   for (const { comment } of leftovers) releaseLeftover(comment, block.view);
   let inside: Inside = blocks.leasesIn(block).length + leftovers.length > 0 ? 'leases' : 'empty';
   if (unknown.length > leftovers.length) inside = 'unknown marks';
   return { ranges, inside, askedAt: now, unconfirmed };
 }
 
-/** @returns whether there is more to do now */
+/** Executes a step. @returns whether there is more to do now */
 async function carryOut(
   deps: VisitDeps,
   { block, step, shown }: { readonly block: Block; readonly step: BlockStep; readonly shown: Shown },
@@ -168,7 +168,7 @@ async function carryOut(
       const altered = shown.ranges.find(({ comment }) => comment === mark);
       if (altered !== undefined) {
         const { first, last } = altered;
-        const hint = 'delete it on the grid when nobody needs it';
+        const hint = 'delete it on the grid when it is no longer needed';
         log.warn('a block of addresses was changed on the grid: it is left alone', { block: mark, first, last, hint });
       }
       return false;
@@ -208,16 +208,16 @@ function forget({ store, blocks }: VisitDeps, block: Block): void {
   blocks.forget(block);
 }
 
-/** Addresses inside that no lease of this host has: those are known at each moment. */
+/** Lists addresses inside without a lease of this host. */
 function others({ blocks }: VisitDeps, block: Block, { occupants }: Shown): ReadonlySet<string> {
   const leases = blocks.leasesIn(block);
-  // Not all grids say the comment here.
+  // Not all grids return the comment here.
   const isOurs = ({ address, comment }: Occupant) =>
     leases.some((lease) => lease.address === address && (comment === '' || comment === lease.mark));
   return new Set(occupants.filter((one) => !isOurs(one)).map(({ address }) => address));
 }
 
-/** The grid does not take the reservation of an address of a block. */
+/** Makes the error for a refused reservation of an address of a block. */
 export function refusedError(block: Block, address: string, why: GridError): GridError {
   return new GridError(
     why.reason,
@@ -232,9 +232,9 @@ export function refusedError(block: Block, address: string, why: GridError): Gri
 function overdueError(block: Block, address: string | null): GridError {
   return new GridError(
     'rejected',
-    `${subjectOf(block)}: the grid has not taken the reservation of ${address} for minutes`,
+    `${subjectOf(block)}: the grid has not accepted the reservation of ${address} for minutes`,
     {
-      hint: 'see the log of the daemon for what the grid answers; the block serves again when the grid has taken it',
+      hint: "see the grid's answers in the log of the daemon; the block serves again when the reservation is accepted",
     },
   );
 }
@@ -247,9 +247,9 @@ function stopError(block: Block, { seen, inside }: Extract<BlockStep, { kind: 's
     const one = occupants.find(({ comment }) => origin !== undefined && beginsAs(comment, origin));
     return new GridError(
       'network-conflict',
-      `${subject} has reservations of this host of which it knows nothing: ${one?.comment}`,
+      `${subject} has reservations of this host that its state does not know: ${one?.comment}`,
       {
-        hint: 'look for a second machine with the name and the state of this one; if there is none, run CNI GC or delete the reservation',
+        hint: 'look for another machine with the name and the state of this one; if there is none, run CNI GC or delete the reservation',
       },
     );
   }

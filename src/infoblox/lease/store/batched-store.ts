@@ -1,6 +1,6 @@
 /**
- * A lease store that has all leases in memory and makes durable together what was applied together: with the first that somebody
- * waits for all that comes with it; what nobody waits for soon. How, a subclass knows.
+ * A lease store with all leases in memory that commits changes in batches: at once when a caller waits, otherwise soon. Subclasses write
+ * the batches.
  */
 import { contains } from '../../address.ts';
 import type { Clock } from '../../concurrency/clock.ts';
@@ -14,36 +14,36 @@ import { type HistoryChange, historyChanges } from '../history.ts';
 import { type Lease, type Phase, resumed, type ShownPhase, shownPhase } from '../lease.ts';
 import type { BlockTransition, Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
 
-/** The fact that says that the state is whole. */
+/** The fact that records that the state is whole. */
 const wholeFact = 'imported';
-/** Phases in which a lease can be due, the most urgent first, after one whose create is owed. */
+/** Phases of due leases, most urgent first; leases with an owed create come before all. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
-/** Milliseconds until what nobody waits for is made durable. A crash before that undoes it: it is done again. */
+/** Milliseconds until changes without a waiting caller are committed. A crash before that loses them, and they are repeated. */
 const maxUncommittedMs = 100;
-/** Milliseconds that a commit waits at most for changes that come turn by turn, and how many times as long as the last one took. */
+/** A commit waits for further changes up to this many milliseconds, and up to this many times the duration of the last commit. */
 const maxGatheringMs = 100;
 const gatheringFactor = 5;
-/** Milliseconds that a failed commit counts, since only the next one can show that the state can be written again. */
+/** Milliseconds before the condition of a failed commit lapses: only the next commit can show that the state is writable. */
 const failureLapsesAfterMs = 30_000;
 const noMarks: Except = new Set();
 
-/** What has one mark as it is durable, and as it is now. */
+/** The durable and the present value of one mark. */
 export interface Change<T> {
   readonly mark: string;
   readonly before: T | undefined;
   readonly after: T | undefined;
 }
 
-/** What was applied since the last commit. */
+/** All changes since the last commit. */
 export interface Batch {
   readonly leases: readonly Change<Lease>[];
   readonly blocks: readonly Change<Block>[];
-  /** In order; `at`: milliseconds since 1970, as the host's clock was. */
+  /** In order; `at`: milliseconds since 1970 by the host's clock. */
   readonly history: readonly { readonly at: number; readonly change: HistoryChange }[];
   readonly facts: Stored['facts'];
 }
 
-/** What is durable when the store is opened. */
+/** The durable content when the store is opened. */
 export interface Stored {
   readonly leases: readonly Lease[];
   readonly blocks: readonly Block[];
@@ -64,17 +64,17 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   readonly #marks = new Map<string, Set<string>>();
   readonly #blocks: Map<string, Block>;
   readonly #facts: Map<string, string>;
-  /** By boot ID. What a lease has said stays true when it is gone. */
+  /** Highest uptime by boot ID; it stays true after its lease has ended. */
   readonly #lastUptimes = new Map<string, number>();
   readonly #listeners = new Set<StoreListener>();
-  /** What was durable of that which has changed since the last commit. */
+  /** Durable values of all that has changed since the last commit. */
   readonly #before = new Map<string, Lease | undefined>();
   readonly #blocksBefore = new Map<string, Block | undefined>();
   readonly #factsBefore = new Map<string, string | undefined>();
   #history: { readonly at: number; readonly change: HistoryChange }[] = [];
   #cancelCommit: (() => void) | undefined;
   #awaited: PromiseWithResolvers<void> | undefined;
-  /** Counts what was applied. */
+  /** Counts changes. */
   #changes = 0;
   #lastCommitMs = 0;
 
@@ -91,7 +91,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.conditions = conditions;
   }
 
-  /** Makes a batch durable, all or nothing. @throws GridError `state` if that fails */
+  /** Writes a batch durably, all or nothing. @throws GridError `state` if it fails */
   protected abstract write(batch: Batch): void;
 
   get(mark: string): Lease | undefined {
@@ -128,7 +128,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   }
 
   due(now: number, limit: number, except = noMarks): Lease[] {
-    // In one pass: thousands may be due, and each worker takes one at a time.
+    // In one pass: thousands may be due, and each call takes only a few.
     const first: Lease[] = [];
     for (const lease of this.#leases.values()) {
       if (lease.dueAt === null || lease.dueAt > now) continue;
@@ -154,8 +154,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   }
 
   /**
-   * Since when the oldest release waits that could be carried out, milliseconds since 1970: since it began, or its address has rested.
-   * Undefined if there is none.
+   * Returns since when the oldest release has been waiting, after its cool-down, in milliseconds since 1970; undefined if there is none.
    */
   oldestRelease(): number | undefined {
     const moment = { now: this.clock.now(), wall: this.clock.wall() };
@@ -227,8 +226,8 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   }
 
   /**
-   * Commits when a turn of the event loop has brought no further change, or too long a wait: the loop accepts one connection a turn,
-   * so that a burst of calls comes turn by turn, and on a slow disk a commit for each would keep the others from being accepted.
+   * Commits after a turn of the event loop without changes, or after the maximum wait. The loop accepts one connection per turn, so a burst
+   * of calls takes many turns; on a slow disk, a commit for each call would delay all others.
    */
   async #commitTogether(): Promise<void> {
     const awaited = this.#awaited;
@@ -238,11 +237,11 @@ export abstract class BatchedLeaseStore implements LeaseStore {
       changes = this.#changes;
       await this.clock.turn();
     } while (this.#changes !== changes && this.clock.now() < end);
-    // Another commit than this one may have come first: what is awaited by now gathers anew.
+    // If another commit came first, later callers wait for their own.
     if (this.#awaited === awaited) this.commit();
   }
 
-  /** Makes durable what has been applied, or undoes it. */
+  /** Commits all changes, or undoes them. */
   protected commit(): void {
     if (this.#cancelCommit === undefined) return;
     this.#cancelCommit();

@@ -1,6 +1,6 @@
 /**
- * The table of the history. It is written in the transaction of the lease that it tells of, and it is for people: that it cannot
- * be written is a condition, and keeps no lease from being changed. It is bounded by age and by number, the oldest first out.
+ * Stores the history of addresses, in the transactions of their leases. It is for people: a failure to write it is a condition, and does
+ * not prevent the change of a lease. Age and number of entries are limited; the oldest are dropped first.
  */
 import * as v from 'valibot';
 import { messageOf } from '../../../errno.ts';
@@ -11,17 +11,17 @@ import { type HistoryEntry, releases } from '../history.ts';
 import type { Batch } from './batched-store.ts';
 import type { Statements } from './statements.ts';
 
-/** Entries of what is not held any more; each has about half a kilobyte. */
+/** Maximum entries of released leases, of about half a kilobyte each. */
 const maxEntriesEnded = 100_000;
-/** Entries that are dropped after a release. */
+/** Entries dropped after a release. */
 const maxDrops = 8;
-/** Milliseconds that a failure counts, since only the next change can show that it is over. */
+/** Milliseconds before the condition lapses: only the next change can show that the history is writable. */
 const failureLapsesAfterMs = 3_600_000;
 
-/** What is written when a lease is bound. */
+/** Columns written when a lease is bound. */
 const bindingColumns = 'address, view, mark, workload, boundAt, recordedAt';
 
-/** The fact that says since when the history is kept, in milliseconds since 1970. */
+/** The fact that records since when the history is kept, in milliseconds since 1970. */
 const sinceFact = 'historySince';
 
 const nullableNumber = v.nullable(v.number());
@@ -38,20 +38,20 @@ const StoredEntry = v.object({
   returnedAt: nullableNumber,
 });
 
-/** What the state knows of an address. */
+/** The history of an address. */
 export interface AddressHistory {
   /** In the order in which they were made. */
   readonly entries: readonly HistoryEntry[];
-  /** What ended before is not known any more, or never was; milliseconds since 1970, null if no history is kept. */
+  /** Since when it is complete, milliseconds since 1970; null if no history is kept. */
   readonly since: number | null;
 }
 
 interface HistoryOptions {
-  /** Milliseconds that an entry is kept after its release; 0: no history is kept. */
+  /** Milliseconds for which an entry is kept after its release; 0: no history. */
   readonly age: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Entries of what is not held any more. */
+  /** Maximum entries of released leases. */
   readonly maxEnded?: number;
 }
 
@@ -59,10 +59,10 @@ export class HistoryTable {
   readonly #statements: Statements;
   readonly #conditions: Conditions;
   readonly #options: Required<HistoryOptions>;
-  /** Entries of what is not held any more. Whoever undoes a transaction sets it back. */
+  /** Number of entries of released leases. Code that undoes a transaction resets it. */
   ended = 0;
 
-  /** Brings the table in line with the leases, which may have changed without it. */
+  /** Updates the table to the leases, which may have changed without it. */
   constructor(statements: Statements, conditions: Conditions, options: HistoryOptions) {
     this.#statements = statements;
     this.#conditions = conditions;
@@ -74,7 +74,7 @@ export class HistoryTable {
     }
   }
 
-  /** Writes changes, in the transaction of their leases. @throws the error of SQLite if that transaction is undone, too */
+  /** Writes changes in the transaction of their leases. @throws the error of SQLite if it also undid that transaction */
   write(changes: Batch['history']): void {
     if (this.#options.age === 0 || changes.length === 0) return;
     try {
@@ -101,7 +101,7 @@ export class HistoryTable {
     return { entries, since: Math.max(oldest, began, dropped) };
   }
 
-  /** Counts the entries, by reading all of them. @throws GridError `state` */
+  /** Counts the entries by reading them all. @throws GridError `state` */
   count(): number {
     return Number(this.#statements.run('SELECT count(*) AS n FROM history', (statement) => statement.get())?.n);
   }
@@ -129,7 +129,7 @@ export class HistoryTable {
     }
   }
 
-  /** Drops some of what is too old or too much, the oldest first. @returns how many entries */
+  /** Drops some entries that are too old or too many, oldest first. @returns their number */
   #drop(): number {
     const { age, maxEnded, now } = this.#options;
     const surplus = this.ended - maxEnded;
@@ -143,7 +143,7 @@ export class HistoryTable {
     return Number(drops.changes);
   }
 
-  /** What was bound or released while no history was kept, or it could not be written, happened nobody knows when. */
+  /** Adds what happened at unknown times, while no history was kept or it was not writable. */
   #catchUp(): void {
     const now = this.#options.now();
     this.#statements.get('INSERT OR IGNORE INTO fact VALUES (?, ?)').run(sinceFact, String(now));

@@ -1,4 +1,4 @@
-/** The lease store of the daemon: a file that no other process has. It is read when it is opened, and written from then on. */
+/** The daemon's lease store: a SQLite file, locked by this process, read when opened and then only written. */
 import { type Clock, hostClock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
@@ -10,12 +10,12 @@ import { Statements } from './statements.ts';
 import { blockTable, leaseTable, rowWrite } from './stored-lease.ts';
 
 export interface StoreOptions extends Expected {
-  /** Milliseconds that it is remembered who held an address; 0: not at all. */
+  /** Milliseconds for which the history is kept; 0: no history. */
   readonly historyAgeMs?: number;
   readonly clock?: Clock;
-  /** How long a write whose answer was lost counts as in doubt. */
+  /** How long a write with a lost answer stays in doubt. */
   readonly window?: DoubtWindow;
-  /** Makes each commit; other than the default only in tests, which count, delay and fail them. */
+  /** Runs each commit. Tests use it to count, delay and fail commits. */
   readonly aroundCommit?: ((commit: () => void) => void) | undefined;
 }
 
@@ -37,10 +37,10 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
   }
 
   /**
-   * Opens `state.db` in the directory, made if absent. A file that is damaged, of a newer release, another machine's or
-   * a copy is set aside.
-   * @returns the store and, if a file was set aside, where it is now
-   * @throws GridError `state` if the directory cannot be used or another daemon has it
+   * Opens `state.db` in a directory, created if missing. Sets aside a file that is damaged, of a newer release, of another machine, or a
+   * copy.
+   * @returns the store and, if a file was set aside, its new path
+   * @throws GridError `state` if the directory is unusable or another daemon uses it
    */
   static open(
     directory: string,
@@ -56,24 +56,24 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     this.#statements.guarded(() => this.#aroundCommit(() => this.#write(batch)));
   }
 
-  /** Who held an address of this host, in whatever view; ../history.ts answers questions from it. */
+  /** Returns the history of an address in all views, for the queries of ../history.ts. */
   history(address: string): AddressHistory {
     this.commit();
     return this.#history.of(address);
   }
 
-  /** Counts the entries of the history, by reading all of them. */
+  /** Counts the entries of the history by reading them all. */
   get historyCount(): number {
     this.commit();
     return this.#history.count();
   }
 
-  /** Why nothing that is written lasts: the file was removed, replaced or damaged. Undefined if it is in order. */
+  /** Says why writes are lost: the file was removed, replaced or damaged. Undefined if it is fine. */
   get loss(): GridError | undefined {
     if (this.#statements.corruption !== undefined) return this.#statements.corruption;
     if (!this.#place.isLost()) return undefined;
     return new GridError('state', `the state file ${this.#place.file} was removed or replaced while it was in use`, {
-      hint: 'restart the daemon: it imports what this host has from the grid; put back no copy of the file',
+      hint: 'restart the daemon, which imports the reservations of this host from the grid; do not restore a copy of the file',
     });
   }
 

@@ -1,6 +1,6 @@
 /**
- * The file of the durable state: opened under a lock that the daemon keeps, set aside if it cannot be read or is another machine's.
- * Opening it writes nothing, so that a full disk is no reason not to start.
+ * Opens the file of the durable state under a lock that the daemon keeps. Sets it aside if it is unreadable or belongs to another machine.
+ * Opening writes nothing, so the daemon starts even if the disk is full.
  */
 import {
   accessSync,
@@ -25,7 +25,7 @@ import type { Stored } from './batched-store.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from './owner.ts';
 import { blockTable, leaseTable, StoredBlock, StoredLease, type Table } from './stored-lease.ts';
 
-/** Raised with each change of the tables that a release has made; before the first release they are changed in place. */
+/** Increased with each change of the tables by a release; before the first release, tables change without this. */
 const schemaVersion = 1;
 
 const schema = `
@@ -91,14 +91,14 @@ const schema = `
   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`;
 
 /**
- * Locks the directory until the database that this returns is closed. The lock of `state.db` would go with that file, and
- * a second daemon would make itself another one.
- * @throws the error of SQLite: busy if another daemon has the directory
+ * Locks the directory until the returned database is closed. A lock on `state.db` would be lost if that file is removed, and a second
+ * daemon would create another one.
+ * @throws the error of SQLite: busy if another daemon uses the directory
  */
 function lockDirectory(directory: string): DatabaseSync {
   const lock = new DatabaseSync(join(directory, 'state.lock'), { timeout: 0 });
   try {
-    // Nothing is ever written, so that a full disk is no reason not to start.
+    // Writes nothing, so it works even if the disk is full.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
@@ -112,14 +112,14 @@ export class StatePlace {
   readonly #id: string;
   readonly #lock: DatabaseSync;
 
-  /** To be made when the file has been opened. */
+  /** Call it after the file has been opened. */
   constructor(file: string, lock: DatabaseSync) {
     this.file = file;
     this.#id = fileIdentity(file);
     this.#lock = lock;
   }
 
-  /** True if the path leads to another file by now, or to none: what is written is lost with this process. */
+  /** Tells whether the path names another file or none, so that writes are lost when this process ends. */
   isLost(): boolean {
     try {
       return fileIdentity(this.file) !== this.#id;
@@ -128,17 +128,17 @@ export class StatePlace {
     }
   }
 
-  /** Lets another daemon have the directory. */
+  /** Unlocks the directory. */
   release(): void {
     this.#lock.close();
   }
 }
 
-/** A file that could not be used: where it is now, and why. */
+/** A file that was set aside: its new path, and the reason. */
 export interface SetAside {
   readonly file: string;
   readonly reason: string;
-  /** True for a file that is in order, but belongs to another machine. */
+  /** Whether the file is fine, but belongs to another machine. */
   readonly foreign: boolean;
 }
 
@@ -149,17 +149,17 @@ export interface StateFile {
   readonly setAside?: SetAside | undefined;
 }
 
-/** What a file has to be. */
+/** Requirements for a file. */
 export interface Expected {
-  /** Whose; anybody's if absent. */
+  /** Its owner; absent: any. */
   readonly owner?: Owner | undefined;
-  /** Tells by its epoch, if it has one, whether it is a copy; none is if absent. */
+  /** Tells by its epoch whether it is a copy; absent: no check. */
   readonly isCopy?: ((epoch: string | undefined) => boolean) | undefined;
 }
 
 /**
- * Opens `state.db` in the directory, made if absent.
- * @throws GridError `state` if the directory cannot be used or another daemon has it
+ * Opens `state.db` in a directory, created if missing.
+ * @throws GridError `state` if the directory is unusable or another daemon uses it
  */
 export function openStateFile(
   directory: string,
@@ -169,7 +169,7 @@ export function openStateFile(
   let lock: DatabaseSync | undefined;
   try {
     makeDirectory(directory, 0o700);
-    // SQLite would call a read-only file system an input/output error.
+    // For a read-only file system, SQLite would report an input/output error.
     accessSync(existsSync(file) ? file : directory, constants.W_OK);
     lock = lockDirectory(directory);
     const opened = openOrSetAside(file, expected, clock.wall());
@@ -180,7 +180,7 @@ export function openStateFile(
   }
 }
 
-/** @param now milliseconds since 1970 */
+/** Opens the file, or sets it aside and creates another. @param now milliseconds since 1970 */
 function openOrSetAside(file: string, expected: Expected, now: number): Omit<StateFile, 'place'> {
   try {
     return openDatabase(file, expected);
@@ -200,12 +200,12 @@ function openOrSetAside(file: string, expected: Expected, now: number): Omit<Sta
 function openDatabase(file: string, { owner, isCopy }: Expected): Pick<StateFile, 'database' | 'stored'> {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
-    // The lock of the first read, exclusive with these two, is kept: two daemons never share a state directory.
+    // With these two, the exclusive lock of the first read is kept: two daemons never share a state directory.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
     if (version > schemaVersion) throw new UnreadableState(`it is of a newer release (version ${version})`);
     if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT`);
-    // Not `quick_check`, which does not find all that fails in use.
+    // `quick_check` would not find all damage.
     const check = database.prepare('PRAGMA integrity_check(1)').get()?.integrity_check;
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
     const stored = read(database);
@@ -241,8 +241,8 @@ function rows<T>(database: DatabaseSync, { name, columns }: Table<T>, Row: v.Gen
 const logSize = 1_100 * 4_120;
 
 /**
- * Lets the log have its blocks in advance, where the disk has them: a commit that need not grow the file is synced in
- * half the time. SQLite ignores what lies behind the last valid frame.
+ * Reserves disk space for the log, if available: a commit that does not grow the file syncs in half the time. SQLite ignores bytes after
+ * the last valid frame.
  */
 function reserveLog(file: string): void {
   let log: number | undefined;
@@ -251,13 +251,13 @@ function reserveLog(file: string): void {
     writeSync(log, Buffer.alloc(Math.max(logSize - fstatSync(log).size, 0)));
     fsyncSync(log);
   } catch {
-    // A full disk: the log grows as far as it can.
+    // The disk is full: the log grows as far as it can.
   } finally {
     if (log !== undefined) closeSync(log);
   }
 }
 
-/** Refuses a file of another machine; one that nobody has claimed yet becomes the owner's. */
+/** Refuses a file of another machine, and records the owner in a file without one. */
 function claim(database: DatabaseSync, owner: Owner): void {
   const before = database.prepare("SELECT value FROM fact WHERE name = 'owner'").get()?.value;
   const recorded = typeof before === 'string' ? parseOwner(before) : undefined;
@@ -268,7 +268,7 @@ function claim(database: DatabaseSync, owner: Owner): void {
 }
 
 class UnreadableState extends Error {
-  /** As the name of the file says it that is set aside. */
+  /** Part of the new name of the file. */
   readonly kind: string = 'unreadable';
 }
 class ForeignState extends UnreadableState {
@@ -278,11 +278,11 @@ class CopiedState extends UnreadableState {
   override readonly kind = 'copied';
 
   constructor() {
-    super('it was put back from a backup, or copied: since the host was booted a daemon has served with another one');
+    super('it was restored from a backup, or copied: since the last boot a daemon has used another one');
   }
 }
 
-/** SQLITE_ERROR 1: a table that is not as it should be. */
+/** Tells whether a file must be set aside. SQLITE_ERROR 1: a table has another schema. */
 function isUnreadable(error: unknown): boolean {
   return error instanceof UnreadableState || isCorruption(error) || sqliteCode(error) === 1;
 }
@@ -297,7 +297,7 @@ function sqliteCode(error: unknown): number {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
 }
 
-/** Whatever the state failed with, as the one error that callers know. */
+/** Converts any error of the state to a GridError `state`. */
 export function stateError(error: unknown, file: string): GridError {
   if (error instanceof GridError) return error;
   // SQLITE_BUSY 5, SQLITE_LOCKED 6.

@@ -1,4 +1,4 @@
-/** The statements of the state's database: each is prepared once, and what they fail with is the one error that callers know. */
+/** Prepares each statement of the state's database once, and converts its errors to GridError `state`. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { GridError } from '../../errors.ts';
 import { isCorruption, stateError } from './state-file.ts';
@@ -12,7 +12,7 @@ export class Statements {
     this.#database = database;
   }
 
-  /** What says that the file is damaged, if something has. */
+  /** The error that showed damage of the file; undefined: none. */
   get corruption(): GridError | undefined {
     return this.#corruption;
   }
@@ -22,7 +22,7 @@ export class Statements {
     return this.guarded(() => use(this.get(sql)));
   }
 
-  /** Writes what belongs together: all or nothing, with one wait for the disk. @throws the error of SQLite, or of `write` */
+  /** Runs `write` in a transaction. @throws the error of SQLite, or of `write` */
   transaction(write: () => void): void {
     this.get('BEGIN').run();
     try {
@@ -34,12 +34,12 @@ export class Statements {
     }
   }
 
-  /** False also if SQLite has undone the transaction by itself, as it may for a full disk. */
+  /** Whether a transaction is open. SQLite may undo it by itself, as for a full disk. */
   get isTransaction(): boolean {
     return this.#database.isTransaction;
   }
 
-  /** Prepares a statement, unless that has been done. @throws the error of SQLite */
+  /** Returns a prepared statement. @throws the error of SQLite */
   get(sql: string): StatementSync {
     let statement = this.#prepared.get(sql);
     if (statement === undefined) {
@@ -49,7 +49,7 @@ export class Statements {
     return statement;
   }
 
-  /** Does something with the database. @throws GridError `state` */
+  /** Runs an operation on the database. @throws GridError `state` */
   guarded<T>(action: () => T): T {
     try {
       return action();

@@ -1,4 +1,4 @@
-/** Leases and blocks as rows of their tables. */
+/** Converts leases and blocks to rows of their tables, and back. */
 import * as v from 'valibot';
 import { families } from '../../address.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
@@ -57,10 +57,10 @@ export const StoredBlock = v.object({
   deleteInDoubtUntil: nullableNumber,
 });
 
-/** What a row may hold. */
+/** A value in a row. */
 type Value = string | number | null;
 
-/** A table of what has a mark. */
+/** A table of leases or blocks, by mark. */
 export interface Table<T> {
   readonly name: string;
   readonly columns: readonly (keyof T & string)[];
@@ -85,7 +85,7 @@ interface Write {
   readonly values: Record<string, Value>;
 }
 
-/** Returns what makes a row as it was durable as it is now; undefined if there is nothing to write. */
+/** Returns the statement that updates a row from its durable to its present value; undefined if nothing changed. */
 export function rowWrite<T extends object>(
   { name, columns, stored }: Table<T>,
   { mark, before, after }: Change<T>,

@@ -52,7 +52,7 @@ describe('a state that was put back', () => {
     expect(host.log.find(({ message }) => message.startsWith('state file set aside'))).toMatchObject({
       level: 'error',
       details: {
-        reason: expect.stringMatching(/^it was put back from a backup, or copied/),
+        reason: expect.stringMatching(/^it was restored from a backup, or copied/),
         file: expect.stringMatching(/state\.db\.copied-\d+$/),
       },
     });
