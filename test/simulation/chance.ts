@@ -1,6 +1,6 @@
 /**
- * Chance of the simulation: a number that follows from the seed and the name of what it decides, not from a stream. So what one
- * event draws does not change when another one is left out, and a failing run can be made smaller.
+ * Random decisions of the simulation: each number is computed from the seed and the name of the decision, not drawn from a stream. So
+ * leaving out one event does not change the decisions of others, and a failing run can be reduced.
  */
 
 /** @returns a number from 0 to 1, the same for the same names */

@@ -1,9 +1,9 @@
-/** Counts how often each row of the tables was met, by watching who reads its decision. */
+/** Counts how often each row of the tables is used, by intercepting reads of its decision. */
 import { blockTable } from '../../src/infoblox/lease/block/block-plan.ts';
 import { endings } from '../../src/infoblox/lease/endings.ts';
 import { table } from '../../src/infoblox/lease/plan.ts';
 
-/** Rows that nothing can meet, with the reason. They are there since a decision has an answer to everything. */
+/** Unreachable rows, with the reason. They exist because the tables cover all combinations. */
 export const cannotBeMet: Readonly<Record<string, string>> = {
   'ending: dead ADD | none, bound, releasing | the call':
     'whoever says that an ADD is dead has seen its lease pending in the same turn of the event loop',
@@ -12,13 +12,13 @@ export const cannotBeMet: Readonly<Record<string, string>> = {
 };
 
 export interface Coverage {
-  /** How often each row was met, named by what it decides on. */
+  /** How often each row was used, by its conditions. */
   readonly met: ReadonlyMap<string, number>;
-  /** Rows that were never met. */
+  /** Rows that were never used. */
   missing(): string[];
 }
 
-/** Begins to count; for the rest of the process. */
+/** Starts counting, until the end of the process. */
 export function watchTables(): Coverage {
   const met = new Map<string, number>();
   const watch = (row: object, decision: string, name: string) => {

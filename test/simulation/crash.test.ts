@@ -1,7 +1,7 @@
 /**
- * The daemon is killed at every request to the grid - before it arrives, and after it was carried out and before its answer - and before
- * and after every commit of its state, of what a runtime, a person or an import makes it do. It is started again, the runtime goes on as
- * runtimes do, and the invariants hold. How many requests and commits there are is counted first, so that no point is left out.
+ * Kills the daemon at every request to the grid (before it arrives, and before its answer arrives) and before and after every commit of its
+ * state, in each operation of a runtime, an operator or the import. Then restarts it, lets the runtime continue, and checks the invariants.
+ * First counts requests and commits, so that no point is left out.
  */
 import { afterAll, expect, test } from 'vitest';
 import type { PointKind } from './network-path.ts';
@@ -12,11 +12,11 @@ import { aDelete, createOf, startAll } from './situations/situation.ts';
 interface Scenario {
   readonly name: string;
   readonly options?: SiteOptions;
-  /** Slots of containers that run before. */
+  /** Slots of containers that are already running. */
   readonly running: readonly number[];
-  /** What the daemon does when it is killed. */
+  /** The operation during which the daemon is killed. */
   readonly act: (site: Site) => void;
-  /** Whether only a GC can clear up what may be left. */
+  /** Whether only a GC can release leftovers. */
   readonly needsCollection?: true;
 }
 
@@ -150,14 +150,14 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** Where the daemon dies. */
+/** The point at which the daemon is killed. */
 interface Point {
   readonly kind: PointKind;
   readonly number: number;
   readonly moment: 'before' | 'after';
 }
 
-/** Milliseconds for what follows from the call by itself: the last re-check of a create in doubt. */
+/** Milliseconds until all consequences of a call have ended, up to the last re-check of a create in doubt. */
 const followsMs = 80_000;
 
 let points = 0;
@@ -168,7 +168,7 @@ async function run(scenario: Scenario, at?: Point): Promise<Record<PointKind, nu
   let isArmed = false;
   const site = new Site({
     ...scenario.options,
-    // What nobody needs has to go back without it.
+    // Unneeded addresses must be released without a GC.
     reaps: false,
     interrupt: (where, client, kind, moment) => {
       if (!isArmed || !client.startsWith('host-0.')) return false;
@@ -177,7 +177,7 @@ async function run(scenario: Scenario, at?: Point): Promise<Record<PointKind, nu
       isArmed = false;
       where.host(0).kill();
       where.time.after(1_000, () => where.host(0).start());
-      // Others want addresses meanwhile: soon, and when what is late has been carried out.
+      // Other containers request addresses soon, and after late writes were carried out.
       for (const [slot, ms] of [
         [8, 1_500],
         [9, 40_000],

@@ -1,4 +1,4 @@
-/** One run of the daemon in the simulation: the core of the product as it is, over a grid, a store, a clock and a host that are simulated. */
+/** One run of the daemon: the unchanged core of the product with a simulated grid, store, clock and host. */
 import { familyOf, type Interval } from '../../src/infoblox/address.ts';
 import { deadline, withDeadline } from '../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../src/infoblox/conditions.ts';
@@ -38,15 +38,15 @@ import { processClock, type VirtualTime } from './virtual-time.ts';
 export const network = 'net-1';
 export const cluster = 'sim';
 
-/** What the network configuration of all hosts says. */
+/** The network configuration of all hosts. */
 export interface NetworkConfig {
   readonly view: string;
-  /** Without it a network of `prefixLength` bits from `containers`. */
+  /** Absent: a network of `prefixLength` bits from `containers`. */
   readonly subnet?: string | undefined;
   readonly containers?: string | undefined;
   readonly prefixLength?: number | undefined;
   readonly gateway: string;
-  /** Of `subnet`: only these addresses. */
+  /** Part of `subnet`: only these addresses. */
   readonly range?: Interval | undefined;
   readonly exclude?: readonly string[] | undefined;
   readonly blockSize?: number | undefined;
@@ -56,7 +56,7 @@ export interface NetworkConfig {
   readonly secondSubnet?: string | undefined;
 }
 
-/** What all hosts share. */
+/** Settings of all hosts. */
 export interface World {
   readonly time: VirtualTime;
   readonly members: GridMembers;
@@ -64,13 +64,13 @@ export interface World {
   readonly config: (host: string) => NetworkConfig;
   /** `--reap-after`, in milliseconds; a minute if absent. */
   readonly reapAfterMs?: number;
-  /** By which names hosts know the grid; all members by default. */
+  /** Grid members that hosts know; default: all. */
   readonly gridHosts?: readonly MemberName[];
   /** `--block-validity`, in milliseconds; 10 minutes if absent. */
   readonly blockValidityMs?: number;
   /** `--release-original`. */
   readonly originalTenant?: string;
-  /** The way to the grid; by default that of network-path.ts. @param client names a run of a daemon */
+  /** Makes the transport to the grid; default: network-path.ts. @param client names a run of a daemon */
   readonly transport?: (client: string) => Transport;
   readonly troubles: () => PathTroubles;
   readonly arranged?: (request: HttpRequest, client: string) => Arranged | undefined;
@@ -99,7 +99,7 @@ export interface Answered {
   undelivered(): void;
 }
 
-/** What is called on a run that ends meanwhile is never answered. */
+/** A run of the daemon. Calls in progress when it ends are never answered. */
 export interface DaemonRun {
   /** Resolves when it is killed. */
   readonly lost: Promise<void>;
@@ -118,9 +118,9 @@ export interface DaemonRun {
   /** For tests of what the core knows. */
   readonly leases: LeaseDeps;
   readonly keeper: BlockKeeper;
-  /** What is wrong, one line each. */
+  /** Errors, one line each. */
   conditions(): string[];
-  /** Notes have been left. */
+  /** Takes over new notes. */
   takeNotes(): void;
   end(): void;
 }
@@ -130,7 +130,7 @@ const notesIntervalMs = 2_000;
 const addTimeoutMs = 30_000;
 const gcTimeoutMs = 55_000;
 const never = new AbortController().signal;
-/** Who calls an operator's command and waits for its end. */
+/** The caller of an operator's command, who waits for its end. */
 const person = { gone: never, stopping: never, tell: () => {} };
 
 /** Starts the daemon of a host. @param client names the run */
@@ -217,10 +217,10 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
   };
   const takeNotesSoon = () =>
     void clock.after(notesIntervalMs, () => {
-      // A state that cannot be written is tried again.
+      // Retry if the state is not writable.
       takeNotes(() => true).catch(takeNotesSoon);
     });
-  /** Nobody is told anything by a run that has ended. */
+  /** Never resolves after the run has ended. */
   const answered = <T>(work: Promise<T>) =>
     new Promise<T>((resolve, reject) => {
       work.then(

@@ -1,9 +1,9 @@
 /**
- * The core in virtual time, whatever comes: containers that start, stop and die, runtimes that repeat and forget, daemons that are killed,
- * clocks that are set, hosts that reboot, are renamed, cloned and lost, disks that are full, answers that are lost or late, masters that
- * fail over, persons with commands and edits. After each event no two living containers have one address, each has its reservation, and no
- * stranger's is touched; and when the troubles end, all comes to rest. The other half of the seeds is in further-seeds.test.ts, for a
- * second worker; `make simulate` runs as many as one likes.
+ * Runs the core in virtual time under all faults: containers start, stop and die; runtimes repeat and forget calls; daemons are killed;
+ * clocks are set; hosts reboot, are renamed, cloned and lost; disks are full; answers are lost or late; masters fail over; people use
+ * commands and edit the grid. After each event no two live containers have the same address, each has its reservation, and foreign
+ * reservations are untouched. When the faults end, the system settles. further-seeds.test.ts runs the other half of the seeds in a second
+ * worker; `make simulate` runs any number.
  */
 import { expect, test } from 'vitest';
 import { cannotBeMet, watchTables } from './coverage.ts';

@@ -1,6 +1,6 @@
 /**
- * A whole site at once: all hosts reboot, and every container of theirs wants an address from one grid that serves so many requests a
- * second, queues a few for each client and refuses the rest. How long until the last one runs, and what does the grid see of it?
+ * Simulates a reboot of all hosts of a site: all containers request addresses from one grid with a limited rate, a short queue for each
+ * client, and refusals beyond that. Measures the time until the last container runs, and the requests at the grid.
  */
 import { addressBeside } from '../../src/infoblox/address.ts';
 import { hold, take } from '../../src/infoblox/lease/block/block.ts';
@@ -19,41 +19,41 @@ import { epoch, VirtualTime } from './virtual-time.ts';
 
 export interface FleetOptions {
   readonly hosts: number;
-  /** On each host. */
+  /** Containers on each host. */
   readonly containers: number;
   readonly requestsPerSecond: number;
-  /** Requests of one client that wait at the grid; more are refused. */
+  /** Queued requests per client at the grid; more are refused. */
   readonly queue: number;
-  /** Addresses of the block that each host has, in which its containers had theirs; 0: there are no blocks. */
+  /** Size of each host's block, which had its containers' addresses; 0: no blocks. */
   readonly blockSize: number;
 }
 
 export interface FleetReport {
   readonly requests: number;
-  /** How many requests of a kind ended how, `POST fixedaddress: answered`. */
+  /** Number of requests by kind and outcome: `POST fixedaddress: answered`. */
   readonly ends: ReadonlyMap<string, number>;
-  /** Milliseconds from the call of a runtime to its answer, of ADDs that succeeded. */
+  /** Milliseconds from call to answer of successful ADDs. */
   readonly add: { readonly p50: number; readonly p99: number };
-  /** Containers that run at the end. */
+  /** Containers running at the end. */
   readonly running: number;
-  /** ADDs that failed, and were made again. */
+  /** Failed ADDs, which were repeated. */
   readonly failures: number;
-  /** Milliseconds until half of the containers run, and all. */
+  /** Milliseconds until half of the containers run, and until all do. */
   readonly halfRunAt: number;
   readonly lastRunsAt: number;
-  /** Reservations of containers from before the reboot that are still there then. */
+  /** Reservations from before the reboot that still exist then. */
   readonly unreleased: number;
 }
 
 const subnet = '10.0.0.0/13';
-/** Addresses of before the reboot begin here. The grid gives the others. */
+/** First address from before the reboot. The grid assigns the others. */
 const firstFromBefore = '10.4.0.0';
-/** All hosts boot within so many milliseconds: their firmware takes more or less time. */
+/** Milliseconds within which all hosts boot: firmware takes different times. */
 const bootSpreadMs = 20_000;
-/** A kubelet tries a failed sandbox again after this, and up to a half more (`backOffPeriod` of its pod workers). */
+/** Milliseconds before a kubelet retries a failed sandbox, plus up to half of it (`backOffPeriod` of its pod workers). */
 const retryMs = 10_000;
 
-/** Runs until every container has its address, but no longer than an hour of the simulation. */
+/** Runs until each container has its address, at most one simulated hour. */
 export async function simulateFleet(options: FleetOptions): Promise<FleetReport> {
   const { hosts, containers, blockSize } = options;
   const time = new VirtualTime();
@@ -72,11 +72,11 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetReport>
     onArrival: () => {},
     log: () => {},
   };
-  /** Of the ADDs that succeeded, in their order. */
+  /** Durations of successful ADDs, in order. */
   const added: { readonly at: number; readonly took: number }[] = [];
   let failures = 0;
 
-  /** What the host had before it went down is in its state and on the grid. */
+  /** Adds the leases from before the reboot to the state and the grid. */
   const leaveFromBefore = ({ name: node, disk }: SimHost, first: string) => {
     const origin = { cluster, node };
     for (let number = 0; number < containers; number += 1) {
@@ -95,7 +95,7 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetReport>
     const block = { mark, network, view: 'default', cidr: subnet, first, size: blockSize };
     disk.blocks.set(mark, hold(take(block, { now: epoch, wall: epoch, window: defaultDoubtWindow })));
   };
-  /** As a kubelet does: what is left of a sandbox is torn down, a new one is tried until it runs. */
+  /** Acts as a kubelet: tears down the old sandbox, and tries new ones until one runs. */
   const start = async (host: SimHost, number: number) => {
     await host.run?.del(`${host.name}-${number}-before`);
     for (let attempt = 0; ; attempt += 1) {
@@ -126,7 +126,7 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetReport>
   }
   const wanted = hosts * containers;
   while (added.length < wanted && (await time.step(epoch + 3_600_000))) {
-    // Until the last one runs.
+    // Ends when the last container runs.
   }
   const latencies = added.map(({ took }) => took).sort((one, other) => one - other);
   const latency = (part: number) => latencies[Math.floor(part * (latencies.length - 1))] ?? 0;
@@ -142,7 +142,7 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetReport>
   };
 }
 
-/** A grid that does one request after another. */
+/** A grid that processes requests sequentially. */
 class QueuingGrid {
   requests = 0;
   readonly ends = new Map<string, number>();
@@ -185,7 +185,7 @@ class QueuingGrid {
       };
       signal.addEventListener('abort', leave, { once: true });
       this.#freeAt = Math.max(this.#freeAt, this.#time.now) + this.#serviceMs;
-      // What its client has given up is done all the same: the grid does not know.
+      // The grid also processes requests that their client has given up.
       this.#time.after(this.#freeAt - this.#time.now, () => {
         this.#waiting.set(client, (this.#waiting.get(client) ?? 1) - 1);
         const request = { method, url, body: body === undefined ? '' : JSON.stringify(body) };

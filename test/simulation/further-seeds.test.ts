@@ -1,4 +1,4 @@
-/** As first-seeds.test.ts, for a second worker. */
+/** Runs the other half of the seeds of first-seeds.test.ts in a second worker. */
 import { test } from 'vitest';
 import { simulateSeed } from './seeds.ts';
 

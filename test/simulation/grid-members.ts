@@ -1,7 +1,7 @@
 /**
- * The grid of the simulation: a Grid Master and a candidate, each with contents of its own. What the master has carried out reaches
- * the candidate a moment later, so that a promoted one may lack what was confirmed last (NIOS 9.0 documentation, "Promoting a Grid
- * Master Candidate"). It answers WAPI requests with the simulator's own rules, without a network between.
+ * The simulated grid: a Grid Master and a candidate with separate contents. Writes reach the candidate with a delay, so a promoted one may
+ * lack the latest confirmed writes (NIOS 9.0 documentation, "Promoting a Grid Master Candidate"). It answers WAPI requests by the
+ * simulator's rules, without a network.
  */
 import { type Interval, isWithin } from '../../src/infoblox/address.ts';
 import { parseBlockMark } from '../../src/infoblox/mark.ts';
@@ -31,14 +31,14 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** Who has an address. */
+/** The owner of an address. */
 export interface Holder {
   readonly view: string;
   readonly address: string;
   readonly comment: string;
 }
 
-/** Milliseconds that a host gives addresses of a block at most after its last confirmation. */
+/** Maximum milliseconds for which a host assigns addresses of a block after its last confirmation. */
 const maxValidityMs = 600_000;
 
 class Member {
@@ -47,7 +47,7 @@ class Member {
   contents: GridContents;
   service: WapiService;
   isUp = true;
-  /** What it has carried out, with what next-available functions found in their place. */
+  /** Writes carried out, with the results of next-available functions in their place. */
   history: WapiRequest[] = [];
 
   constructor(readOnly: boolean, fill: (contents: GridContents) => void) {
@@ -82,15 +82,15 @@ export class GridMembers {
   readonly #quirks: Partial<Quirks>;
   readonly #members = new Map<MemberName, Member>();
   #master: MemberName = 'grid-a';
-  /** The reign of a master: what one has not passed on when it ends is lost. */
+  /** Number of the current master: writes that an earlier one did not replicate are lost. */
   #reign = 0;
   #isReachable = true;
   readonly #removedBlocks: { readonly range: WapiObject; readonly at: number }[] = [];
 
   /**
-   * @param fill puts into a new grid what is there before anybody comes
-   * @param lag milliseconds until the candidate has what the master has carried out; infinite: nobody ever asks it
-   * @param quirks what no source says of grids
+   * @param fill adds the initial objects
+   * @param lag milliseconds of replication to the candidate; infinite: it is never asked
+   * @param quirks undocumented behaviour of grids
    */
   constructor(time: VirtualTime, fill: (contents: GridContents) => void, lag: number, quirks: Partial<Quirks> = {}) {
     this.#time = time;
@@ -100,7 +100,7 @@ export class GridMembers {
     for (const name of memberNames) this.#members.set(name, this.#newMember(name !== this.#master));
   }
 
-  /** What the administrator of the grid sees and does. */
+  /** The grid as its administrator uses it. */
   get contents(): GridContents {
     return this.#member(this.#master).contents;
   }
@@ -109,14 +109,14 @@ export class GridMembers {
     return this.#master === memberNames[0];
   }
 
-  /** Who has which address, as the master has it. */
+  /** Lists addresses and their owners on the master. */
   holders(name: MemberName = this.#master): Holder[] {
     return Array.from(this.#member(name).db.all('fixedaddress'), ({ address, view, values }) => {
       return { view: view.name, address: formatAddress(address), comment: String(values.comment ?? '') };
     });
   }
 
-  /** What is reserved, in both families. */
+  /** Lists reservations of both families. */
   get reservations(): { readonly ref: string; readonly address: string; readonly comment: string }[] {
     const all = (['fixedaddress', 'ipv6fixedaddress'] as const).flatMap((type) => this.contents.objects(type));
     return all.map(({ _ref: ref, ipv4addr, ipv6addr, comment = '' }) => {
@@ -124,12 +124,12 @@ export class GridMembers {
     });
   }
 
-  /** The ranges of both families. */
+  /** Lists ranges of both families. */
   get ranges(): WapiObject[] {
     return (['range', 'ipv6range'] as const).flatMap((type) => this.contents.objects(type));
   }
 
-  /** Whether an address lies in a block of a host, or did until somebody removed that lately. @param hosts names of the host */
+  /** Tells whether an address lies in a block of a host, or in one removed lately. @param hosts names of the host */
   isInBlock(address: string, hosts: readonly string[]): boolean {
     return [...this.ranges, ...this.#removedLately].some((range) => {
       const host = parseBlockMark(String(range.comment ?? ''))?.origin.node ?? '';
@@ -137,7 +137,7 @@ export class GridMembers {
     });
   }
 
-  /** Whether an address lies in a block that somebody removed lately: its host may give it yet, and another one that has taken its place. */
+  /** Tells whether an address lies in a block removed lately: its old and its new host may both assign it. */
   isInRemovedBlock(address: string): boolean {
     return this.#removedLately.some((range) => isWithin(address, boundsOf(range)));
   }
@@ -152,7 +152,7 @@ export class GridMembers {
     this.byHand('DELETE', range._ref);
   }
 
-  /** Which machine a member is: with one that is lost goes all that is on its way to it. */
+  /** Identifies the machine of a member: requests in flight to a lost one are lost. */
   machineOf(name: MemberName): object {
     return this.#member(name);
   }
@@ -161,17 +161,17 @@ export class GridMembers {
     return this.#isReachable && this.#member(name).isUp;
   }
 
-  /** All members are away, or back. */
+  /** Makes all members unavailable or available. */
   setUp(isUp: boolean): void {
     this.#isReachable = isUp;
   }
 
-  /** Writes are refused, or taken again by the master. */
+  /** Makes the master refuse or accept writes. */
   setReadOnly(isReadOnly: boolean): void {
     this.#member(this.#master).settings.readOnly = isReadOnly;
   }
 
-  /** Objects of these types may not be written by the user of the hosts. */
+  /** Denies writes to these object types to the user of the hosts. */
   setDenied(types: readonly string[]): void {
     for (const { settings } of this.#members.values()) {
       settings.denied.clear();
@@ -180,8 +180,8 @@ export class GridMembers {
   }
 
   /**
-   * The master is lost and the candidate promoted, without what has not reached it. Nothing happens if the candidate is away.
-   * @returns the marks of reservations that the grid has confirmed, made or removed, and now has otherwise
+   * Loses the master and promotes the candidate, without writes that had not reached it. Does nothing if the candidate is unavailable.
+   * @returns marks of reservations whose confirmed creation or removal is lost
    */
   failOver(): Set<string> {
     const marks = (name: MemberName) =>
@@ -198,7 +198,7 @@ export class GridMembers {
     return new Set(differ.map((key) => key.slice(key.indexOf('/', key.indexOf('/') + 1) + 1)));
   }
 
-  /** The member that was lost is there again, as a candidate with what the master has. */
+  /** Returns the lost member as a candidate with the master's contents. */
   rejoin(): void {
     const name = memberNames.find((one) => one !== this.#master) ?? this.#master;
     if (this.#member(name).isUp) return;
@@ -207,13 +207,13 @@ export class GridMembers {
     this.#members.set(name, member);
   }
 
-  /** The body of a request in which what next-available functions find now stands in their place. */
+  /** Replaces next-available functions in a body by their present results. */
   lookUp(name: MemberName, request: HttpRequest): HttpRequest {
     const target = parseTarget(new URL(request.url).pathname);
     return { ...request, body: this.#member(name).service.lookUp(target?.type ?? '', request.body) };
   }
 
-  /** Carries a request out and gives its answer. */
+  /** Carries out a request. @returns its answer */
   answer(name: MemberName, request: HttpRequest): HttpAnswer {
     const { method, body } = request;
     const url = new URL(request.url);
@@ -234,7 +234,7 @@ export class GridMembers {
     }
   }
 
-  /** Does by hand what an administrator does, whoever else may write; it reaches the candidate like all else. */
+  /** Performs a write of an administrator, also while others may not write; it is replicated as usual. */
   byHand(method: 'POST' | 'PUT' | 'DELETE', path: string, fields: Readonly<Record<string, unknown>> = {}): HttpAnswer {
     const url = `https://${this.#master}/wapi/v2.3/${path}`;
     const { settings } = this.#member(this.#master);
@@ -269,7 +269,7 @@ export class GridMembers {
   }
 }
 
-/** The addresses of a range. */
+/** Lists the addresses of a range. */
 export function boundsOf({ start_addr: first, end_addr: last }: WapiObject): Interval {
   return { first: String(first), last: String(last) };
 }

@@ -1,11 +1,11 @@
-/** What the happenings of a plan do to a site. */
+/** Applies the events of a plan to a site. */
 import type { Happening } from './plan.ts';
 import type { Site } from './site.ts';
 
-/** Hosts that may be gone for good: somebody has to be left to clear up. */
+/** Maximum lost hosts: another one must release their addresses. */
 const minHosts = 2;
 
-/** Lets something happen. */
+/** Applies an event. */
 export function happen(site: Site, happening: Happening): void {
   const { time, members, ledger } = site;
   switch (happening.kind) {
@@ -70,7 +70,7 @@ export function happen(site: Site, happening: Happening): void {
       break;
     case 'rename host': {
       const host = site.host(happening.host);
-      // Of what is not imported yet an earlier name means nothing.
+      // Reservations under an earlier name are not imported.
       if (!host.disk.facts.has('imported')) return;
       host.rename(`${host.names[0]}-${host.names.length}`);
       host.restart();

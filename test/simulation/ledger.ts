@@ -1,6 +1,6 @@
 /**
- * What containers were told, address by address, and what follows from it at every moment. It knows nothing of how the driver works: only which containers
- * live, what they were answered, and what the grid holds.
+ * Records the addresses that containers were told, and checks the invariants. It knows only live containers, their answers and the contents
+ * of the grid, not how the driver works.
  */
 import {
   addressAt,
@@ -14,24 +14,24 @@ import { parseMark, setIn } from '../../src/infoblox/mark.ts';
 import { cluster } from './daemon-run.ts';
 import type { GridMembers, Holder } from './grid-members.ts';
 
-/** What an ADD was answered with. */
+/** The answer of an ADD. */
 interface Told {
   readonly address: string;
   /** CIDR. */
   readonly network: string;
 }
 
-/** As it was told; `isOwed`: it is of a block of its host, and the grid has not shown it yet. */
+/** An address as told; `isOwed`: from a block of its host, not reserved on the grid yet. */
 interface Live extends Told {
   isOwed: boolean;
 }
 
-/** How an ADD was made. */
+/** Facts about the host of an ADD. */
 interface Asked {
-  /** What its host is called, and was. */
+  /** Present and earlier names of its host. */
   readonly names: readonly string[];
   readonly requested?: string | undefined;
-  /** That no container of this host may have. */
+  /** Addresses that no container of this host may have. */
   readonly ownAddresses: ReadonlySet<string>;
   /** Of two reservations of one container a host that has lost its state does not know which one was told (docs/reliability.md). */
   readonly hasLostState: boolean;
@@ -42,15 +42,15 @@ export class Ledger {
   readonly #now: () => number;
   /** By container. */
   readonly #live = new Map<string, Live>();
-  /** Containers whose reservation somebody else has removed or lost: until it is there again, nothing is promised. */
+  /** Containers whose reservation was removed or lost by others: no promise until it exists again. */
   readonly #excused = new Set<string>();
-  /** What was told to containers whose DEL was answered, and until when nobody else may be told it. */
+  /** Addresses of deleted containers, and until when no other container may get them. */
   readonly #resting = new Map<string, { readonly address: string; readonly until: number }>();
   readonly #broken: string[] = [];
-  /** Who was there before anybody came: nothing of it is ever touched. */
+  /** Foreign objects, which must never be changed. */
   readonly #strangers: Holder[];
   readonly #containerOf = new Map<string, string>();
-  /** A master may be promoted that does not know the network: then it may be made anew elsewhere. */
+  /** Whether a promoted master may lack the network, so that it may be created again elsewhere. */
   readonly #mayMoveNetwork: boolean;
   /** Of first addresses. */
   readonly #range: Interval | undefined;
@@ -74,12 +74,12 @@ export class Ledger {
     return this.#live;
   }
 
-  /** Those of the living that nothing is promised to now: an operator restarts them. */
+  /** Live containers without a promise: an operator restarts them. */
   get excused(): string[] {
     return [...this.#excused].filter((container) => this.#live.has(container));
   }
 
-  /** The container that a comment is the mark of, and which of its addresses; empty for any other comment. Containers have names that are theirs alone. */
+  /** Returns the container of a mark, and which of its addresses; empty for any other comment. Names of containers are unique. */
   containerOf(comment: string): string {
     const known = this.#containerOf.get(comment);
     if (known !== undefined) return known;
@@ -89,7 +89,7 @@ export class Ledger {
     return container;
   }
 
-  /** An ADD was answered. */
+  /** Records the answer of an ADD. */
   told(container: string, told: Told, { requested, names, ownAddresses, hasLostState }: Asked): void {
     const { address, network } = told;
     const before = this.#live.get(container);
@@ -131,48 +131,48 @@ export class Ledger {
     if (this.#live.get(container)?.isOwed) this.#excused.add(container);
   }
 
-  /** Living containers whose address was told and never reserved. */
+  /** Lists live containers whose address was told but not reserved. */
   owed(): string[] {
     return [...this.#live].flatMap(([id, { isOwed }]) => (isOwed && !this.#excused.has(id) ? [id] : []));
   }
 
-  /** CHECK says that a container has lost its reservation. */
+  /** Records that CHECK reported a lost reservation. */
   saidLost(container: string, why: string): void {
     if (this.#live.has(container) && !this.#excused.has(container)) this.#broken.push(`CHECK of ${container}: ${why}`);
   }
 
-  /** What must not happen has happened. */
+  /** Records a broken invariant. */
   saidImpossible(line: string): void {
     this.#broken.push(line);
   }
 
-  /** The DEL of a container is answered that was told an address. @param until as virtual time has it */
+  /** Records the answered DEL of a container. @param until end of the cool-down, in virtual time */
   rests(container: string, { address }: Pick<Told, 'address'>, until: number): void {
     if (this.#isHeld(address, container)) this.#resting.set(container, { address, until });
   }
 
-  /** The core has said that it gives an address before it has rested; or nobody knows any more which ones rest. */
+  /** Ends the cool-down of addresses: the core reported it, or lost its knowledge of them. */
   endsRest(address?: string): void {
     for (const [container, told] of this.#resting) {
       if (address === undefined || told.address === address) this.#resting.delete(container);
     }
   }
 
-  /** A container has come back and asks for another address. */
+  /** Records that a restarted container requests another address. */
   givesUpRest(container: string): void {
     this.#resting.delete(container);
   }
 
-  /** A container claims nothing any more. */
+  /** Forgets a container. */
   left(container: string): void {
     this.#live.delete(container);
     this.#excused.delete(container);
   }
 
-  /** Somebody else has removed the reservation, or the grid has lost it. */
+  /** Records that a reservation was removed by others, or lost by the grid. */
   excuse(container: string): void {
     this.#resting.delete(container);
-    // Also of one that is about to be told.
+    // Also before the container is told.
     this.#excused.add(container);
   }
 
@@ -191,16 +191,16 @@ export class Ledger {
     }
   }
 
-  /** Whoever has answered for it says that a stranger's object is not needed any more. */
+  /** Allows the removal of a foreign object. */
   givenUp({ view, address }: Pick<Holder, 'view' | 'address'>): void {
     const index = this.#strangers.findIndex((one) => one.view === view && one.address === address);
     if (index >= 0) this.#strangers.splice(index, 1);
   }
 
-  /** What is broken now, one line each. */
+  /** Lists broken invariants, one line each. */
   broken(): string[] {
     const holders = this.#members.holders();
-    // Whatever its view is called by now.
+    // In any view, as views are renamed.
     const held = new Set(holders.map(({ address, comment }) => `${address} ${this.containerOf(comment)}`));
     const lost: string[] = [];
     for (const [container, live] of this.#live) {
@@ -217,7 +217,7 @@ export class Ledger {
     return [...this.#broken, ...lost, ...touched.map(({ address, comment }) => `${address} of ${comment} was touched`)];
   }
 
-  /** Reservations for containers that no living container was told. */
+  /** Lists reservations that no live container was told. */
   leftOver(): { readonly container: string; readonly node: string; readonly text: string }[] {
     return this.#members.holders().flatMap(({ address, comment }) => {
       const container = this.containerOf(comment);
@@ -237,7 +237,7 @@ function isSecond(place: string): boolean {
   return place.includes('/');
 }
 
-/** Why no container may have an address. */
+/** Says why no container may have an address. */
 function misfitOf({ address, network }: Told, ownAddresses: ReadonlySet<string>): string | undefined {
   const cidr = parseCidr(network);
   if (cidr === undefined || !contains(cidr, address)) return `outside ${network}`;

@@ -1,6 +1,6 @@
 /**
- * Runs the simulation from the command line: SEEDS of them from SEED on, or SCENARIO=fleet with HOSTS hosts. TRACE=1 prints what
- * happened in each run.
+ * Runs the simulation from the command line: SEEDS seeds from SEED on, or SCENARIO=fleet with HOSTS hosts. TRACE=1 prints the events of
+ * each run.
  */
 import { watchTables } from './coverage.ts';
 import { type FleetOptions, simulateFleet } from './fleet.ts';
@@ -48,7 +48,7 @@ async function runSeeds(first: number, count: number): Promise<void> {
 
 async function runFleet(options: FleetOptions): Promise<void> {
   const began = performance.now();
-  // Thousands of calls fail, and nobody reads where.
+  // Thousands of expected errors need no stack.
   Error.stackTraceLimit = 0;
   const { requests, ends, add, running, failures, halfRunAt, lastRunsAt, unreleased } = await simulateFleet(options);
   const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;

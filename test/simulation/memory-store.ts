@@ -1,4 +1,4 @@
-/** The lease store of the simulation: what was committed lasts, all else ends with the run that applied it. */
+/** The simulated lease store: commits survive; other changes are lost with the run. */
 import type { Clock } from '../../src/infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../src/infoblox/conditions.ts';
 import { GridError } from '../../src/infoblox/errors.ts';
@@ -13,17 +13,17 @@ export class Disk {
   readonly leases = new Map<string, Lease>();
   readonly blocks = new Map<string, Block>();
   readonly facts = new Map<string, string>();
-  /** Nothing can be written to it. */
+  /** Whether it is not writable. */
   isFull = false;
 
-  /** Nothing of it is left. */
+  /** Loses all content. */
   lose(): void {
     this.leases.clear();
     this.blocks.clear();
     this.facts.clear();
   }
 
-  /** Becomes a copy of another one. */
+  /** Makes it a copy of another disk. */
   become({ leases, blocks, facts }: Disk): void {
     this.lose();
     for (const [mark, lease] of leases) this.leases.set(mark, lease);
@@ -31,7 +31,7 @@ export class Disk {
     for (const [name, value] of facts) this.facts.set(name, value);
   }
 
-  /** Sets aside what another machine has written, as the state file does. */
+  /** Sets aside the state of another machine, as the state file does. */
   claim(owner: Owner): void {
     const recorded = parseOwner(this.facts.get('owner') ?? '');
     if (recorded !== undefined && strangerOf(recorded, owner) !== undefined) this.lose();
@@ -42,7 +42,7 @@ export class Disk {
 interface MemoryStoreDeps {
   readonly clock: Clock;
   readonly conditions: Conditions;
-  /** @returns whether the run ends here, so that what comes next does not happen */
+  /** @returns whether the run ends at this point */
   readonly interrupt?: (moment: 'before' | 'after') => boolean;
 }
 

@@ -1,7 +1,6 @@
 /**
- * The way of a request from a host to the grid and back, in virtual time, with all that may happen to it there: it is slow, refused,
- * dropped, carried out late, or its answer is lost. What happens follows from the seed and from which request of which host it is, or
- * from what a test has arranged for it.
+ * Simulates the network between a host and the grid in virtual time: requests are slow, refused, dropped, carried out late, or lose their
+ * answers. The seed and the number of the request decide, or a test arranges it.
  */
 import type { Clock } from '../../src/infoblox/concurrency/clock.ts';
 import { connectionError, NotConnected, TooLate } from '../../src/infoblox/wapi/connection/connection-error.ts';
@@ -10,40 +9,40 @@ import { between, type Chance } from './chance.ts';
 import type { GridMembers, HttpRequest, MemberName } from './grid-members.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** How often something happens to a request, a part of 1; absent: never. */
+/** Probability of each fault; absent: never. */
 export interface PathTroubles {
-  /** It takes 2 to 9 s to the grid. */
+  /** Arrives after 2 to 9 s. */
   readonly slow?: number;
-  /** It is carried out at once, and its answer takes 2 to 9 s. */
+  /** Carried out at once, with an answer after 2 to 9 s. */
   readonly slowAnswer?: number;
-  /** The connection is there only after 0.5 to 3 s. */
+  /** Connected after 0.5 to 3 s. */
   readonly connectsSlowly?: number;
   /** No connection. */
   readonly refused?: number;
-  /** The connection breaks before the request is carried out: it never is. */
+  /** The connection breaks before the request is carried out, and it is dropped. */
   readonly dropped?: number;
-  /** It is carried out, and the connection breaks before its answer. */
+  /** Carried out, then the connection breaks before the answer. */
   readonly answerLost?: number;
-  /** It is carried out, and nothing comes back until the caller's time is over. */
+  /** Carried out, without an answer until the caller's timeout. */
   readonly silence?: number;
   /** The connection breaks, and the request is carried out up to 50 s later. */
   readonly late?: number;
   /** The grid answers 503 and does nothing. */
   readonly fault?: number;
-  /** What a next-available function finds is taken a moment later: others may have it by then. */
+  /** The result of a next-available function is reserved a moment later: others may have it by then. */
   readonly lookFirst?: number;
 }
 
 export type Fate = keyof PathTroubles | 'well';
 
-/** What a test has arranged for a request. */
+/** A fault arranged by a test. */
 export interface Arranged {
   readonly fate: Fate;
-  /** Milliseconds: how late, or how slow. */
+  /** Milliseconds of delay. */
   readonly ms?: number | undefined;
 }
 
-/** Where a run of a daemon can be cut off: at a request, or a commit of its state. */
+/** A point at which a run can be killed: a request, or a commit of its state. */
 export type PointKind = 'request' | 'commit';
 export type Interrupt = (client: string, kind: PointKind, moment: 'before' | 'after') => boolean;
 
@@ -59,7 +58,7 @@ export const fates = [
   'fault',
   'lookFirst',
 ] as const;
-/** Milliseconds in which the grid has carried a request out or dropped it, whatever its caller knows. */
+/** Milliseconds within which the grid carries out or drops a request. */
 const maxLateMs = 50_000;
 
 interface PathDeps {
@@ -67,21 +66,21 @@ interface PathDeps {
   readonly members: GridMembers;
   readonly chance: Chance;
   readonly troubles: () => PathTroubles;
-  /** What a request meets, instead of what follows from the seed. */
+  /** Overrides the fault that follows from the seed. */
   readonly arranged?: (request: HttpRequest, client: string) => Arranged | undefined;
-  /** Told of each request that reaches the grid. */
+  /** Called for each request that reaches the grid. */
   readonly onArrival: (request: HttpRequest, client: string) => void;
-  /** @returns whether the run ends at this point, so that what comes next does not happen */
+  /** @returns whether the run ends at this point */
   readonly interrupt?: Interrupt;
 }
 
 interface Run {
-  /** Names it: its requests are numbered. */
+  /** Name of the run; its requests are numbered. */
   readonly client: string;
   readonly clock: Pick<Clock, 'now'>;
-  /** A run that has ended sends nothing and is told nothing. */
+  /** Whether the run has ended: it sends and receives nothing. */
   readonly isOver: () => boolean;
-  /** Whether what is still on its way never arrives. */
+  /** Whether requests in flight are dropped. */
   readonly isDropped: () => boolean;
 }
 
@@ -101,7 +100,7 @@ export function pathToGrid(deps: PathDeps, { client, clock, isOver, isDropped }:
       const { fate, ms } = arranged?.(request, client) ?? { fate: fateOf(troubles(), draw) };
       const [there, back] = [between(draw('there'), 1, 40), between(draw('back'), 1, 40)];
       return new Promise((resolve, reject) => {
-        // Of a run that has ended nothing goes on.
+        // A run that has ended does not continue.
         if (isOver()) return;
         const host = `${member}:443`;
         const giveUp = () => broken(new Error('gave up'));

@@ -1,6 +1,6 @@
 /**
- * What happens in a run, as plain data that fast-check makes and makes smaller: timed calls and troubles. Each run has a random part of
- * all kinds (swarm testing), so that rare combinations are not drowned by common events.
+ * The events of a run, timed calls and faults, as plain data that fast-check generates and shrinks. Each run has a random subset of all
+ * kinds (swarm testing), so that common events do not hide rare combinations.
  */
 import fc from 'fast-check';
 import type { Quirks } from '../simulator/store/database.ts';
@@ -23,10 +23,10 @@ export type Happening =
       readonly part?: number | undefined;
     } & InSlot)
   | ({ readonly kind: 'add again' | 'check' | 'stop' | 'die' } & InSlot)
-  /** On all hosts at once. */
+  /** Events on all hosts at once. */
   | { readonly kind: 'all start'; readonly slot: number }
   | { readonly kind: 'collect' | 'restart' | 'reboot' | 'state lost'; readonly host: number }
-  /** Commands of a person. */
+  /** Commands of an operator. */
   | ({ readonly kind: 'release'; readonly evenIfAlive: boolean } & InSlot)
   | { readonly kind: 'gc by hand' | 'gc of host'; readonly host: number }
   /** The daemon is killed and started again after some milliseconds. */
@@ -48,9 +48,9 @@ export type Happening =
   /** An administrator removes the reservation of a container, or writes a note into its comment and takes it back later. */
   | ({ readonly kind: 'removed by hand' | 'altered by hand' } & InSlot)
   | { readonly kind: 'gateway removed' }
-  /** Somebody else takes the next free address, or gives the first one back. */
+  /** A foreign client takes the next free address, or releases its first one. */
   | { readonly kind: 'stranger takes' | 'stranger leaves' }
-  /** Somebody takes an address inside the block of a host, or removes a block. */
+  /** A foreign client takes an address inside a block, or removes a block. */
   | { readonly kind: 'taken in a block'; readonly index: number; readonly part: number }
   | { readonly kind: 'block removed by hand'; readonly index: number }
   /** A container ends that was started under the original driver. */
@@ -72,13 +72,13 @@ export interface Plan {
   readonly lagMs: number;
   /** Whether daemons look for dead containers. */
   readonly reaps: boolean;
-  /** What no source says of grids. */
+  /** Undocumented behaviour of grids. */
   readonly quirks: Partial<Quirks>;
   readonly steps: readonly Step[];
 }
 
 const slots = 4;
-/** Kinds without which nothing happens: they are in every run. */
+/** Kinds of every run. */
 const always: readonly HappeningKind[] = ['start', 'stop'];
 const sometimes: readonly HappeningKind[] = [
   'all start',
@@ -109,7 +109,7 @@ const sometimes: readonly HappeningKind[] = [
   'taken in a block',
   'block removed by hand',
 ];
-/** What is of no use without another kind. */
+/** Kinds that need another kind. */
 const companions: Partial<Record<HappeningKind, readonly HappeningKind[]>> = { 'host gone': ['gc of host'] };
 
 const seldom = fc.constantFrom(false, false, true);
@@ -128,11 +128,11 @@ const setups: fc.Arbitrary<Setup> = fc
     hasTwoSets: setup.hasTwoSets && setup.place === 'subnet',
   }));
 
-/** A few kinds of trouble on the way to the grid, of which each is rare or frequent. */
+/** Generates some network faults, each rare or frequent. */
 const troubles: fc.Arbitrary<PathTroubles> = fc
   .array(fc.tuple(fc.constantFrom(...fates), fc.constantFrom(0.01, 0.05, 0.2)), { maxLength: 4 })
   .map((drawn) => Object.fromEntries(drawn));
-/** About half of the kinds that there are. */
+/** Generates a subset of about half of all kinds. */
 const half = fc
   .tuple(...sometimes.map(() => fc.boolean()))
   .map((drawn) => sometimes.filter((_, index) => drawn[index] === true));
@@ -167,7 +167,7 @@ export function plans(maxSteps: number): fc.Arbitrary<Plan> {
     });
 }
 
-/** Which kinds may happen together. */
+/** Tells which kinds may be combined. */
 function kindsFor({ view, hasOriginals }: Setup, drawn: readonly HappeningKind[]): HappeningKind[] {
   const mayRename = view !== 'default' && drawn.includes('view renamed');
   // What a promoted candidate knows of a renamed view is not told apart here.

@@ -1,6 +1,6 @@
 /**
- * One run: a plan is carried out in virtual time, the invariants hold after each event; then all troubles end, and everything has to
- * come to rest: what lives is reserved, and nothing else is.
+ * Runs a plan in virtual time and checks the invariants after each event. Then ends all faults, and checks that the system settles: live
+ * containers, and only they, have reservations.
  */
 import type { Lease } from '../../src/infoblox/lease/lease.ts';
 import { chanceOf } from './chance.ts';
@@ -9,13 +9,13 @@ import type { Happening, HappeningKind, Plan } from './plan.ts';
 import type { SimHost } from './sim-host.ts';
 import { Broken, Site } from './site.ts';
 
-/** Virtual milliseconds for everything to come to rest once nothing troubles it. */
+/** Virtual milliseconds for the system to settle after all faults have ended. */
 const restMs = 3_600_000;
 
-/** A reservation that comes back after its release, or whose release is forgotten with the state or with the notes of plugins. */
+/** Events after which a released reservation may come back, or its release may be lost with the state or with notes. */
 const onlyCollected: readonly HappeningKind[] = ['fail over', 'state lost', 'altered by hand', 'reboot'];
 
-/** What leaves blocks on the grid until their host boots. */
+/** Events that leave blocks on the grid until their host boots. */
 const forgetsBlocks: readonly HappeningKind[] = ['state lost', 'fail over', 'rename host', 'clone', 'view renamed'];
 
 export interface Outcome {
@@ -25,7 +25,7 @@ export interface Outcome {
   readonly trace: readonly string[];
 }
 
-/** Carries a plan out. @throws Broken */
+/** Runs a plan. @throws Broken */
 export async function simulate(plan: Plan): Promise<Outcome> {
   const kinds = new Set(plan.steps.map(({ happening }) => happening.kind));
   const chance = chanceOf(plan.seed);
@@ -58,9 +58,8 @@ export async function simulate(plan: Plan): Promise<Outcome> {
 }
 
 /**
- * No more troubles: everything has to come to rest.
- * @param options `needsCollection`: something has happened of which only a GC can clear up what is left (docs/reliability.md, what is
- * not promised)
+ * Checks that the system settles without faults.
+ * @param options `needsCollection`: only a GC can release leftovers of some event (docs/reliability.md, what is not promised)
  * @throws Broken
  */
 export async function comeToRest(
@@ -69,7 +68,7 @@ export async function comeToRest(
 ): Promise<void> {
   site.say('troubles end');
   site.troubles = {};
-  // What a plan has begun ends by itself: outages, late writes, members that are lost.
+  // Wait for outages, late writes and lost members of the plan to end.
   await site.pass(180_000);
   site.restoreAltered();
   for (const host of site.hosts) host.start();
@@ -91,7 +90,7 @@ export async function comeToRest(
   settled(site, 'after all containers have ended');
 }
 
-/** A person has all hosts give their blocks back. @throws Broken */
+/** Releases the blocks of all hosts by the operator's command. @throws Broken */
 async function giveBlocksBack(site: Site, { mayStay }: { readonly mayStay: boolean }): Promise<void> {
   for (const { run } of site.hosts) {
     run?.leases.blocks.release(true);
@@ -103,7 +102,7 @@ async function giveBlocksBack(site: Site, { mayStay }: { readonly mayStay: boole
   if (left.length > 0 && !mayStay) throw new Broken(left, site.trace);
 }
 
-/** A person has released what is left of hosts that are gone for good, or under names that hosts had before. */
+/** Releases the addresses of lost hosts, and of earlier names of hosts, by the operator's command. */
 async function clearUp(site: Site, namesOf: (host: SimHost) => readonly string[]): Promise<void> {
   const somebody = site.hosts.findIndex(({ isGone }) => !isGone);
   for (const name of site.hosts.flatMap(namesOf)) {
@@ -124,13 +123,13 @@ function settled(site: Site, when: string, exceptOf: (host: SimHost) => readonly
   // does not know which one was told.
   const forgetful = hosts.flatMap((host, index) => (host.hasLostState ? (runtimes[index]?.places ?? []) : []));
   const known = new Set([...leases.map(of), ...forgetful]);
-  // What was altered is left alone, also by the DEL of an earlier container of that name.
+  // Altered reservations are left alone, also by the DEL of an earlier container of that name.
   const mayHaveTwo = new Set([...forgetful, ...leftAlone]);
   const nodes = new Set(hosts.flatMap(exceptOf));
   const left = ledger.leftOver().filter(({ container, node }) => {
     return !nodes.has(node) && !(live.has(container) && mayHaveTwo.has(container));
   });
-  // One that is looked at once more, after a fail-over say, is at rest.
+  // A lease that only waits for a re-check, as after a failover, has settled.
   const isAtRest = ({ phase, attempts, dueAt, createInDoubtUntil, deleteInDoubtUntil }: Lease) =>
     phase === 'bound' && attempts === 0 && (dueAt === null || (createInDoubtUntil ?? deleteInDoubtUntil) === null);
   const odd = leases.filter((lease) => !live.has(of(lease)) || !isAtRest(lease));

@@ -1,6 +1,6 @@
 /**
- * A container runtime of the simulation: it starts, checks and stops containers, repeats and forgets calls, dies and collects garbage,
- * in every order, as runtimes do. What it is answered goes into the ledger.
+ * A simulated container runtime: starts, checks and stops containers, repeats and forgets calls, dies and collects garbage, in any order.
+ * The ledger records its answers.
  */
 import { GridError, hasReason } from '../../src/infoblox/errors.ts';
 import type { DaemonRun } from './daemon-run.ts';
@@ -8,7 +8,7 @@ import { type Ledger, placeOf } from './ledger.ts';
 import type { SimHost } from './sim-host.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
-/** Milliseconds: those of the plugin's ADD. */
+/** The plugin's timeout for ADD in milliseconds. */
 const addTimeoutMs = 25_000;
 const retryMs = 1_000;
 
@@ -24,33 +24,33 @@ export interface RuntimeDeps {
   readonly ledger: Ledger;
   /** Addresses of each container. */
   readonly sets: number;
-  /** Milliseconds that a released address rests. */
+  /** Cool-down in milliseconds. */
   readonly cooldownMs: number;
 }
 
-/** How an ADD goes on after it was sent. */
+/** What happens to an ADD after it was sent. */
 export type AddWay = 'plain' | 'twice' | 'hangs up' | 'deleted meanwhile' | 'unread';
 
 /** How a container is started. */
 export interface Start {
-  /** It has the ID of the one before, as with some runtimes. */
+  /** Whether it has the ID of the previous one, as with some runtimes. */
   readonly again?: boolean;
   readonly way?: AddWay;
-  /** The address that it asks for. */
+  /** The requested address. */
   readonly requested?: string | undefined;
 }
 
 export class Runtime {
   readonly #deps: RuntimeDeps;
   readonly #host: SimHost;
-  /** By slot: a place for one container after another. */
+  /** Containers by slot: a place for one container after another. */
   readonly #containers = new Map<number, Container>();
   readonly #numbers = new Map<number, number>();
   readonly #id: string;
   #calls = 0;
-  /** Operations under way. */
+  /** Operations in progress. */
   busy = 0;
-  /** When an ADD was called last. */
+  /** Time of the last ADD. */
   addedAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: RuntimeDeps, host: SimHost) {
@@ -59,7 +59,7 @@ export class Runtime {
     this.#id = host.name;
   }
 
-  /** Of all containers. */
+  /** IDs of all containers. */
   get ids(): string[] {
     return [...this.#containers.values()].map(({ id }) => id);
   }
@@ -69,17 +69,17 @@ export class Runtime {
     return this.ids.flatMap((id) => this.#placesOf(id));
   }
 
-  /** The ID of the container of a slot, or of the last one that it had. */
+  /** Returns the ID of the present or last container of a slot. */
   idOf(slot: number): string {
     return `${this.#id}-${slot}-${this.#numbers.get(slot) ?? 0}`;
   }
 
-  /** An address of the container of a slot, as the ledger names it: in every other slot the last one. */
+  /** Names an address of the container of a slot, as the ledger does: in every other slot the last one. */
   placeIn(slot: number): string {
     return placeOf(this.idOf(slot), (slot % 2) * (this.#deps.sets - 1));
   }
 
-  /** Starts a container, unless its slot has one. */
+  /** Starts a container unless its slot has one. */
   start(slot: number, { again = false, way = 'plain', requested }: Start = {}): void {
     if (this.#containers.has(slot)) return;
     this.#numbers.set(slot, (this.#numbers.get(slot) ?? 0) + (again ? 0 : 1));
@@ -106,7 +106,7 @@ export class Runtime {
     });
   }
 
-  /** The same ADD once more, of a container that runs. */
+  /** Repeats the ADD of a running container. */
   addAgain(slot: number): void {
     const container = this.#running(slot);
     if (container !== undefined) void this.#operation(() => this.#add(container));
@@ -133,7 +133,7 @@ export class Runtime {
     if (container !== undefined) void this.#operation(() => this.#end(slot, container));
   }
 
-  /** It is gone without a DEL: the reaper or a GC has to find it. */
+  /** Ends a container without a DEL: the reaper or a GC must find it. */
   die(slot: number): void {
     const container = this.#running(slot);
     if (container === undefined) return;
@@ -142,13 +142,13 @@ export class Runtime {
     this.#containers.delete(slot);
   }
 
-  /** The namespace of a container that runs cannot be seen any more. @returns what shows it again */
+  /** Hides the namespace of a running container. @returns a function that shows it again */
   hide(slot: number): () => void {
     const container = this.#running(slot);
     return container === undefined ? () => {} : this.#host.hideNamespace(container.netns);
   }
 
-  /** All of them are gone, with the host. */
+  /** Ends all containers with the host. */
   lostAll(): void {
     for (const id of this.ids) this.#left(id);
     this.#containers.clear();
@@ -159,25 +159,25 @@ export class Runtime {
     void this.#operation(() => this.#call((run) => run.gc(valid)).catch(ignore));
   }
 
-  /** A person has the dead released. */
+  /** Runs the operator's command `gc`. */
   gcByHand(): void {
     void this.#operation(() => this.#call((run) => run.gcByHand()).catch(ignore));
   }
 
-  /** A person has what a host has left released that is gone for good. */
+  /** Runs the operator's command `gc --host` for a lost host. */
   gcOfHost(node: string): void {
     this.#deps.ledger.endsRest();
     void this.#operation(() => this.#call((run) => run.gcOfHost(node)).catch(ignore));
   }
 
   /**
-   * A person releases a container, be it alive, dead or forgotten.
-   * @param options `evenIfAlive`: one that lives hangs, say, and no DEL comes for it; without it a living one keeps its address
+   * Runs the operator's command `release` for a container: live, dead or forgotten.
+   * @param options `evenIfAlive`: also if it is alive, for example because it hangs; otherwise a live one keeps its address
    */
   release(slot: number, options: { readonly evenIfAlive: boolean }): void {
     const { ledger } = this.#deps;
     const id = this.idOf(slot);
-    // Of what was imported the host knows no sandbox: it believes the person.
+    // The sandbox of an imported lease is unknown, so the command is obeyed.
     if (!options.evenIfAlive && this.#host.hasLostState) return;
     const isLive = ledger.live.has(id);
     const isGivenUp = isLive && options.evenIfAlive;
@@ -192,14 +192,14 @@ export class Runtime {
         if (isDone && released > 0 && isLive && !isGivenUp && ledger.live.has(id)) {
           ledger.saidImpossible(`${id} lives, and the command "release" has released it`);
         }
-        // What is to be released is tried until it is done, or started again under its name.
+        // Retry the release until it is done, or the container is started again.
         if (isDone || !isGivenUp || this.ids.includes(id)) return;
         await this.#sleep(retryMs);
       }
     });
   }
 
-  /** DEL of a container that was started under the original driver. */
+  /** Calls DEL for a container that was started under the original driver. */
   stopOriginal(id: string, onDone: () => void): void {
     void this.#operation(async () => {
       await this.#del(id);
@@ -207,7 +207,7 @@ export class Runtime {
     });
   }
 
-  /** Ends all containers, or those that have one of some addresses, as the ledger names them. */
+  /** Ends all containers, or those with one of some addresses as named by the ledger. */
   stopAll(places: readonly string[] = this.ids): void {
     for (const [slot, { id }] of this.#containers) {
       if (this.#placesOf(id).some((place) => places.includes(place))) this.stop(slot);
@@ -223,15 +223,16 @@ export class Runtime {
     }
   }
 
-  /** @returns `lost` if no daemon has answered */
+  /** @returns `lost` if no daemon answered */
   async #call<T>(call: (run: DaemonRun) => Promise<T>): Promise<T | 'lost'> {
     const { run } = this.#host;
     return run === undefined ? 'lost' : Promise.race([call(run), run.lost.then(() => 'lost' as const)]);
   }
 
   /**
-   * @param options `limitMs`: the caller leaves then; `isRead`: it lives until it has read the answer
-   * @returns whether it was answered with an address
+   * Calls ADD.
+   * @param options `limitMs`: timeout of the caller; `isRead`: whether the caller lives to read the answer
+   * @returns whether it got an address
    */
   async #add(
     { id, netns, requested }: Container,
@@ -241,7 +242,7 @@ export class Runtime {
     const { run } = this.#host;
     if (run === undefined) return false;
     this.addedAt = time.now;
-    // Who asks for an address has it released, and gives up the one that it had, though nobody may be told it in the end.
+    // A request for an address ends its cool-down, and gives up the container's former one, even if the ADD fails.
     if (requested !== undefined) {
       ledger.endsRest(requested);
       for (const place of this.#placesOf(id)) ledger.givesUpRest(place);
@@ -257,7 +258,7 @@ export class Runtime {
     const isWanted = [...this.#containers.values()].some((one) => one.netns === netns && one.state !== 'stopping');
     if (answer === 'lost' || answer === undefined || gone.signal.aborted || !isWanted || !isRead) {
       if (answer !== 'lost' && answer !== undefined) answer.undelivered();
-      // The plugin of a call that got no answer leaves a note.
+      // The plugin leaves a note after a call without an answer.
       if (answer === 'lost') this.#host.leaveNote({ kind: 'unanswered', containerId: id, callId, at: this.#host.wall });
       return false;
     }
@@ -279,7 +280,7 @@ export class Runtime {
     const isAnswered = await this.#del(container.id);
     const { time, ledger, cooldownMs } = this.#deps;
     for (const [place, its] of told) {
-      // What a state that was lost does not know goes back at once.
+      // A lost state knows no cool-down, so addresses are released at once.
       if (isAnswered && its !== undefined && !this.#host.hasLostState) ledger.rests(place, its, time.now + cooldownMs);
     }
     this.#host.removeNamespace(container.netns);
@@ -287,8 +288,8 @@ export class Runtime {
   }
 
   /**
-   * DEL until it succeeds, as runtimes do; if no daemon answers, or its state cannot be written, the plugin leaves a note.
-   * @returns whether it was answered
+   * Calls DEL until it succeeds, as runtimes do. The plugin leaves a note if no daemon answers, or its state is not writable.
+   * @returns whether a daemon answered
    */
   async #del(containerId: string): Promise<boolean> {
     for (;;) {
@@ -304,12 +305,12 @@ export class Runtime {
     }
   }
 
-  /** It claims nothing any more. */
+  /** Removes it from the ledger. */
   #left(id: string): void {
     for (const place of this.#placesOf(id)) this.#deps.ledger.left(place);
   }
 
-  /** How the ledger names the addresses of a container. */
+  /** Names the addresses of a container as the ledger does. */
   #placesOf(id: string): string[] {
     return Array.from({ length: this.#deps.sets }, (_, set) => placeOf(id, set));
   }

@@ -1,17 +1,17 @@
-/** Plans by their seeds: one seed, one run. A run that breaks an invariant is made smaller before it is shown. */
+/** Runs plans by seed. A plan that breaks an invariant is shrunk before it is reported. */
 import fc from 'fast-check';
 import { type Plan, plans } from './plan.ts';
 import { type Outcome, simulate } from './run.ts';
 import { Broken } from './site.ts';
 
-/** Things that are drawn for one run at most: half of them are of kinds that it has. About two thousand events follow from them. */
+/** Maximum steps generated for a run. Half of them are of its kinds, and cause about two thousand events. */
 const maxSteps = 400;
-/** Milliseconds for making a plan smaller. */
+/** Milliseconds for shrinking a plan. */
 const maxShrinkMs = 30_000;
-/** Lines of a trace that are shown: the last ones. */
+/** Last lines of a trace to show. */
 const maxTraceLines = 60;
 
-/** The plan of a seed. */
+/** Makes the plan of a seed. */
 export function planOf(seed: number): Plan {
   const [plan] = fc.sample(plans(maxSteps), { seed, numRuns: 1 });
   if (plan === undefined) throw new Error('fast-check has made no plan');
@@ -20,7 +20,7 @@ export function planOf(seed: number): Plan {
 
 /**
  * Runs the plan of a seed.
- * @throws Error naming the seed, what broke, the smallest plan that breaks it and the end of its trace
+ * @throws Error with the seed, the broken invariant, the smallest plan and the end of its trace
  */
 export async function simulateSeed(seed: number): Promise<Outcome> {
   try {

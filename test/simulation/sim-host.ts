@@ -1,16 +1,15 @@
 /**
- * A container host of the simulation: its boots, its network namespaces, what lasts on its disk, and the runs of the daemon on it. A
- * run that is killed leaves what was durable; nothing of it goes on.
+ * A simulated container host: its boots, network namespaces, disk, and runs of the daemon. A killed run leaves only its durable state.
  */
 import type { Fate, Host, SandboxIdentity } from '../../src/infoblox/host.ts';
 import { type Boot, fateOf, isLaterBoot } from '../../src/modes/daemon/host/liveness.ts';
 import { type DaemonRun, startRun, type World } from './daemon-run.ts';
 import { Disk } from './memory-store.ts';
 
-/** The directory of network namespaces, which is the same through all of a boot. */
+/** The directory of network namespaces, the same during a boot. */
 const place = '1:2';
 
-/** What a plugin has written down because no daemon answered. */
+/** A note of a plugin that got no answer. */
 export interface Note {
   readonly kind: 'DEL' | 'unanswered';
   readonly containerId: string;
@@ -20,15 +19,15 @@ export interface Note {
 }
 
 export class SimHost {
-  /** What it has been called, its present name last. */
+  /** Its names, the present one last. */
   readonly names: string[];
   readonly disk = new Disk();
   readonly notes: Note[] = [];
-  /** Addresses that it has itself, of which the grid knows nothing. */
+  /** Its own addresses, unknown to the grid. */
   readonly ownAddresses = new Set<string>();
-  /** Names the machine, whatever the host is called; its runs are named by it. */
+  /** Name of the machine, independent of the host's name; its runs are named after it. */
   readonly machine: string;
-  /** Of the operating system: another one after it was installed anew. */
+  /** ID of the installed system; it changes with a new installation. */
   installation: string;
   readonly #world: World;
   readonly #namespaces = new Map<string, string>();
@@ -53,7 +52,7 @@ export class SimHost {
     return this.names.at(-1) ?? '';
   }
 
-  /** It will never be there again. */
+  /** Whether it is lost for good. */
   get isGone(): boolean {
     return this.#isGone;
   }
@@ -70,7 +69,7 @@ export class SimHost {
     return this.#setBy;
   }
 
-  /** A plugin writes down what no daemon has answered. */
+  /** Writes a note of a plugin. */
   leaveNote(note: Note): void {
     this.notes.push(note);
     this.#run?.takeNotes();
@@ -82,7 +81,7 @@ export class SimHost {
     this.#run ??= startRun(this.#world, this, `${this.machine}.${this.#runs}`);
   }
 
-  /** The daemon is gone from one moment to the next. */
+  /** Kills the daemon. */
   kill(): void {
     this.#run?.end();
     this.#run = undefined;
@@ -93,18 +92,18 @@ export class SimHost {
     this.start();
   }
 
-  /** From the next start of the daemon on it has another name. */
+  /** Renames the host at the next start of the daemon. */
   rename(name: string): void {
     this.names.push(name);
   }
 
-  /** It is gone for good. */
+  /** Loses the host for good. */
   leave(): void {
     this.reboot();
     this.#isGone = true;
   }
 
-  /** Everything that runs on it is gone, and nothing says so. */
+  /** Reboots the host without a DEL for its containers. */
   reboot(): void {
     this.kill();
     this.#namespaces.clear();
@@ -114,8 +113,8 @@ export class SimHost {
   }
 
   /**
-   * The state is lost, and what was under way never arrives: who loses the state within a minute of a write without an answer is
-   * promised nothing (docs/reliability.md).
+   * Loses the state, and drops requests in flight: nothing is promised if the state is lost within a minute of a write without an answer
+   * (docs/reliability.md).
    */
   loseState(): void {
     this.kill();
@@ -127,7 +126,7 @@ export class SimHost {
     return this.#losses > 0;
   }
 
-  /** @returns what tells whether the state was lost since now */
+  /** @returns a function that tells whether the state was lost since now */
   isLostSince(): () => boolean {
     const losses = this.#losses;
     return () => this.#losses > losses;
@@ -137,7 +136,7 @@ export class SimHost {
     this.#setBy += milliseconds;
   }
 
-  /** @returns the path of a new network namespace */
+  /** Creates a network namespace. @returns its path */
   addNamespace(containerId: string): string {
     this.#serial += 1;
     const path = `/run/netns/${containerId}-${this.#serial}`;
@@ -149,14 +148,14 @@ export class SimHost {
     this.#namespaces.delete(path);
   }
 
-  /** It cannot be seen any more, though it is there. @returns what shows it again */
+  /** Hides an existing network namespace. @returns a function that shows it again */
   hideNamespace(path: string): () => void {
     const id = this.#namespaces.get(path);
     this.#namespaces.delete(path);
     return () => void (id !== undefined && this.#namespaces.set(path, id));
   }
 
-  /** What a run of the daemon knows of the host. @param client names the run: what it draws follows from that */
+  /** Makes the port to this host for a run of the daemon. @param client names the run, and determines its random numbers */
   port(client: string): Host {
     let draws = 0;
     return {

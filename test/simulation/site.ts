@@ -1,6 +1,6 @@
 /**
- * A site of the simulation: a grid, some hosts with their runtimes, and an administrator. Time passes event by event, and the
- * invariants are held after each.
+ * A simulated site: a grid, hosts with their runtimes, and an administrator. Time advances event by event; the invariants are checked after
+ * each.
  */
 import {
   addressAt,
@@ -23,37 +23,37 @@ import { Runtime } from './runtime.ts';
 import { SimHost } from './sim-host.ts';
 import { epoch, VirtualTime } from './virtual-time.ts';
 
-/** What the core says when it meets what its tables call impossible. */
+/** Log messages of the core about impossible combinations. */
 const cannotBe = /\b(shows what cannot be|was to end where it cannot)\b/;
-/** What the core says of a container whose address somebody else has. */
+/** Log message of the core about a container whose address has another owner. */
 const saidLost = /has lost the reservation of a live attachment and does not take it again \{"attachment":"([^"]+)"/;
-/** What it says of an address that it gives before it has rested. */
+/** Log message of the core about an address assigned before the end of its cool-down. */
 const saidRestless = /no free address but those that rest: .*"address":"([^"]+)"/;
-/** Addresses of the blocks of hosts that have some. */
+/** Block size of hosts with blocks. */
 const blockSize = 8;
-/** What an administrator writes behind the mark of a reservation. */
+/** A note that an administrator appends to the mark of a reservation. */
 const note = ' (ask the DDI team)';
 const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
-/** Milliseconds for which a daemon prepares a network at most, whoever still waits for it. */
+/** Maximum milliseconds for which a daemon prepares a network, even without waiting callers. */
 const prepareMs = 30_000;
-/** Of which containers have their first address, where the configuration names a part of the network. */
+/** Part of the network for first addresses, if the configuration names one. */
 const range: Interval = { first: '10.0.0.8', last: '10.0.0.55' };
-/** Of the second address of all containers, where they have one. */
+/** Network of the second address of all containers, if they have one. */
 const secondSubnets = { 4: '10.0.1.0/26', 6: 'fd00:18:1::/64' };
 export const originalTenant = 'original';
 
-/** What was there before anybody came. */
+/** The initial situation of a site. */
 export interface Setup {
   /** A configured network, or one from a network container for its name. */
   readonly place: 'subnet' | 'by name';
   readonly view: 'default' | 'blue';
-  /** An administrator has made what the configuration names; else the first ADD does. There is always a network in the default view. */
+  /** Whether an administrator has created the configured network; otherwise the first ADD does. The default view always has a network. */
   readonly isPrepared: boolean;
-  /** Each host has an address in the network itself, of which the grid knows nothing. */
+  /** Whether each host has an own address in the network, unknown to the grid. */
   readonly hasOwnAddresses: boolean;
-  /** Containers still run that were started under the original driver. */
+  /** Whether containers from the original driver are still running. */
   readonly hasOriginals: boolean;
-  /** Each container has a second address, of another network. */
+  /** Whether each container has a second address from another network. */
   readonly hasTwoSets: boolean;
 }
 
@@ -76,24 +76,24 @@ export interface SiteOptions {
   readonly quirks?: Partial<Quirks>;
   /** Whether daemons look for dead containers. */
   readonly reaps?: boolean;
-  /** Of the second address of all containers, where they have one; IPv4 if absent. */
+  /** Family of the second address; default: IPv4. */
   readonly secondFamily?: Family;
-  /** The configuration names a part of its subnet, which hosts may share in blocks. */
+  /** Whether the configuration names a part of its subnet, which hosts may share in blocks. */
   readonly hasRange?: boolean;
   /** Which hosts take blocks of addresses. */
   readonly blocks?: 'none' | 'some' | 'all';
-  /** Milliseconds that released addresses rest. */
+  /** Cool-down in milliseconds. */
   readonly cooldownMs?: number;
-  /** Masters may be promoted that lack what was confirmed last. */
+  /** Whether promoted masters may lack the latest writes. */
   readonly mayLoseWrites?: boolean;
-  /** Where the run of a daemon ends. */
+  /** The point at which a run of a daemon is killed. */
   readonly interrupt?: (site: Site, ...at: Parameters<Interrupt>) => boolean;
 }
 
-/** Where the originals of a site have their addresses; the last one was altered by somebody. */
+/** Addresses from the original driver; the last one was altered. */
 export const originals = ['original-0', 'original-1', 'original-2'] as const;
 
-/** An invariant is broken; with what led to it. */
+/** A broken invariant, with the trace. */
 export class Broken extends Error {
   readonly trace: readonly string[];
 
@@ -110,11 +110,11 @@ export class Site {
   readonly hosts: SimHost[] = [];
   readonly runtimes: Runtime[] = [];
   readonly trace: string[] = [];
-  /** Containers whose reservations somebody has altered, or moved with their view: they are left alone until their end. */
+  /** Containers whose reservations were altered, or moved with their view: left alone until their end. */
   readonly leftAlone = new Set<string>();
   troubles: PathTroubles;
   config: NetworkConfig;
-  /** What the configuration of a host says otherwise. */
+  /** Overrides of a host's configuration. */
   differs: (host: string) => Partial<NetworkConfig> = () => ({});
   events = 0;
   requests = 0;
@@ -122,7 +122,7 @@ export class Site {
   readonly #world: World;
   readonly #arranged: { readonly when: (request: HttpRequest, client: string) => boolean; readonly what: Arranged }[] =
     [];
-  /** Something was written to the grid or answered since the invariants were looked at. */
+  /** Whether there was a write to the grid or an answer since the last check. */
   #isChanged = false;
   #renamed: { readonly from: string; readonly to: string } | undefined;
 
@@ -171,7 +171,7 @@ export class Site {
     for (let index = 0; index < hosts; index += 1) this.addHost();
   }
 
-  /** A further machine, whose daemon is not started yet. */
+  /** Adds a machine, without starting its daemon. */
   addHost(): SimHost {
     const index = this.hosts.length;
     const host = new SimHost(`host-${index}`, this.#world);
@@ -192,14 +192,14 @@ export class Site {
     return at(this.runtimes, index);
   }
 
-  /** An address of the network, by its host part. */
+  /** Returns an address of the network by its host part. */
   addressOf(part: number): string {
     const cidr = parseCidr(this.#cidr);
     if (cidr === undefined) throw new Error(`no network: ${this.#cidr}`);
     return addressAt(cidr, part);
   }
 
-  /** What the next request meets that matches. */
+  /** Arranges a fault for the next matching request. */
   arrange(when: (request: HttpRequest, client: string) => boolean, what: Arranged): void {
     this.#arranged.push({ when, what });
   }
@@ -208,11 +208,11 @@ export class Site {
     this.trace.push(`${((this.time.now - epoch) / 1_000).toFixed(3)} ${line}`);
   }
 
-  /** Lets time pass. @throws Broken */
+  /** Advances time. @throws Broken */
   async pass(milliseconds: number): Promise<void> {
     const end = this.time.now + milliseconds;
     await this.time.settle();
-    // What has happened before may have changed something, too.
+    // Also check after earlier actions.
     this.#isChanged = true;
     while (await this.time.step(end)) {
       this.events += 1;
@@ -221,19 +221,19 @@ export class Site {
     this.time.goTo(end);
   }
 
-  /** The invariants hold. @throws Broken */
+  /** Checks the invariants. @throws Broken */
   hold(): void {
     this.#isChanged = false;
     const broken = [...this.ledger.broken(), ...this.#doubles()];
     if (broken.length > 0) throw new Broken(broken, this.trace);
   }
 
-  /** Whether a host knows that containers use the view, so that it does not make it again where it was renamed (docs/reliability.md). */
+  /** Tells whether a host knows that containers use the view, so that it does not create a renamed view again (docs/reliability.md). */
   knowsView({ run }: SimHost): boolean {
     return this.#renamed === undefined || run?.hasServed === true;
   }
 
-  /** The view of the configuration gets another name; not while a host may be about to use it for the first time. */
+  /** Renames the configured view, unless a host may be about to use it for the first time. */
   renameView(to: string): boolean {
     const { view: from } = this.config;
     const isPreparing = this.runtimes.some(({ addedAt }, index) => {
@@ -245,29 +245,29 @@ export class Site {
     return true;
   }
 
-  /** The view gets its name back, or, if it is `followed`, the configuration of all hosts says the new one. */
+  /** Renames the view back, or, if `followed`, changes the configuration of all hosts. */
   endRename(end: 'undone' | 'followed'): void {
     if (this.#renamed === undefined) return;
     const { from, to } = this.#renamed;
     this.#renamed = undefined;
-    // A host may have made the view again that nobody lived in: then that one is meant.
+    // A host may have created an unused view again: then that one counts.
     if (this.#viewNamed(from) !== undefined) return;
     if (end === 'undone') this.#rename(to, from);
     else {
       this.config = { ...this.config, view: to };
-      // What a host owes it owes in the old view: these containers are started again.
+      // Owed creates belong to the old view: restart these containers.
       for (const container of this.ledger.live.keys()) this.ledger.namedLost(container);
-      // An ADD with the old configuration could make the old view again.
+      // An ADD with the old configuration could create the old view again.
       for (const host of this.hosts.filter(({ run }) => run !== undefined)) host.restart();
     }
   }
 
-  /** Somebody removes the reservation of a container, or one of several. */
+  /** Removes a reservation of a container, as an administrator. */
   removeByHand(container: string, address?: string): void {
     this.#editByHand(container, (ref) => this.members.byHand('DELETE', ref), address);
   }
 
-  /** Somebody writes something behind the mark. */
+  /** Appends a note to the mark of a reservation. */
   alterByHand(container: string): void {
     this.#editByHand(container, (ref, comment) => {
       this.leftAlone.add(container);
@@ -288,20 +288,20 @@ export class Site {
     if (gateway !== undefined) this.members.byHand('DELETE', gateway._ref);
   }
 
-  /** Somebody else takes the next free address. */
+  /** Takes the next free address as a foreign client. */
   strangerTakes(): void {
     const ipv4addr = `func:nextavailableip:${this.#cidr},${this.config.view}`;
     const fields = { ...reserved, ipv4addr, network_view: this.config.view };
     this.members.byHand('POST', 'fixedaddress', { ...fields, comment: 'a person' });
   }
 
-  /** Somebody else gives the first one back. */
+  /** Releases the first address of the foreign client. */
   strangerLeaves(): void {
     const theirs = this.members.contents.fixedAddresses().find(({ comment }) => comment === 'a person');
     if (theirs !== undefined) this.members.byHand('DELETE', theirs._ref);
   }
 
-  /** The blocks that the grid has. */
+  /** Lists the blocks on the grid. */
   get blocks(): WapiObject[] {
     return this.members.ranges.filter(({ comment }) => parseBlockMark(String(comment)) !== undefined);
   }
@@ -312,7 +312,7 @@ export class Site {
     return ranges[index % Math.max(ranges.length, 1)];
   }
 
-  /** Somebody reserves an address inside a block. @param part how far it is above the first */
+  /** Reserves an address inside a block as a foreign client. @param part position in the block, from 0 to 1 */
   strangerTakesIn(block: WapiObject, part: number): void {
     const address = addressBeside(boundsOf(block).first, part);
     const fields = { network_view: block.network_view, comment: 'a person' };
@@ -321,7 +321,7 @@ export class Site {
     } else this.members.byHand('POST', 'ipv6fixedaddress', { ...fields, ipv6addr: address, duid: '00:01:02:03' });
   }
 
-  /** A container of the original driver ends; its DEL comes to this one. */
+  /** Ends a container of the original driver, with a DEL for this driver. */
   stopOriginal(number: number): void {
     const container = originals[number % originals.length] ?? '';
     const object = this.#original(container);
@@ -331,12 +331,12 @@ export class Site {
     this.runtime(number).stopOriginal(container, () => {});
   }
 
-  /** Whether the grid still has what the original driver has made for a container. */
+  /** Tells whether the grid still has the original driver's address of a container. */
   hasOriginal(number: number): boolean {
     return this.#original(originals[number % originals.length] ?? '') !== undefined;
   }
 
-  /** A block must not go in which its host has leases. */
+  /** Checks that no block with leases was deleted. */
   #noteDelete(url: string, client: string): void {
     const range = this.members.ranges.find(({ _ref }) => decodeURIComponent(url).includes(_ref));
     const run = this.hosts.find(({ machine }) => client.startsWith(`${machine}.`))?.run;
@@ -347,7 +347,7 @@ export class Site {
     }
   }
 
-  /** Leases of one host that are bound to one address. */
+  /** Finds leases of one host that are bound to the same address. */
   #doubles(): string[] {
     return this.hosts.flatMap(({ run }) => {
       const bound = run?.leases.store.where(({ phase }) => phase === 'bound') ?? [];
@@ -383,7 +383,7 @@ export class Site {
     return this.members.contents.objects('networkview').find(({ name }) => name === wanted);
   }
 
-  /** Where containers have their addresses, or will have. */
+  /** Returns the network of the containers' addresses. */
   get #cidr(): string {
     const [told] = this.ledger.live.values();
     return told?.network ?? this.config.subnet ?? (this.config.view === 'default' ? '10.0.0.64/26' : '10.0.0.0/26');
@@ -402,7 +402,7 @@ function configOf({ place, view }: Setup): NetworkConfig {
     : { view, gateway, containers: '10.0.0.0/24', prefixLength: 26 };
 }
 
-/** Puts into a new grid what is there before anybody comes. */
+/** Adds the initial objects to a new grid. */
 function fill(contents: GridContents, setup: Setup, secondSubnet: string | undefined): void {
   const { place, view, isPrepared, hasOriginals } = setup;
   const subnet = '10.0.0.0/26';

@@ -1,18 +1,18 @@
 /**
- * Time of the simulation: it stands still while anything runs, and jumps to the next event when nothing does. One queue for all
- * hosts and the grid, so that the order of events is that of their times, and of their making where those are equal.
+ * Virtual time: it stands still while code runs, and then jumps to the next event. One queue for all hosts and the grid orders events by
+ * time, then by creation.
  */
 import type { Clock } from '../../src/infoblox/concurrency/clock.ts';
 
 interface Event {
   readonly at: number;
-  /** Of two events at one time the earlier made comes first. */
+  /** Orders events at the same time by creation. */
   readonly order: number;
   readonly action: () => void;
   isCancelled: boolean;
 }
 
-/** When every simulation begins, milliseconds since 1970. */
+/** Start of each simulation, milliseconds since 1970. */
 export const epoch = 1_700_000_000_000;
 
 export class VirtualTime {
@@ -24,7 +24,7 @@ export class VirtualTime {
     return this.#now;
   }
 
-  /** Calls `action` so many milliseconds from now. @returns what cancels it */
+  /** Schedules `action`. @returns a function that cancels it */
   after(milliseconds: number, action: () => void): () => void {
     const at = this.#now + Math.max(0, milliseconds);
     const event = { at, order: this.#order++, action, isCancelled: false };
@@ -34,7 +34,7 @@ export class VirtualTime {
     };
   }
 
-  /** Carries out the next event, and all that follows from it at once. @returns false if there is none before `end` */
+  /** Runs the next event and its immediate consequences. @returns false if there is none before `end` */
   async step(end = Number.POSITIVE_INFINITY): Promise<boolean> {
     while (this.#queue[0]?.isCancelled) this.#pop();
     const next = this.#queue[0];
@@ -46,12 +46,12 @@ export class VirtualTime {
     return true;
   }
 
-  /** Carries out all that was begun outside of an event, and needs no time. */
+  /** Runs immediate work that was started outside of an event. */
   settle(): Promise<void> {
     return drained();
   }
 
-  /** Lets time go by to `end`, which no event is before. */
+  /** Advances time to `end`, before which there is no event. */
   goTo(end: number): void {
     this.#now = Math.max(this.#now, end);
   }
@@ -86,8 +86,8 @@ export class VirtualTime {
 }
 
 /**
- * The clock of one run of a daemon. It ends with the process: nothing that waits for it goes on.
- * @param setBy milliseconds by which somebody has set the host's clock
+ * The clock of one run of a daemon. After the run ends, its waits never resolve.
+ * @param setBy milliseconds by which the host's clock was set
  */
 export function processClock(time: VirtualTime, setBy: () => number): { readonly clock: Clock; end(): void } {
   const start = time.now + setBy();
@@ -121,7 +121,7 @@ export function processClock(time: VirtualTime, setBy: () => number): { readonly
   };
 }
 
-/** Resolves when no promise has anything left to do. */
+/** Resolves when all promises have settled. */
 function drained(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,4 +1,4 @@
-/** Blocks of a host that others touch, or that it wants no more before it has one. */
+/** Situations of blocks: others overlap them, or a host no longer wants one before it has it. */
 import { expect } from 'vitest';
 import { statesOf } from '../../../src/infoblox/lease/block/states.ts';
 import type { WapiObject } from '../../simulator/grid-contents.ts';
@@ -11,7 +11,7 @@ import { markOf, type Situation, startAll, told } from './situation.ts';
 const minute = 60_000;
 const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
 
-/** Somebody makes a range that shares addresses with the only block. */
+/** Creates a range that overlaps the only block. */
 function touch(site: Site): void {
   const block = site.blockAt(0) ?? expect.fail('no block');
   const { first, last } = boundsOf(block);
@@ -23,7 +23,7 @@ function touch(site: Site): void {
   if (status !== 201) expect.fail(body);
 }
 
-/** Somebody makes ranges of all places for blocks but that of one. */
+/** Creates ranges at all places for blocks except one. */
 function takeOtherPlaces(site: Site, block: WapiObject): void {
   for (let part = 8; part < 56; part += 8) {
     if (site.addressOf(part) === boundsOf(block).first) continue;

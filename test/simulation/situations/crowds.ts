@@ -1,16 +1,16 @@
-/** Hosts with so many containers that those who judge them pause in between, and what is so by then. */
+/** Situations of hosts with so many containers that the reaper and commands pause in between, while leases change. */
 import { expect } from 'vitest';
 import { comeToRest } from '../run.ts';
 import { plainSetup, Site } from '../site.ts';
 import { holdersOf, type Situation, startAll } from './situation.ts';
 
-/** More than the reaper looks at, and than a command releases, in one turn of the event loop. */
+/** More containers than the reaper examines, and than a command releases, per turn of the event loop. */
 const many = 120;
 /** Milliseconds: the reaper's grace, and its next look. */
 const graceMs = 60_000;
 const lookMs = 31_000;
 
-/** A host with many containers, all of them dead without a DEL. */
+/** Makes a host with many containers, all dead without a DEL. */
 async function manyDead(): Promise<Site> {
   const site = new Site({ setup: { ...plainSetup, view: 'blue', isPrepared: false } });
   site.config = { ...site.config, subnet: '10.0.0.0/24' };
@@ -21,7 +21,7 @@ async function manyDead(): Promise<Site> {
   return site;
 }
 
-/** Lets time pass event by event until a look or a command has begun to judge, and paused. */
+/** Advances time event by event until a look or a command has begun and paused. */
 async function untilPaused(site: Site): Promise<void> {
   const isDue = () => site.host(0).run?.leases.store.where(({ phase }) => phase === 'releasing').length ?? 0;
   for (let steps = 0; isDue() === 0; steps += 1) {

@@ -1,4 +1,4 @@
-/** What the simulation has found, each as the script that failed before it was mended. */
+/** Situations of defects that the simulation found: each script failed before the fix. */
 import { expect } from 'vitest';
 import type { HttpRequest } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
@@ -40,7 +40,7 @@ export const defects: readonly Situation[] = [
       site.members.failOver();
       site.host(0).loseState();
       site.host(0).start();
-      // Its looks are answered until a create has shown who accepts writes, and none after that in the time that it has.
+      // Its looks are answered until a create has shown which host accepts writes, and none after that in time.
       for (let n = 0; n < 7; n += 1) site.arrange(lookFor(c0), { fate: n < 3 ? 'well' : 'silence' });
       site.runtime(0).addAgain(0);
       await site.pass(180_000);
@@ -134,7 +134,7 @@ export const defects: readonly Situation[] = [
       await site.pass(2_000);
       site.members.failOver();
       site.members.rejoin();
-      // The state has forgotten the container, so this ADD looks for nothing.
+      // The state has forgotten the container, so this ADD does not look for it.
       site.runtime(0).start(0, { again: true, requested: site.addressOf(12) });
       await site.pass(2_000);
       site.runtime(0).collect();

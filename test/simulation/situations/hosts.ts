@@ -1,4 +1,4 @@
-/** Several hosts, what they share, and what is each one's own. */
+/** Situations of several hosts. */
 import { expect } from 'vitest';
 import { gatewayMark, hostMark } from '../../../src/infoblox/mark.ts';
 import { cluster, type NetworkConfig, network } from '../daemon-run.ts';
@@ -9,7 +9,7 @@ import { aDelete, arrivals, holdersOf, lookFor, type Situation, startAll, told }
 
 const minute = 60_000;
 
-/** The networks of the name, and those that are being set up for it. */
+/** Lists the networks of the name, and those being set up for it. */
 const networksOf = ({ members }: Site) =>
   members.contents.networks().filter(({ comment }) => comment?.startsWith('infoblox-cni network='));
 
@@ -22,7 +22,7 @@ const toNetwork =
 interface Crowd {
   readonly name: string;
   readonly setup: Partial<Setup>;
-  /** How many networks are marked as that of the name. */
+  /** Number of networks marked with the name. */
   readonly networks: 0 | 1;
   readonly configOf?: (host: number) => Partial<NetworkConfig>;
 }
@@ -79,7 +79,7 @@ export const hosts: readonly Situation[] = [
       await startAll(site);
       // Both see that the other one has begun, and one yields.
       for (const host of ['host-0.', 'host-1.']) site.arrange(toNetwork('POST', host), { fate: 'slowAnswer', ms: 500 });
-      // Longer than others wait for a network that its creator has abandoned.
+      // Longer than other hosts wait for an abandoned network.
       site.arrange(toNetwork('DELETE'), { fate: 'late', ms: 12_000 });
       for (const slot of [0, 1]) {
         for (const runtime of site.runtimes) runtime.start(slot);

@@ -1,12 +1,12 @@
-/** Creates and deletes that are carried out long after their callers have given them up, where somebody else has the address by then. */
+/** Situations of creates and deletes carried out long after their callers gave up, when the address has another owner. */
 import { expect } from 'vitest';
 import { comeToRest } from '../run.ts';
 import { plainSetup, Site } from '../site.ts';
 import { aDelete, createOf, holdersOf, lookFor, type Situation, startAll, told } from './situation.ts';
 
-/** Milliseconds: sooner than the first re-check of a create in doubt. */
+/** Milliseconds: before the first re-check of a create in doubt. */
 const late = 5_000;
-/** Milliseconds until that, and until what it leads to is done. */
+/** Milliseconds until that re-check and its consequences have ended. */
 const recheckMs = 12_000;
 
 export const lateWrites: readonly Situation[] = [

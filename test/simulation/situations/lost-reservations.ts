@@ -1,4 +1,4 @@
-/** Reservations that the grid has lost, deleted by hand or unknown to a promoted master, while answers are lost, too. */
+/** Situations of lost reservations, deleted by hand or unknown to a promoted master, while answers are also lost. */
 import { expect } from 'vitest';
 import { comeToRest } from '../run.ts';
 import { Site, type SiteOptions } from '../site.ts';
@@ -19,7 +19,7 @@ const c0 = 'host-0-0-1';
 const c1 = 'host-0-1-1';
 const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
 
-/** The host before its master is replaced by one that knows nothing of the last two minutes. */
+/** Prepares a host before its master is replaced by one that lacks the last two minutes. */
 async function beforeFailOver(options: SiteOptions = {}): Promise<Site> {
   const site = new Site({ lagMs: 2 * minute, mayLoseWrites: true, ...options });
   await startAll(site, 9);
@@ -111,7 +111,7 @@ export const lostReservations: readonly Situation[] = [
       const address = told(site, c0);
       await site.pass(120 * minute);
       site.removeByHand(c0);
-      // The candidate knows that it was removed, and not that it is there again.
+      // The candidate knows of its removal, but not of its re-creation.
       await site.pass(3 * minute);
       site.runtime(0).addAgain(0);
       await site.pass(90_000);
@@ -185,7 +185,7 @@ export const lostReservations: readonly Situation[] = [
       site.arrange(aDelete, { fate: 'late', ms: 56_000 });
       site.runtime(0).stop(0);
       await site.pass(52_000);
-      // Asked before it is carried out, and answered when nothing is in doubt any more.
+      // Asked before it is carried out, and answered after the doubt has ended.
       site.arrange(lookFor(c0), { fate: 'slowAnswer', ms: 12_000 });
       site.runtime(0).start(0, { again: true });
       await site.pass(3 * minute);

@@ -1,4 +1,4 @@
-/** What persons do: commands of an operator, and edits on the grid. */
+/** Situations of people: commands of an operator, and edits on the grid. */
 import { expect } from 'vitest';
 import { comeToRest } from '../run.ts';
 import { Site } from '../site.ts';

@@ -1,4 +1,4 @@
-/** A known situation: a script that leads a site to it, and says what has to come of it. Beside the seeds, which meet the rest. */
+/** A situation: a script that leads a site into it, and checks the result. The seeds cover the rest. */
 import { expect } from 'vitest';
 import { cluster, network } from '../daemon-run.ts';
 import type { HttpRequest } from '../grid-members.ts';
@@ -14,25 +14,25 @@ type IsMeant = (request: HttpRequest, client: string) => boolean;
 const isFor = ({ url, body }: HttpRequest, container: string) =>
   `${decodeURIComponent(url)} ${body}`.includes(`container=${container} `);
 
-/** The create of a container's reservation. */
+/** Matches the create of a container's reservation. */
 export const createOf =
   (container: string): IsMeant =>
   (request) =>
     request.method === 'POST' && request.url.includes('/fixedaddress') && isFor(request, container);
 
-/** A look for what a container has. */
+/** Matches a look for a container's objects. */
 export const lookFor =
   (container: string): IsMeant =>
   (request) =>
     request.method === 'GET' && request.url.includes('/fixedaddress') && isFor(request, container);
 
-/** A delete of a reservation. */
+/** Matches the delete of a reservation. */
 export const aDelete: IsMeant = ({ method, url }) => method === 'DELETE' && url.includes('/fixedaddress');
 
-/** The search for all that a host has. */
+/** Matches the search for all objects of a host. */
 export const anImport: IsMeant = ({ method, url }) => method === 'GET' && decodeURIComponent(url).includes('comment~=');
 
-/** How many requests of a method for a type of objects have reached the grid. */
+/** Counts requests of a method and object type that reached the grid. */
 export function arrivals({ trace }: Site, method: string, type: string): number {
   return trace.filter((line) => line.includes(` ${method} grid-`) && line.includes(` ${type}`)).length;
 }
@@ -42,7 +42,7 @@ export function markOf(container: string, node = container.replace(/-\d+-\d+$/, 
   return `infoblox-cni cluster=${cluster} node=${node} network=${network} container=${container} interface=eth0`;
 }
 
-/** Who has which address, by container; gateway and strangers aside. */
+/** Lists the addresses of containers, without gateway and foreign objects. */
 export function holdersOf({ members, ledger }: Site): Record<string, string> {
   const containers = members
     .holders()
@@ -51,7 +51,7 @@ export function holdersOf({ members, ledger }: Site): Record<string, string> {
   return Object.fromEntries(containers);
 }
 
-/** What a container was told. */
+/** Returns the address that a container was told. */
 export function told({ ledger }: Site, container: string): string {
   return ledger.live.get(container)?.address ?? expect.fail(`${container} was told nothing`);
 }
