@@ -110,6 +110,7 @@ export function buildCore(options: CoreOptions): Core {
     host,
     blocks,
     poolIn: (target, full, signal) => keeper.poolIn(target, full, signal),
+    firstLook: (specs, signal) => keeper.firstLook(specs, signal),
     noteAdd: ({ spec, network, isOwed }) => {
       keeper.noteAdd(spec, network);
       if (isOwed) reconciler.lookSoon();

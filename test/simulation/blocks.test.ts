@@ -297,6 +297,21 @@ describe('a block of a host', () => {
     expect(site.isInBlock(await site.add('c2'))).toBe(true);
   });
 
+  test('is looked at before the ADDs that come right after a start: they are given addresses of it, and ask the grid for none', async () => {
+    const site = await Site.serving();
+    const [host] = site.hosts;
+    host?.kill();
+    host?.start();
+    const calls = Array.from({ length: 5 }, (_, n) => {
+      return site.run().add({ containerId: `c${n}`, netns: '/x', callId: `c${n}` }, noSignal);
+    });
+    const answers = await site.settle(Promise.all(calls));
+    expect(answers.filter(({ given }) => !site.isInBlock(given[0]?.address ?? ''))).toEqual([]);
+    await site.pass(1_000);
+    const before = site.requests.slice(0, site.requests.indexOf('POST fixedaddress'));
+    expect(before).toEqual(expect.arrayContaining(['GET range', 'GET ipv4address']));
+  });
+
   test('is followed by another one when less than a quarter of it is left', async () => {
     const site = await Site.serving();
     for (let n = 0; n < 6; n += 1) await site.add(`c${n}`);

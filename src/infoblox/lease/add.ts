@@ -96,6 +96,7 @@ interface Giving {
 async function give(deps: LeaseDeps, { marks, request, work }: Giving): Promise<readonly Obtained[]> {
   const { store, host } = deps;
   const { attachment, sets, requested = [], workload, netns, neededBy } = request;
+  await deps.firstLook(sets.flat(), work.signal);
   refuseIfLeft(work.signal);
   refuseOtherSets(deps, { marks, request });
   const sandbox = host.identify(netns);

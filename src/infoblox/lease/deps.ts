@@ -55,6 +55,8 @@ export interface LeaseDeps {
   readonly blocks: Blocks;
   /** Returns the pool for a next address from the grid. Where hosts share a range in blocks: a block of this host, taken if needed. */
   readonly poolIn: (target: Target, full: ReadonlySet<string>, signal: AbortSignal) => Promise<Pool>;
+  /** Waits for the first visits to matching blocks after the start. */
+  readonly firstLook: (specs: readonly NetworkSpec[], signal: AbortSignal) => Promise<void>;
   /** Called after each successful ADD: the first one of a network causes a block to be taken; owed creates are sent once unlocked. */
   readonly noteAdd: (given: Given) => void;
   /** Releases objects with the mark of an ended lease. */

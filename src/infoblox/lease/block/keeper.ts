@@ -51,6 +51,8 @@ export class BlockKeeper {
   readonly #wanted = new Map<string, Wanted>();
   /** Last and next visit to each block, by mark, as the clock's `now`; absent: visit now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
+  /** First visits, begun at the start; undefined once they have ended. */
+  #firstLooks: Promise<void> | undefined;
   /** Since when each block is empty, by mark. */
   readonly #emptySince = new Map<string, number>();
   /** Blocks being taken for waiting ADDs, by spec and part. */
@@ -79,6 +81,19 @@ export class BlockKeeper {
       });
     }
     this.#wake();
+    this.#firstLooks = this.#work?.finally(() => {
+      this.#firstLooks = undefined;
+    });
+  }
+
+  /**
+   * Waits for the visits that the start has begun, if a held block matches one of the sources. Otherwise the ADDs of hosts that boot at the
+   * same time would delay the confirmation of their blocks.
+   */
+  async firstLook(specs: readonly NetworkSpec[], signal: AbortSignal): Promise<void> {
+    const mayGive = (block: Block) => block.phase === 'held' && specs.some((spec) => isOfSpec(block, spec));
+    if (this.#firstLooks === undefined || !this.#deps.store.blocks().some(mayGive)) return;
+    await abortable(this.#firstLooks, signal, () => signal.reason).catch(() => {});
   }
 
   stop(): void {
