@@ -1,4 +1,4 @@
-/** Bad input gets one clear error that names the thing and the hint, and the grid holds afterwards what it held before. */
+/** Bad input gets one clear error with the thing and the hint, and does not change the grid. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
@@ -18,7 +18,7 @@ afterAll(async () => {
   await grid?.stop();
 });
 
-/** All that the grid holds, in a form to be compared. */
+/** Returns the contents of the grid, for comparison. */
 function contents(): string[] {
   const types = ['networkview', 'network', 'networkcontainer', 'fixedaddress'];
   return types.flatMap((type) => grid.objects(type).map((object) => `${type} ${JSON.stringify(object)}`)).sort();

@@ -1,4 +1,4 @@
-/** A host that runs what was built: the daemon as a process, its directories, and calls of the plugin through a pipe. */
+/** A host that runs the built executable: the daemon as a process, its directories, and calls of the plugin through a pipe. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ const timeoutMs = 80_000;
 
 export interface BuiltHostOptions {
   readonly node?: string;
-  /** Leads what runs on the host into its namespaces: see `DaemonProcess.start`. */
+  /** Command that enters the host's namespaces: see `DaemonProcess.start`. */
   readonly inside?: readonly string[];
 }
 
@@ -58,7 +58,7 @@ export class BuiltHost {
     return this.#daemon;
   }
 
-  /** What a daemon of this host needs, without the password. */
+  /** Flags of this host's daemon, without the password. */
   get flags(): string[] {
     const { host, port, username, caFile } = this.#grid;
     return [
@@ -68,7 +68,7 @@ export class BuiltHost {
     ];
   }
 
-  /** Starts the daemon, the password in its environment. Flags given come last and win. */
+  /** Starts the daemon with the password in its environment. Given flags override the others. */
   async start(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<this> {
     const environment = { WAPI_PASSWORD: this.#grid.password, ...env };
     this.#daemon = await DaemonProcess.start([...this.flags, ...flags], environment, this.inside);
@@ -106,7 +106,7 @@ export class BuiltHost {
     return run(pluginFile, [], this.environment(command, options), { pipe: stdin }, timeoutMs);
   }
 
-  /** ADD that must succeed. @returns the address without its prefix length */
+  /** Calls ADD, which must succeed. @returns the address without its prefix length */
   async add(containerId: string, options: CallOptions = {}): Promise<string> {
     const { exitCode, stdout } = await this.call('ADD', { ...options, containerId });
     if (exitCode !== 0) throw new Error(`ADD of ${containerId} failed: ${stdout}`);
@@ -115,7 +115,7 @@ export class BuiltHost {
   }
 }
 
-/** The error object on stdout of a call that failed. @throws Error if it did not */
+/** Returns the error object on stdout of a failed call. @throws Error if it succeeded */
 export function failure({ exitCode, stdout, stderr }: Run): { code: number; msg: string; details?: string } {
   if (exitCode !== 1) throw new Error(`exit ${exitCode}, not 1; stdout: ${stdout}; stderr: ${stderr}`);
   return JSON.parse(stdout);

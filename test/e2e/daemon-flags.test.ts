@@ -1,4 +1,4 @@
-/** The built daemon's command line: the original's flags in every spelling, and a clear word about every wrong one. */
+/** The built daemon's command line: the original's flags in every spelling, and a clear error for each wrong one. */
 import {
   chmodSync,
   copyFileSync,
@@ -20,7 +20,7 @@ import { daemonFile, pluginFile, run } from './program.ts';
 
 let grid: Grid;
 let directory: string;
-/** Where a daemon that starts against expectation does no harm. */
+/** Directories in which a daemon that starts unexpectedly does no harm. */
 let places: string[];
 
 beforeAll(async () => {
@@ -102,7 +102,7 @@ test('check-config says whether the daemon would start with these flags, and lea
 });
 
 test.runIf(process.getuid?.() === 0)('another user than root is told so at once', async () => {
-  // The executable may lie where nobody else may look.
+  // The executable may be in a private directory.
   const program = join(directory, 'infoblox-cni-daemon');
   copyFileSync(daemonFile, program);
   chmodSync(directory, 0o755);

@@ -1,4 +1,4 @@
-/** The built daemon's log: JSON lines for machines, and the password in none of them. */
+/** The built daemon's log: JSON lines without the password. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';

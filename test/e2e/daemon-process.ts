@@ -1,4 +1,4 @@
-/** The built daemon as a process of its own, with its log. Knows no test framework: the demo uses it too. */
+/** The built daemon as a process, with its log. Independent of the test framework: the demo uses it, too. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { daemonFile, requireBuilt } from './program.ts';
 
@@ -37,7 +37,7 @@ export class DaemonProcess {
   /**
    * Starts a daemon; it listens when this returns.
    * @param env its whole environment
-   * @param inside a command that enters other namespaces and becomes what follows it, as nsenter(1)
+   * @param inside a command that enters other namespaces and executes its arguments, as nsenter(1)
    * @throws Error with its log if it ends, or does not listen in time
    */
   static async start(
@@ -72,7 +72,7 @@ export class DaemonProcess {
       .map((line) => JSON.parse(line));
   }
 
-  /** Waits until the log holds a text. @throws Error with the log if the daemon ends, or time runs out, before */
+  /** Waits until the log contains a text. @throws Error with the log if the daemon ends or time runs out before */
   async says(text: string, limit = timeoutMs): Promise<void> {
     const end = performance.now() + limit;
     while (!this.#log.includes(text)) {
@@ -86,7 +86,7 @@ export class DaemonProcess {
     }
   }
 
-  /** Asks it to stop, as a service manager does, and waits. @returns its exit status, undefined if a signal ended it */
+  /** Stops it as a service manager does. @returns its exit status; undefined if a signal ended it */
   async stop(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<number | undefined> {
     this.#child.kill(signal);
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs);
@@ -95,7 +95,7 @@ export class DaemonProcess {
     return exitCode;
   }
 
-  /** Ends it as a crash would: it cleans nothing up. */
+  /** Kills it, without any clean-up. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#ended;

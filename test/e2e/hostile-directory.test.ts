@@ -1,4 +1,4 @@
-/** Neither role follows, reads, believes or changes what another user of the host has put where the socket should be. */
+/** Neither role follows, reads, trusts or changes files that another user put in the place of the socket. */
 import { execFileSync } from 'node:child_process';
 import {
   chownSync,
@@ -24,7 +24,7 @@ import { DaemonProcess } from './daemon-process.ts';
 
 const nobody = 65534;
 
-/** A host with a directory of its root's, `victim`, to compare afterwards. */
+/** A host with a directory of root, `victim`, to compare afterwards. */
 function hostileTest(name: string, attack: (host: BuiltHost, victim: string) => Promise<void>): void {
   rootTest(name, 'directories of another user', async () => {
     const grid = await startGrid();

@@ -1,4 +1,4 @@
-/** SIGUSR1 opens Node's inspector, through which whoever reaches the port runs code as root. Not in this executable. */
+/** SIGUSR1 opens Node's inspector, through which anyone who can connect runs code as root. Not in this executable. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';

@@ -4,7 +4,7 @@ import type { Container, MainNetconf, NetworkLab } from './network-lab.ts';
 import { OperatorHost } from './operator/operator-host.ts';
 import { SharedNetwork, sharedNetworkObstacle } from './shared-network.ts';
 
-/** In CI everything is there, so the tests run there and fail rather than being left out. */
+/** In CI, where everything is installed, the tests fail instead of being skipped. */
 const obstacle = sharedNetworkObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: many hosts on one network: ${obstacle}\n`);

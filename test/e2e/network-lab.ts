@@ -155,7 +155,7 @@ export class NetworkLab {
   }
 }
 
-/** The directory of the reference plugins; undefined if there is none. */
+/** Finds the directory of the reference plugins; undefined if they are not installed. */
 function pluginDir(): string | undefined {
   return pluginDirs.find((directory) => existsSync(`${directory}/bridge`));
 }

@@ -1,4 +1,4 @@
-/** Variables that would make Node load or run something else: they do not act on the built executable. */
+/** Variables that make Node load or run other code have no effect on the built executable. */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -111,7 +111,7 @@ describe('an interface name that cannot be told from another on the grid', () =>
   ])('is refused with 4 by ADD, DEL and CHECK: it %s', async (_, name) => {
     for (const command of ['ADD', 'DEL', 'CHECK'] as const) {
       const env = { ...host.environment(command, { containerId: 'named' }), PATH: '/usr/bin:/bin' };
-      // Node can only hand on what is UTF-8.
+      // Node can only pass on UTF-8.
       const script = `CNI_IFNAME="$(printf '${name}')" exec "$0"`;
       const call = await run('/bin/sh', ['-c', script, pluginFile], env, { pipe: JSON.stringify(host.config()) });
       expect(failure(call)).toMatchObject({ code: 4, msg: expect.stringMatching(/^invalid CNI_IFNAME "/) });

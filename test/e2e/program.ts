@@ -1,4 +1,4 @@
-/** The built executable, run as a container runtime runs it: an environment, a pipe for stdin, and what comes out. */
+/** Runs the built executable as a container runtime does: with an environment and stdin, and collects its output. */
 import { execFileSync, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,8 +11,8 @@ export const commandFile = join(dist, 'infoblox-cni');
 export const daemonFile = join(dist, 'infoblox-cni-daemon');
 
 /**
- * What a program finds on stdin: this text from a pipe that then ends (`pipe`, as runtimes do it) or from a socket
- * (`socket`, as Node does it), a pipe that nobody ever ends (`open`), the null device, or nothing at all (`closed`).
+ * Stdin of a program: a text from a pipe (`pipe`, as runtimes do it) or a socket (`socket`, as Node does it), a pipe that never ends
+ * (`open`), the null device, or a closed descriptor (`closed`).
  */
 export type Stdin =
   | { readonly pipe: string | Buffer }
@@ -29,7 +29,7 @@ export interface Run {
   readonly milliseconds: number;
 }
 
-/** @throws Error saying how to build when the executable is missing */
+/** Checks that the executable exists. @throws Error that says how to build it */
 export function requireBuilt(): void {
   if (existsSync(join(dist, 'infoblox-cni'))) return;
   throw new Error('dist/infoblox-cni is missing: these tests run the built executable, run "make build" first');
@@ -97,7 +97,7 @@ function openSource(stdin: Stdin): Source {
   const file = join(directory, 'stdin');
   if ('open' in stdin) {
     execFileSync('mkfifo', [file]);
-    // Open for writing too, by us and by the program itself: its end never comes.
+    // Also open for writing, so it never ends.
     const pipe = openSync(file, 'r+');
     writeSync(pipe, stdin.open);
     const close = () => {

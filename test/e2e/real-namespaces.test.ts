@@ -1,4 +1,4 @@
-/** The whole way: real main plugins put real network namespaces on networks whose addresses come from the grid. */
+/** Real main plugins connect real network namespaces to networks with addresses from the grid. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { findNewest } from '../fixture/newest.ts';
@@ -9,11 +9,11 @@ import { type Container, kernelHas, labObstacle, type MainNetconf, NetworkLab } 
 /** The daemon answers DEL before it asks the grid. */
 const release = { timeout: 10_000 };
 
-/** In CI everything is there, so the tests run there and fail rather than being left out. */
+/** In CI, where everything is installed, the tests fail instead of being skipped. */
 const obstacle = labObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: real network namespaces: ${obstacle}\n`);
-// A kernel cannot be installed, not even in CI: its lack is told, and the claim is shown without ipvlan below.
+// A kernel with ipvlan cannot be installed, not even in CI: report its lack, and show the claim without ipvlan below.
 const ipvlan = obstacle === undefined && kernelHas('ipvlan');
 if (obstacle === undefined && !ipvlan) process.stderr.write('left out: ipvlan: this kernel has no such links\n');
 

@@ -1,6 +1,6 @@
 /**
- * Several hosts on one network, as machines on a switch are: each a network namespace with uplinks to the same Linux bridge, and
- * a grid in a namespace of its own. Nothing of the real host's network is touched.
+ * Several hosts on one network, like machines on a switch: each is a network namespace with uplinks to the same Linux bridge. The grid has
+ * its own namespace. The real host's network is not changed.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ const gridAddress = '198.51.100.2';
 /** The bridge of the switch. It has the gateways' addresses, as a router on this network would. */
 const switchBridge = 'lan';
 
-/** What the grid has: one fixed address, as WAPI tells it. */
+/** A fixed address on the grid, as returned by WAPI. */
 export interface Reserved {
   readonly ipv4addr: string;
   readonly network: string;
@@ -26,7 +26,7 @@ export interface Reserved {
   readonly comment: string;
 }
 
-/** Why there can be no such network here; undefined if there can. */
+/** Says why such a network cannot be created here; undefined if it can. */
 export function sharedNetworkObstacle(): string | undefined {
   const missing = ['busybox', 'curl', 'nsenter', 'unshare'].find((name) => spawnSync('which', [name]).status !== 0);
   return labObstacle() ?? (missing === undefined ? undefined : `no ${missing}`);
@@ -93,7 +93,7 @@ export class SharedNetwork {
     return `${gridAddress} ${gridName}`;
   }
 
-  /** Leads a program onto a host, where the grid's name is known. */
+  /** Makes the command that runs a program on a host, where the grid's name is known. */
   inside(lab: NetworkLab): string[] {
     const known = ['/usr/bin/unshare', '--mount', '--propagation', 'slave'];
     return [...lab.inside, ...known, '/bin/sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', this.#hosts];
@@ -104,7 +104,7 @@ export class SharedNetwork {
     this.#switch.ip('address', 'add', address, 'dev', switchBridge);
   }
 
-  /** All fixed addresses of a network view, as an administrator sees them. */
+  /** Lists all fixed addresses of a network view, as an administrator sees them. */
   async reserved(view: string): Promise<Reserved[]> {
     const fields = '_return_fields=ipv4addr,network,name,comment';
     const { stdout, stderr } = await this.#ask(`fixedaddress?network_view=${view}&${fields}`);
@@ -112,7 +112,7 @@ export class SharedNetwork {
     return JSON.parse(stdout);
   }
 
-  /** The requests that the grid got while something was done, as `POST fixedaddress`. */
+  /** Lists the grid's requests during an action, such as `POST fixedaddress`. */
   async requestsOf(work: () => Promise<unknown>): Promise<string[]> {
     const before = this.#output.length;
     await work();

@@ -1,4 +1,4 @@
-/** The shipped unit under a real systemd: started when the socket answers, watched, and able to do its work in its sandbox. */
+/** The shipped unit under a real systemd: socket activation, watchdog, and work inside the sandbox. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { type Grid, startGrid } from '../simulator/grid.ts';
 import { SystemdLab } from './systemd-lab.ts';
 
 const service = 'infoblox-cni-daemon';
-/** Where nobody listens: none of this needs a grid. */
+/** Flags with an address without a listener: these tests need no grid. */
 const flags =
   '--grid-host=127.0.0.1 --wapi-port=4443 --wapi-username=admin --node-name=lab --log-format=text --add-timeout=1s';
 const patience = 30_000;
@@ -28,7 +28,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     lab.forget();
   });
 
-  /** What the plugin prints; code 50 is the daemon's word for a grid that is away. */
+  /** Calls STATUS. @returns the plugin's output; code 50 means that the daemon finds the grid unavailable. */
   const status = () => call('STATUS');
 
   const isGiven = (result: unknown) => JSON.stringify(result ?? null).includes('"address":"10.0.0.');
@@ -197,7 +197,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     uuid('4c4c4544-0042-3510-8052-b4c04f4e5932\n');
     await start();
     expect(lab.log).toMatch(/state file set aside.*written on other hardware/);
-    // A blank of the firmware tells no machine from another.
+    // A placeholder of the firmware identifies no machine.
     lab.forget();
     uuid('FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF\n');
     await start();
@@ -317,7 +317,7 @@ UMask=0077
       patience,
     );
     expect([await lab.property('MainPID'), await lab.property('NRestarts')]).toEqual([first, '0']);
-    // A process that is stopped turns no event loop.
+    // A stopped process runs no event loop.
     await lab.run(['kill', '-STOP', first]);
     await until('it was started again', async () => (await lab.property('NRestarts')) === '1', patience);
     await until('the new one serves', async () => (await lab.property('ActiveState')) === 'active', patience);

@@ -312,7 +312,7 @@ export class Site {
     return ranges[index % Math.max(ranges.length, 1)];
   }
 
-  /** Reserves an address inside a block as a foreign client. @param part position in the block, from 0 to 1 */
+  /** Reserves an address inside a block as a foreign client. @param part offset from its first address */
   strangerTakesIn(block: WapiObject, part: number): void {
     const address = addressBeside(boundsOf(block).first, part);
     const fields = { network_view: block.network_view, comment: 'a person' };

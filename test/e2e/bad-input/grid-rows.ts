@@ -1,4 +1,4 @@
-/** Network configurations and requests that the grid, or what it holds, cannot serve. */
+/** Network configurations and requests that the grid, or its contents, cannot serve. */
 import type { Grid } from '../../simulator/grid.ts';
 import type { Place, Row } from './row.ts';
 

@@ -1,4 +1,4 @@
-/** Network configurations that are wrong in themselves, whatever the grid holds. */
+/** Invalid network configurations, independent of the grid. */
 import type { Row } from './row.ts';
 
 const netconf = (more: object) =>

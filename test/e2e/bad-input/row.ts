@@ -1,4 +1,4 @@
-/** One row of bad input: what is done, and the error that it must come to. */
+/** A row of bad input: an action, and its expected error. */
 import type { Grid } from '../../simulator/grid.ts';
 import type { CallOptions } from '../built-host.ts';
 

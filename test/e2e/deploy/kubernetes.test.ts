@@ -23,7 +23,7 @@ import {
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8'));
 
-/** CI has everything, so there the tests run and fail rather than being left out. */
+/** In CI, where everything is installed, the tests fail instead of being skipped. */
 const leftOut = spawnSync('kustomize', ['version']).error !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write('left out: the manifests for Kubernetes are not built, this host has no kustomize\n');
 

@@ -13,7 +13,7 @@ import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { BuiltHost } from '../built-host.ts';
 import { monitoring, queryOf, readDashboard } from './dashboard.ts';
 
-/** In CI everything is there, so the tests run there and fail rather than being left out. */
+/** In CI, where everything is installed, the tests fail instead of being skipped. */
 const obstacle = prometheusObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`NOT TESTED: alerts and dashboard - ${obstacle}\n`);

@@ -1,6 +1,6 @@
 /**
- * `make release` in repositories of its own, with the real Makefile and packages, but a small executable in the place of the built one and
- * short files in the place of the images: what those are, and that they are the same whenever they are made, other tests see to.
+ * `make release` in temporary repositories, with the real Makefile and packages, but a small executable and short files instead of images.
+ * Other tests check the real ones and their reproducibility.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -23,7 +23,7 @@ const project = join(import.meta.dirname, '../../..');
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
 const tag = `v${version}`;
 
-/** What only a Debian machine has; CI is one, so there the tests run and fail rather than being left out. */
+/** Programs of a Debian machine; in CI, which has them, the tests fail instead of being skipped. */
 const leftOut = spawnSync('dpkg-deb', ['--version']).error !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write('left out: make release is not tried, no dpkg-deb on this machine\n');
 

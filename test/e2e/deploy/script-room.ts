@@ -1,4 +1,4 @@
-/** A room for the run-*.sh scripts: copies of them, with stand-ins for what they run and for what would change this host. */
+/** A directory with copies of the run-*.sh scripts, and stand-ins for programs that they run or that would change this host. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ export class ScriptRoom {
       copyFileSync(join(deploy, name), this.path(name));
     }
     mkdirSync(this.path('bin'));
-    // Directories of the host stay as they are, and who listens on it does not matter.
+    // Do not change directories of this host, and ignore its listeners.
     for (const name of ['mkdir', 'install']) this.standIn(name, 'exit');
     this.standIn('awk', 'exit 1');
   }
@@ -25,12 +25,12 @@ export class ScriptRoom {
     return join(this.#directory, ...names);
   }
 
-  /** Puts a script of the shell in the place of a program. */
+  /** Replaces a program by a shell script. */
   standIn(program: string, script: string): void {
     writeFileSync(this.path('bin', program), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   }
 
-  /** Takes the place of a stand-in away. */
+  /** Removes a stand-in. */
   remove(program: string): void {
     rmSync(this.path('bin', program));
   }

@@ -10,7 +10,7 @@ const unit = readFileSync(join(deploy, 'systemd/infoblox-cni-daemon.service'), '
 
 const socket = readFileSync(join(deploy, 'systemd/infoblox-cni.socket'), 'utf8');
 
-/** CI has everything, so there the test runs and fails rather than being left out. */
+/** In CI, where everything is installed, the tests fail instead of being skipped. */
 const leftOut = spawnSync('systemd-analyze', ['--version']).error !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write('left out: the systemd unit is not verified, this host has no systemd-analyze\n');
 

@@ -1,4 +1,4 @@
-/** The workflow for the hosting, which nothing here can run: that it can be read, and runs what there is with no more rights than it needs. */
+/** The workflow for the hosting service, which cannot run here: it is valid, and runs existing targets with minimal rights. */
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -8,7 +8,7 @@ import { requireBuilt } from '../program.ts';
 import { outputPattern } from './console.ts';
 import { hostObstacle, runOnThrowawayHost } from './throwaway-host.ts';
 
-/** In CI everything is there, so the tests run there and fail rather than being left out. */
+/** In CI, where everything is installed, the tests fail instead of being skipped. */
 const obstacle = hostObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: the commands of the documentation: ${obstacle}\n`);

@@ -1,4 +1,4 @@
-/** `doctor` without a word more, on a host of its own that is installed as the documentation says. */
+/** `doctor` without arguments, on a host that is installed as the documentation says. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Finding } from '../../../src/modes/operator/doctor/check.ts';
 import { hostObstacle, runOnThrowawayHost } from '../docs/throwaway-host.ts';

@@ -244,7 +244,7 @@ describe('a release that does not come to its end', () => {
     grid.readOnly = true;
     const { exitCode, stdout } = await gc('--yes');
     expect(exitCode).toBe(1);
-    // The three beside the one that was refused first may find that the grid cannot tell any more.
+    // The three concurrent releases may find that the grid can no longer tell.
     expect(stdout).toMatch(
       /^stopped after [0-3] of 50 addresses of host-9: .*read-only.*; name the Grid Master in --grid-host$/m,
     );

@@ -1,4 +1,4 @@
-/** What is left when an operator has lost patience. */
+/** Commands that an operator interrupts. */
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { atTerminal } from './terminal.ts';
 
-/** Accepts, and says nothing. */
+/** Accepts connections without an answer. */
 let grid: Server;
 let directory: string;
 

@@ -2,16 +2,16 @@
 import { BuiltHost } from '../built-host.ts';
 import { daemonFile, type Run, run } from '../program.ts';
 
-/** Milliseconds: what asks the grid thousands of times takes a while. */
+/** Milliseconds: thousands of requests to the grid take a while. */
 const timeoutMs = 60_000;
 
 export class OperatorHost extends BuiltHost {
-  /** Runs a command of the operator, with the flags that lead it to this host's daemon. */
+  /** Runs an operator's command with the flags that locate this host's daemon. */
   command(name: string, ...args: readonly string[]): Promise<Run> {
     return this.type(name, ...args, `--socket-dir=${this.socketDir}`);
   }
 
-  /** Runs the daemon's executable with these arguments and no other; no environment file is read but one that is named. */
+  /** Runs the daemon's executable with exactly these arguments; reads an environment file only if one is named. */
   type(...args: readonly string[]): Promise<Run> {
     const [file = daemonFile, ...rest] = [...this.inside, daemonFile, ...args];
     return run(file, rest, {}, 'null', timeoutMs);

@@ -1,4 +1,4 @@
-/** A support bundle of a whole host, with a secret in every place that a secret can come from, and of hosts that are not well. */
+/** A support bundle of a host with a secret in every possible place, and of hosts with faults. */
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -11,7 +11,7 @@ import { hostObstacle, runOnThrowawayHost } from '../docs/throwaway-host.ts';
 import { requireBuilt } from '../program.ts';
 import { OperatorHost } from './operator-host.ts';
 
-/** What the archive holds: texts by name, without its folder. */
+/** Returns the texts of the archive by name, without its folder. */
 async function unpack(file: string): Promise<Map<string, string>> {
   const files = await parseTarGzip(readFileSync(file));
   return new Map(files.map(({ name, text }) => [name.replace('infoblox-cni-support/', ''), text]));

@@ -1,4 +1,4 @@
-/** A command at a terminal: somebody reads what it asks and types answers. */
+/** Runs a command at a terminal, and types answers to its questions. */
 import { spawn } from 'node:child_process';
 import { daemonFile, requireBuilt } from '../program.ts';
 
@@ -8,7 +8,7 @@ export interface Typed {
   readonly screen: string;
 }
 
-/** What is typed when the screen shows something; `run` is done first. */
+/** An input that is typed when the screen shows a text, after `run`. */
 export interface Answer {
   readonly when: RegExp;
   readonly type: string;

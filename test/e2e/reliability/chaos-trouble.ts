@@ -1,11 +1,11 @@
-/** What goes wrong during a chaos run: answers of the grid, the grid as a whole, and the daemons. */
+/** Faults of a chaos run: in answers of the grid, of the whole grid, and of daemons. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessHost } from '../../fixture/process-host.ts';
 import { pause } from '../../fixture/world.ts';
 import type { Effect, Grid } from '../../simulator/grid.ts';
 import type { Random } from './random.ts';
 
-/** Milliseconds for which a request may be carried out late; the settling of the hosts must be longer. */
+/** Maximum milliseconds by which a request is carried out late; hosts must take longer to settle. */
 export const latest = 250;
 
 /** A fault for one of the next requests. */
@@ -25,7 +25,7 @@ function effect(random: Random): Effect {
 }
 
 export interface Trouble {
-  /** Milliseconds between two troubles on average. */
+  /** Average milliseconds between two faults. */
   readonly every: number;
   /** Hosts whose daemon may be killed. */
   readonly killable: readonly ProcessHost[];
@@ -33,7 +33,7 @@ export interface Trouble {
   readonly random: Random;
 }
 
-/** Makes trouble until the signal fires; afterwards everything is well again, and every daemon runs. */
+/** Injects faults until the signal fires; then repairs everything and starts all daemons. */
 export async function makeTrouble({ every, killable, grid, random }: Trouble, signal: AbortSignal): Promise<number> {
   let kills = 0;
   const disarm: (() => void)[] = [];

@@ -53,7 +53,7 @@ export class Chaos {
     this.#options = options;
   }
 
-  /** Runs until it is enough, heals everything, and holds the invariants. @throws naming what is broken */
+  /** Runs for the given time, repairs everything, and checks the invariants. @throws Error with the broken ones */
   async run(): Promise<ChaosResult> {
     const { hosts, containers, troubleEvery, seed, grid, killable } = this.#options;
     const over = new AbortController();

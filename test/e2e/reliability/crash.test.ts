@@ -1,7 +1,7 @@
 /**
- * The daemon is killed, by SIGKILL, before and after every write of its state to SQLite, during an ADD and a DEL. It is started again, the
- * runtime does what runtimes do, and the invariants hold: what was synced is there, what was not is undone as a whole. How many writes
- * there are is counted first, so no point is left out. test/simulation/crash.test.ts kills it at all other points, and during all else.
+ * Kills the daemon by SIGKILL before and after every write of its state to SQLite, during an ADD and a DEL. Then restarts it, acts as a
+ * runtime does, and checks the invariants: synced writes exist, others are undone as a whole. First counts the writes, so that no point is
+ * left out. test/simulation/crash.test.ts kills it at all other points, and in all other operations.
  */
 import { describe, expect, test } from 'vitest';
 import { atMost } from '../../fixture/at-most.ts';
@@ -13,11 +13,11 @@ import { pause, startKillableWorld, type World } from '../../fixture/world.ts';
 
 interface Scenario {
   readonly name: string;
-  /** Containers that run before. */
+  /** Containers already running. */
   readonly running: readonly string[];
-  /** The call during which the daemon dies. */
+  /** The call during which the daemon is killed. */
   readonly act: (world: World) => Promise<Outcome>;
-  /** What the runtime does when the daemon has come back. */
+  /** Actions of the runtime after the restart. */
   readonly afterwards: (world: World) => Promise<Outcome>;
 }
 
@@ -39,12 +39,12 @@ const scenarios: readonly Scenario[] = [
 /** Points wait for processes to start and answers to settle: several at a time. */
 const running = atMost(4);
 
-/** Until the daemon has read back what it holds and does nothing more by itself. */
+/** Waits until the daemon has loaded its state and is idle. */
 function atHome({ host }: World<ProcessHost>): Promise<void> {
   return until('the daemon has made itself at home', () => host.writes.some((what) => what.includes('setWhole')));
 }
 
-/** Until the daemon has done what follows from its answer: a DEL is carried out after it. */
+/** Waits until the daemon has completed its work after an answer: it carries out a DEL after answering it. */
 async function atRest({ grid, host, ledger }: World<ProcessHost>): Promise<void> {
   await ledger.settled();
   for (let before = -1; ; ) {
@@ -55,7 +55,7 @@ async function atRest({ grid, host, ledger }: World<ProcessHost>): Promise<void>
   }
 }
 
-/** The world before the call, with a daemon that has nothing left to do by itself. */
+/** Prepares the world before the call, with an idle daemon. */
 async function prepared({ running: containers }: Scenario): Promise<World<ProcessHost>> {
   const world = await startKillableWorld();
   await atHome(world);
@@ -64,7 +64,7 @@ async function prepared({ running: containers }: Scenario): Promise<World<Proces
   return world;
 }
 
-/** Every write at which the daemon can be killed. */
+/** Lists all writes at which the daemon can be killed. */
 async function pointsOf(scenario: Scenario): Promise<DieAtWrite[]> {
   const world = await prepared(scenario);
   try {

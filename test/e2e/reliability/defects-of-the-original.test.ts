@@ -1,6 +1,5 @@
 /**
- * Every defect of the driver that this one replaces, as seen when it was run or read, and what this one does instead. The
- * rows are in two tables.
+ * Defects of the original driver, as seen when it was run or read, and the behaviour of this one. The rows are in two tables.
  */
 import { describe, expect, test, vi } from 'vitest';
 import { startWorld } from '../../fixture/world.ts';

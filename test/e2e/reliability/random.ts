@@ -1,4 +1,4 @@
-/** Randomness that a seed repeats. */
+/** Reproducible random numbers. */
 export class Random {
   #state: number;
 

@@ -55,7 +55,7 @@ function cgroupObstacle(): string | undefined {
 /** The script that runs the daemon as a container of docker. */
 export const runDaemon = `${join(project, 'deploy/run-docker-daemon.sh')} 2>&1`;
 
-/** Prints the versions of what is tried, for docs/runtimes.md. */
+/** Prints the tested versions, for docs/runtimes.md. */
 export function printTried(...packages: string[]): void {
   const { stdout } = spawnSync('dpkg-query', ['--show', ...packages], { encoding: 'utf8' });
   const versions = stdout?.trim().replaceAll('\t', ' ').replaceAll('\n', ', ') ?? packages.join(', ');

@@ -30,7 +30,7 @@ export const quickDeb = `infoblox-cni_${version}_${debianArch}.quick.deb`;
 export const nextDeb = `infoblox-cni_${version}+next_${debianArch}.deb`;
 
 const obstacle = rootObstacle();
-/** CI has everything, so there the tests run and fail rather than being left out. */
+/** In CI, where everything is installed, the tests fail instead of being skipped. */
 export const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: packages are not made and installed: ${obstacle}\n`);
 

@@ -1,6 +1,6 @@
 /**
- * A machine to install on for real: the file system of this one below a layer of its own, in namespaces of their own. What is written
- * lands in the layer, and goes with it. Needs root, and dpkg where packages are installed.
+ * A machine for real installations: an overlay over this machine's file system, in its own namespaces. Writes go to the overlay, which is
+ * removed afterwards. Needs root, and dpkg to install packages.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ const namespaces = [
   '--kill-child',
 ];
 
-/** Why there can be no such root here; undefined if there can. */
+/** Says why such a root cannot be created here; undefined if it can. */
 export function rootObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root';
   for (const program of ['dpkg', 'dpkg-deb', 'unshare']) {
@@ -52,7 +52,7 @@ rm -f /usr/sbin/policy-rc.d
 sed -i /^infoblox-cni:/d /etc/passwd /etc/shadow /etc/group /etc/gshadow
 mkdir -p /usr/lib/cni && touch /usr/lib/cni/bridge`;
 
-/** Only what is asked for is started, and nothing that this machine has enabled. */
+/** Starts only requested units, none that this machine has enabled. */
 const bootSystemd = `
 mkdir -p /sys/fs/cgroup /run/units
 mount -t sysfs sysfs /sys
