@@ -79,7 +79,7 @@ describe('two builds of one commit', () => {
     const pages = readdirSync(join(one, 'share'), { recursive: true, withFileTypes: true }).filter((entry) =>
       entry.isFile(),
     );
-    expect(pages.length).toBe(6);
+    expect(pages.length).toBe(8);
     const files = pages.map(({ parentPath, name }) => relative(one, join(parentPath, name)));
     for (const file of ['infoblox-cni', 'THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json', ...files])
       expect(sha256(join(two, file)), file).toBe(sha256(join(one, file)));

@@ -39,7 +39,7 @@ test('a host whose leases are as the grid has them is told so, and each differen
   const { exitCode, stdout } = await host.command('audit');
   expect(exitCode).toBe(1);
   expect(stdout).toMatch(
-    /^altered: 10\.0\.0\.2 in view default, network net-1: the reservation of c1\/eth0 was changed .*\n {4}fix: let its comment /m,
+    /^altered: 10\.0\.0\.2 in view default, network net-1: the reservation of c1\/eth0 was changed .*\n {4}fix: restore its comment /m,
   );
   expect(stdout).toMatch(/^missing: 10\.0\.0\.3 .*\n {4}fix: /m);
   expect(stdout).toMatch(

@@ -265,7 +265,7 @@ describe('an address, a pod or a container', () => {
         'not reserved; in network 10.0.0.0/24, view default, the grid calls it UNUSED\n',
       ]);
       expect((await whois('10.0.0.1')).stdout).toMatch(
-        /no container's; the grid keeps it for "infoblox-cni gateway of /,
+        /not a container's; the grid keeps it for "infoblox-cni gateway of /,
       );
       expect((await whois('10.9.9.9')).stdout).toContain('the grid has no network with 10.9.9.9\n');
     } finally {

@@ -123,7 +123,7 @@ describe('of a fault on this host is told', () => {
     const failed = findings.filter(({ group, level }) => level === 'failure' && group !== 'plugins');
     expect([exitCode, failed]).toEqual([
       1,
-      [expect.objectContaining({ title: 'user', fix: 'run this command as root, with sudo say' })],
+      [expect.objectContaining({ title: 'user', fix: 'run this command as root, for example with sudo' })],
     ]);
     expect(findings.filter(({ message }) => message === 'user failed').map(({ title }) => title)).toContain(
       'credentials',
@@ -172,7 +172,7 @@ describe('of a fault on this host is told', () => {
     const { exitCode, warnings } = await doctor(['--node-name=host-b', netconf()]);
     expect([exitCode, warnings]).toEqual([
       0,
-      [expect.stringMatching(/^host, daemon: .* another --node-name .* restart/)],
+      [expect.stringMatching(/^host, daemon: .* other values of --node-name .* restart/)],
     ]);
   });
 });

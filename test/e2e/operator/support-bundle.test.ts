@@ -148,7 +148,7 @@ describe('on a host of its own', () => {
     expect((await bundle('--state')).exitCode).toBe(0);
     expect((await unpack(file)).get('state/state.db-wal')).toContain('container=c1');
     const { exitCode, stderr } = await bundle('--state', '--redact');
-    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/--state has all names in it/)]);
+    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/the state contains all names/)]);
   });
 
   test('nothing is left where none can be made', async () => {

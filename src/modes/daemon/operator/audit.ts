@@ -81,7 +81,8 @@ export function clusterAuditHandler(
       // List all clusters: another one may use a network that this one created.
       for await (const one of grid.listDescribed({ marks: {}, families }, signal)) {
         used.add(`${one.view} ${one.network?.text}`).add(one.view);
-        const [, of = '', host = '', network = ''] = /cluster=(\S+) node=(\S+) network=(\S+)/.exec(one.comment) ?? [];
+        const [, of = '', host = '', network = ''] =
+          /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+)/.exec(one.comment) ?? [];
         if (of !== cluster) continue;
         const row = rowAt(host, network, one.view);
         row[isExactlyOurs(one) ? 'addresses' : 'altered'] += 1;
