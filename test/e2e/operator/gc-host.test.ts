@@ -129,7 +129,7 @@ describe('without a terminal', () => {
   test.each([
     ['young', { age: hour / 2 }, /it has reserved an address 30m ago, so it may be alive/],
     ['dated in the future', { age: -hour }, /it has reserved an address 0s ago/],
-    ['of unknown age', {}, /the grid does not say since when/],
+    ['of unknown age', {}, /the grid does not say when/],
   ])('the name has to be repeated for what is %s', async (_, left, why) => {
     leave(1, { age: 2 * hour });
     leave(2, left);

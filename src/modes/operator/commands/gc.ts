@@ -19,14 +19,14 @@ const own = { 'dry-run': flag('Only say what would be released') };
 const ofLostHost = {
   host: text(
     '',
-    'Release all that another host of this cluster has reserved, which is gone for good; its name as in the marks',
+    'Release all reservations of another host of this cluster that is gone for good; its name as in the marks',
   ),
   yes: flag('Do not ask whether to release them'),
   confirm: text(
     '',
-    "Answers every question: the host's name once more. Needed, where nobody can be asked, if it may be alive",
+    "Answers every question: the host's name once more. Needed without a terminal if the host may be alive",
   ),
-  now: flag('The host is known to be off: its blocks of addresses go back at once, not 25 hours later'),
+  now: flag('The host is known to be off: release its blocks of addresses at once, not 25 hours later'),
 };
 
 export const gc = defineCommand({
@@ -114,9 +114,10 @@ export function whyNameIsNeeded(
   const times = reservations.map(({ reservedAt }) => reservedAt);
   const latest = Math.max(...times.map((at) => at ?? Number.NEGATIVE_INFINITY));
   if (now - latest < youngMs) return `it has reserved an address ${ago(latest, now)} ago, so it may be alive`;
-  if (blocks.length > 0) return 'it has blocks of addresses, which it may give while only its line to the grid is down';
+  if (blocks.length > 0)
+    return 'it has blocks of addresses, and may assign them while its connection to the grid is down';
   if (!times.includes(null)) return undefined;
-  return 'the grid does not say since when its addresses are reserved, so it may be alive';
+  return 'the grid does not say when its addresses were reserved, so it may be alive';
 }
 
 /** Asks whether to release, unless the command line answers. @throws CommandError if there is neither an answer nor a terminal */

@@ -15,7 +15,7 @@ describe('what has to be confirmed', () => {
       'it has reserved an address 59m ago, so it may be alive',
     ],
     ['one is dated in the future', aged(-5 * minute), 'it has reserved an address 0s ago, so it may be alive'],
-    ['the grid does not say how old one is', aged(900 * minute, null), /^the grid does not say since when/],
+    ['the grid does not say how old one is', aged(900 * minute, null), /^the grid does not say when/],
     [
       'one is young and another of unknown age',
       aged(null, minute),
