@@ -229,7 +229,7 @@ function checkText(text: string, options: Options) {
   // The interfaces are those of a node.
   const remarks = found
     .flatMap(({ remarks }) => remarks)
-    .filter((remark) => !/is no interface of this host/.test(remark));
+    .filter((remark) => !/does not exist on this host/.test(remark));
   return [...errors.map(({ message }) => message), ...remarks];
 }
 
