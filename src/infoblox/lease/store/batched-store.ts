@@ -62,6 +62,8 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   readonly #leases: Map<string, Lease>;
   /** Marks by `attachmentKey`. */
   readonly #marks = new Map<string, Set<string>>();
+  /** Marks by address. */
+  readonly #marksAt = new Map<string, Set<string>>();
   readonly #blocks: Map<string, Block>;
   readonly #facts: Map<string, string>;
   /** Highest uptime by boot ID; it stays true after its lease has ended. */
@@ -85,7 +87,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.#facts = new Map(facts);
     for (const lease of leases) {
       this.#noteUptime(lease);
-      this.#noteMark(lease.mark, lease);
+      this.#noteMarks(lease.mark, undefined, lease);
     }
     this.clock = clock;
     this.conditions = conditions;
@@ -107,10 +109,8 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   }
 
   boundAt(view: string, address: string, except: string): Lease | undefined {
-    for (const lease of this.#leases.values()) {
-      if (lease.address === address && isBound(lease, view) && lease.mark !== except) return lease;
-    }
-    return undefined;
+    const leases = [...(this.#marksAt.get(address) ?? [])].flatMap((mark) => this.#leases.get(mark) ?? []);
+    return leases.find((lease) => isBound(lease, view) && lease.mark !== except);
   }
 
   boundIn(view: string, limit: number): Lease[] {
@@ -299,16 +299,17 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.#lastUptimes.set(bootId, Math.max(uptime, this.#lastUptimes.get(bootId) ?? 0));
   }
 
-  #noteMark(mark: string, lease: Lease | undefined): void {
-    const key = attachmentKey(mark);
-    const marks = this.#marks.get(key) ?? new Set();
-    if (lease === undefined) marks.delete(mark);
-    else marks.add(mark);
-    put(this.#marks, key, marks.size === 0 ? undefined : marks);
+  #noteMarks(mark: string, before: Lease | undefined, after: Lease | undefined): void {
+    if ((before === undefined) !== (after === undefined))
+      note(this.#marks, attachmentKey(mark), mark, after !== undefined);
+    const [from, to] = [before?.address ?? null, after?.address ?? null];
+    if (from === to) return;
+    if (from !== null) note(this.#marksAt, from, mark, false);
+    if (to !== null) note(this.#marksAt, to, mark, true);
   }
 
   #set(mark: string, lease: Lease | undefined): void {
-    if (this.#leases.has(mark) !== (lease !== undefined)) this.#noteMark(mark, lease);
+    this.#noteMarks(mark, this.#leases.get(mark), lease);
     put(this.#leases, mark, lease);
     if (lease !== undefined) this.#noteUptime(lease);
     for (const listener of this.#listeners) listener.changed?.(mark, lease);
@@ -322,6 +323,13 @@ function changes<T>(before: ReadonlyMap<string, T | undefined>, now: ReadonlyMap
 function put<T>(map: Map<string, T>, mark: string, one: T | undefined): void {
   if (one === undefined) map.delete(mark);
   else map.set(mark, one);
+}
+
+function note(index: Map<string, Set<string>>, key: string, mark: string, isIn: boolean): void {
+  const marks = index.get(key) ?? new Set();
+  if (isIn) marks.add(mark);
+  else marks.delete(mark);
+  put(index, key, marks.size === 0 ? undefined : marks);
 }
 
 function isBound(lease: Lease, view: string): boolean {
