@@ -13,36 +13,11 @@ import {
 } from '../daemon/config/command-line.ts';
 import { flags as daemon, flagGroups } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
+import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { jsonText } from './output/results.ts';
 
 /** The name by which the executable was called. */
 export const calledName = basename(process.argv0) === 'infoblox-cni-daemon' ? 'infoblox-cni-daemon' : 'infoblox-cni';
-
-/** Exit status of a command. */
-export const exitStatus = {
-  ok: 0,
-  /** The command found something wrong, or could not do what was asked. */
-  failed: 1,
-  /** Wrong command line. */
-  usage: 2,
-  /** The daemon does not answer. */
-  noDaemon: 3,
-} as const;
-
-export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
-
-/** Ends a command with one line for people: what failed, why, and the fix. */
-export class CommandError extends Error {
-  readonly status: ExitStatus;
-  readonly hint: string | undefined;
-
-  /** @param hint a clause or sentence that says what to do */
-  constructor(message: string, hint?: string, status: ExitStatus = exitStatus.failed) {
-    super(message);
-    this.status = status;
-    this.hint = hint;
-  }
-}
 
 /** Makes a flag with a value; the default `''` is not shown. */
 export function text(standard: string, description: string) {

@@ -14,7 +14,7 @@ import {
   Progress,
 } from '../operator-protocol.ts';
 import { acceptTimeoutMs, answerGraceMs, newCallId, protocolVersion, requestFrame, takenFrame } from '../protocol.ts';
-import { CommandError, exitStatus } from './command.ts';
+import { CommandError, exitStatus } from './command-error.ts';
 
 /** Hint if the daemon is not running. */
 export const startHint =

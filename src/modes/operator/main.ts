@@ -8,7 +8,8 @@ import { commandNames, versionLine } from '../about.ts';
 import { nearest, UsageError } from '../daemon/config/command-line.ts';
 import { StartError } from '../daemon/start-error.ts';
 import { foldedLines, printable, printableLines } from '../terminal-text.ts';
-import { CommandError, calledName, type ExitStatus, exitStatus } from './command.ts';
+import { calledName } from './command.ts';
+import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { commandHelp, commandList, commands } from './commands.ts';
 import { whatToDo } from './output/terminal.ts';
 

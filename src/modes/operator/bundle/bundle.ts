@@ -12,7 +12,7 @@ import * as about from '../../about.ts';
 import type { Progress } from '../../operator-protocol.ts';
 import { owedDir } from '../../protocol.ts';
 import type { Invocation } from '../command.ts';
-import { CommandError } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { diagnose } from '../doctor/diagnose.ts';
 import { findNetworkFiles, networkDirectories } from '../network-configurations.ts';

@@ -11,7 +11,7 @@ import { readRegularFile } from '../../../files/regular-file.ts';
 import { refuseUntrusted } from '../../../files/trusted-path.ts';
 import { phases } from '../../../infoblox/lease/lease.ts';
 import { serviceUid } from '../../daemon/process.ts';
-import { CommandError } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 
 /** Maximum size of a copied file: the state of 10,000 leases takes a few MiB. */
 const maxBytes = 128 * 1024 * 1024;

@@ -3,7 +3,8 @@ import { type AttributeDefinition, attributeDefinitions } from '../../../infoblo
 import { GridError } from '../../../infoblox/errors.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { Column } from '../../status-text.ts';
-import { CommandError, daemonPlace, defineCommand, flag, gridFlags, json } from '../command.ts';
+import { daemonPlace, defineCommand, flag, gridFlags, json } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 import { table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 

@@ -23,7 +23,8 @@ import { distrust } from '../../../files/trusted-path.ts';
 import { versionLine } from '../../about.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
-import { CommandError, daemonPlace, defineCommand, text } from '../command.ts';
+import { daemonPlace, defineCommand, text } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 import { checkNetworkFiles, isNetworkFile, networkFilesIn, pluginsIn } from '../network-configurations.ts';
 import { pluginPaths, sayVersion } from '../plugin-directories.ts';
 

@@ -2,7 +2,8 @@
  * `release` releases the addresses of a container as a DEL does; `release --blocks` releases the blocks of addresses that this host keeps.
  */
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { CommandError, daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
+import { daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { ambiguousText, printedLines, releasedText } from '../output/results.ts';
 

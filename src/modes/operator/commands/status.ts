@@ -6,7 +6,8 @@ import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page.ts';
 import { headline, writeStatus } from '../../status-text.ts';
 import { folded } from '../../terminal-text.ts';
-import { CommandError, daemonPlace, defineCommand, json, type Outcome, text } from '../command.ts';
+import { daemonPlace, defineCommand, json, type Outcome, text } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { forTerminal } from '../output/results.ts';
 

@@ -6,7 +6,8 @@ import { isErrno, messageOf } from '../../../errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import type { Item } from '../bundle/bundle.ts';
-import { CommandError, defineCommand, flag, text } from '../command.ts';
+import { defineCommand, flag, text } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 import { printedLines } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 

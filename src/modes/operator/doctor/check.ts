@@ -3,7 +3,7 @@ import { messageOf } from '../../../errno.ts';
 import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Progress } from '../../operator-protocol.ts';
-import { CommandError } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 
 export type Level =
   | 'ok'

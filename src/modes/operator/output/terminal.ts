@@ -7,7 +7,7 @@ import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import type { Progress } from '../../operator-protocol.ts';
 import { ago } from '../../quantity.ts';
 import { columnsOf, printable, shortened } from '../../terminal-text.ts';
-import { CommandError } from '../command.ts';
+import { CommandError } from '../command-error.ts';
 
 /** Milliseconds before the bar appears. */
 const firstShownAfterMs = 1_000;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { stateFacts, stateFiles } from '../../../../../src/modes/operator/bundle/state.ts';
-import { CommandError } from '../../../../../src/modes/operator/command.ts';
+import { CommandError } from '../../../../../src/modes/operator/command-error.ts';
 import { rootTest } from '../../../../fixture/root.ts';
 
 let directory: string;
