@@ -107,6 +107,12 @@ export function beginsAs(comment: string, filter: MarkFilter): boolean {
   });
 }
 
+/** Returns the host and the network of a comment that starts like such a mark, long values shortened. */
+export function startOf(comment: string): { node: string; network: string } {
+  const [, , node = '', network = ''] = comment.split(' ').map((word) => word.slice(word.indexOf('=') + 1));
+  return { node, network };
+}
+
 /** The owner of a block, a range of addresses that a host keeps for its containers. */
 export interface BlockMark {
   readonly origin: Origin;

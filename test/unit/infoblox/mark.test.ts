@@ -16,6 +16,7 @@ import {
   parseMark,
   pendingNetworkMark,
   shortNetworkName,
+  startOf,
 } from '../../../src/infoblox/mark.ts';
 
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.split('');
@@ -126,6 +127,7 @@ test('marks begin as a filter says that has their values, whatever the others ar
   expect(beginsAs(`${mark} (ticket 4711)`, origin)).toBe(true);
   expect(beginsAs(`was ${mark}`, {})).toBe(false);
   expect(beginsAs(mark, { ...origin, network: 'net-1' })).toBe(false);
+  expect(startOf(`${mark} (ticket 4711)`)).toEqual({ node: origin.node, network: 'net-10' });
 });
 
 const hex = (length: number) =>

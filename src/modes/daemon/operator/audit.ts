@@ -11,7 +11,7 @@ import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { doubtOf } from '../../../infoblox/lease/doubt.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
 import { isExactlyOurs } from '../../../infoblox/lease/observe.ts';
-import { namedInComment, parseBlockMark } from '../../../infoblox/mark.ts';
+import { beginsAs, namedInComment, parseBlockMark, startOf } from '../../../infoblox/mark.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { ClusterRow } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
@@ -81,10 +81,9 @@ export function clusterAuditHandler(
       // List all clusters: another one may use a network that this one created.
       for await (const one of grid.listDescribed({ marks: {}, families }, signal)) {
         used.add(`${one.view} ${one.network?.text}`).add(one.view);
-        const [, of = '', host = '', network = ''] =
-          /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+)/.exec(one.comment) ?? [];
-        if (of !== cluster) continue;
-        const row = rowAt(host, network, one.view);
+        if (!beginsAs(one.comment, { cluster })) continue;
+        const { node, network } = startOf(one.comment);
+        const row = rowAt(node, network, one.view);
         row[isExactlyOurs(one) ? 'addresses' : 'altered'] += 1;
         const at = reservedAtIn(one.attributes);
         if (at !== null) row.lastReservedAt = Math.max(row.lastReservedAt ?? 0, at);
@@ -92,8 +91,8 @@ export function clusterAuditHandler(
       const ranges = await grid.ranges({ marks: { of: 'blocks' }, families }, signal).catch(unlessRefused);
       for (const { comment, view, network } of ranges ?? []) {
         used.add(`${view} ${network.text}`).add(view);
-        const block = parseBlockMark(comment);
-        if (block?.origin.cluster === cluster) rowAt(block.origin.node, block.network, view).blocks += 1;
+        const block = beginsAs(comment, { cluster, of: 'blocks' }) ? parseBlockMark(comment) : undefined;
+        if (block !== undefined) rowAt(block.origin.node, block.network, view).blocks += 1;
       }
       const made = await inspection.made(signal);
       const unused = made.flatMap(({ view, network, comment }) => {
