@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { isJsonObject } from '../../../cni/call.ts';
 import { type Cidr, contains, hostCount, type Interval, isWithin, sizeOf, spanOf } from '../../../infoblox/address.ts';
 import type { Grid, Reservation } from '../../../infoblox/grid.ts';
-import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
+import { beginsAs, gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { refuseCreation } from '../../../infoblox/network/creation.ts';
 import { keptBack } from '../../../infoblox/network/fit.ts';
 import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
@@ -158,8 +158,8 @@ const maxReservations = 1_000;
 const maxHosts = 3;
 
 /** Names some other hosts with addresses in a network, by node and cluster. @param of.host this host */
-async function findOtherHosts(
-  grid: Grid,
+export async function findOtherHosts(
+  grid: Pick<Grid, 'list'>,
   { cidr, view, host }: { readonly cidr: Cidr; readonly view: string; readonly host: Origin },
   signal: AbortSignal,
 ): Promise<string[]> {
@@ -167,8 +167,7 @@ async function findOtherHosts(
   let looked = 0;
   for await (const { comment } of grid.list({ marks: {}, network: cidr, view }, signal)) {
     const origin = parseMark(comment)?.origin;
-    const isOther = origin !== undefined && (origin.node !== host.node || origin.cluster !== host.cluster);
-    if (isOther) found.add(`${origin.node} in ${origin.cluster}`);
+    if (origin !== undefined && !beginsAs(comment, host)) found.add(`${origin.node} in ${origin.cluster}`);
     looked += 1;
     if (looked === maxReservations || found.size === maxHosts) break;
   }

@@ -6,6 +6,7 @@ import type { NetworkOutlook } from '../../../../../src/infoblox/network/outlook
 import { networkSpec } from '../../../../../src/infoblox/network/spec.ts';
 import { judgeBlocks } from '../../../../../src/modes/operator/doctor/blocks.ts';
 import {
+  findOtherHosts,
   judgeAddresses,
   judgeFiles,
   judgeGateway,
@@ -31,6 +32,23 @@ const bySubnet = networkSpec({ ...input, subnet: '10.0.0.0/24', gateway: '10.0.0
 const byContainer = networkSpec(input);
 const range = (first: string, last: string, comment = '') => ({ first, last, comment, isReserved: comment !== '' });
 const block = (first: string, last: string, node = 'host-a') => range(first, last, blockMarkOf(1, node));
+
+test.each(['host-a', 'a-host-with-a-name-that-is-longer-than-a-mark-has-room-for.example.com'])(
+  'what %s has itself is not that of another host',
+  async (node) => {
+    const host = { cluster: 'cluster-1', node };
+    const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
+    const hosts = [host, { ...host, node: 'host-b' }, { ...host, cluster: 'cluster-2' }];
+    const grid = {
+      async *list() {
+        for (const one of hosts) yield { comment: attachmentMark(one, attachment) };
+      },
+    };
+    const { signal } = new AbortController();
+    const found = await findOtherHosts(grid as never, { cidr: net, view: 'default', host }, signal);
+    expect(found).toEqual(['host-b in cluster-1', expect.stringMatching(/ in cluster-2$/)]);
+  },
+);
 
 test('a view that is absent is a warning, since its name may be mistyped', () => {
   const priv = { view: 'priv', create: 'all' } as const;
