@@ -33,7 +33,7 @@ const saidRestless = /no free address but those that rest: .*"address":"([^"]+)"
 const blockSize = 8;
 /** A note that an administrator appends to the mark of a reservation. */
 const note = ' (ask the DDI team)';
-const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
+export const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
 /** Maximum milliseconds for which a daemon prepares a network, even without waiting callers. */
 const prepareMs = 30_000;
 /** Part of the network for first addresses, if the configuration names one. */

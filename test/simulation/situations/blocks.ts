@@ -5,11 +5,8 @@ import type { WapiObject } from '../../simulator/grid-contents.ts';
 import type { HttpRequest } from '../grid-members.ts';
 import { boundsOf } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
-import { Site } from '../site.ts';
-import { markOf, type Situation, startAll, told } from './situation.ts';
-
-const minute = 60_000;
-const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
+import { reserved, Site } from '../site.ts';
+import { markOf, minute, type Situation, startAll, told } from './situation.ts';
 
 /** Creates a range that overlaps the only block. */
 function touch(site: Site): void {

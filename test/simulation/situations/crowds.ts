@@ -30,37 +30,28 @@ async function untilPaused(site: Site): Promise<void> {
   }
 }
 
+/** The dead of a host are judged in several turns. Meanwhile a namespace is seen again, and another container ends by a DEL. */
+async function judged(begin: (site: Site) => Promise<void>): Promise<void> {
+  const site = await manyDead();
+  const [runtime, host] = [site.runtime(0), site.host(0)];
+  const revived = runtime.hide(many - 1);
+  for (let slot = 0; slot < many - 1; slot += 1) runtime.die(slot);
+  await begin(site);
+  await untilPaused(site);
+  revived();
+  void host.run?.del(runtime.idOf(many - 2));
+  await site.pass(lookMs);
+  expect(Object.values(holdersOf(site))).toEqual([runtime.idOf(many - 1)]);
+  await comeToRest(site);
+}
+
 export const crowds: readonly Situation[] = [
   {
     name: 'while the reaper releases the dead, a namespace is seen again, and a DEL comes: what it had judged before does not count',
-    run: async () => {
-      const site = await manyDead();
-      const [runtime, host] = [site.runtime(0), site.host(0)];
-      const revived = runtime.hide(many - 1);
-      for (let slot = 0; slot < many - 1; slot += 1) runtime.die(slot);
-      await site.pass(graceMs);
-      await untilPaused(site);
-      revived();
-      void host.run?.del(runtime.idOf(many - 2));
-      await site.pass(lookMs);
-      expect(Object.values(holdersOf(site))).toEqual([runtime.idOf(many - 1)]);
-      await comeToRest(site);
-    },
+    run: () => judged((site) => site.pass(graceMs)),
   },
   {
     name: 'while a person has the dead released, a namespace is seen again, and a DEL comes: what was listed before does not count',
-    run: async () => {
-      const site = await manyDead();
-      const [runtime, host] = [site.runtime(0), site.host(0)];
-      const revived = runtime.hide(many - 1);
-      for (let slot = 0; slot < many - 1; slot += 1) runtime.die(slot);
-      runtime.gcByHand();
-      await untilPaused(site);
-      revived();
-      void host.run?.del(runtime.idOf(many - 2));
-      await site.pass(lookMs);
-      expect(Object.values(holdersOf(site))).toEqual([runtime.idOf(many - 1)]);
-      await comeToRest(site);
-    },
+    run: () => judged(async (site) => site.runtime(0).gcByHand()),
   },
 ];

@@ -5,6 +5,16 @@ import { comeToRest } from '../run.ts';
 import { plainSetup, Site } from '../site.ts';
 import { createOf, holdersOf, lookFor, markOf, type Situation, startAll, told } from './situation.ts';
 
+/** A container has ended, and its address rests. */
+async function resting() {
+  const site = new Site({ cooldownMs: 45_000 });
+  const [c0 = ''] = await startAll(site, 0);
+  const address = told(site, c0);
+  site.runtime(0).stop(0);
+  await site.pass(2_000);
+  return { site, c0, address };
+}
+
 export const defects: readonly Situation[] = [
   {
     name: 'a host is renamed while its disk is full: it knows its containers by their leases, and a GC that lists them releases none',
@@ -147,11 +157,7 @@ export const defects: readonly Situation[] = [
   {
     name: 'a container comes back while its address rests, and leaves before it is answered: the address rests on',
     run: async () => {
-      const site = new Site({ cooldownMs: 45_000 });
-      const [c0 = ''] = await startAll(site, 0);
-      const address = told(site, c0);
-      site.runtime(0).stop(0);
-      await site.pass(2_000);
+      const { site, address } = await resting();
       site.runtime(0).start(0, { again: true, way: 'unread' });
       await site.pass(2_000);
       site.runtime(0).start(1);
@@ -163,11 +169,7 @@ export const defects: readonly Situation[] = [
   {
     name: 'somebody alters a reservation while it rests, and its container comes back: it gets another address',
     run: async () => {
-      const site = new Site({ cooldownMs: 45_000 });
-      const [c0 = ''] = await startAll(site, 0);
-      const address = told(site, c0);
-      site.runtime(0).stop(0);
-      await site.pass(2_000);
+      const { site, c0, address } = await resting();
       const object = site.members.contents.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
       site.members.byHand('PUT', object?._ref ?? '', { comment: `${markOf(c0)} - ask first` });
       site.runtime(0).start(0, { again: true });

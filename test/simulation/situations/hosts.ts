@@ -5,9 +5,7 @@ import { cluster, type NetworkConfig, network } from '../daemon-run.ts';
 import type { HttpRequest } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
 import { plainSetup, type Setup, Site } from '../site.ts';
-import { aDelete, arrivals, holdersOf, lookFor, type Situation, startAll, told } from './situation.ts';
-
-const minute = 60_000;
+import { aDelete, arrivals, holdersOf, lookFor, minute, type Situation, startAll, told } from './situation.ts';
 
 /** Lists the networks of the name, and those being set up for it. */
 const networksOf = ({ members }: Site) =>

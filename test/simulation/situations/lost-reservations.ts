@@ -1,7 +1,7 @@
 /** Situations of lost reservations, deleted by hand or unknown to a promoted master, while answers are also lost. */
 import { expect } from 'vitest';
 import { comeToRest } from '../run.ts';
-import { Site, type SiteOptions } from '../site.ts';
+import { reserved, Site, type SiteOptions } from '../site.ts';
 import {
   aDelete,
   arrivals,
@@ -9,15 +9,14 @@ import {
   holdersOf,
   lookFor,
   markOf,
+  minute,
   type Situation,
   startAll,
   told,
 } from './situation.ts';
 
-const minute = 60_000;
 const c0 = 'host-0-0-1';
 const c1 = 'host-0-1-1';
-const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
 
 /** Prepares a host before its master is replaced by one that lacks the last two minutes. */
 async function beforeFailOver(options: SiteOptions = {}): Promise<Site> {

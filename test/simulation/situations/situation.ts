@@ -4,6 +4,9 @@ import { cluster, network } from '../daemon-run.ts';
 import type { HttpRequest } from '../grid-members.ts';
 import type { Site } from '../site.ts';
 
+/** One minute, in milliseconds. */
+export const minute = 60_000;
+
 export interface Situation {
   readonly name: string;
   readonly run: () => Promise<void>;
