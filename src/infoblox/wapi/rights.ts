@@ -36,11 +36,7 @@ export function refusedRight(refusal: GridError, request: Request, user: string)
 /** Names the object of a request, and the permission. */
 function rightTo(request: Request): { readonly what: string; readonly permission?: string } {
   const type = aboutOf(request);
-  const [, family = '4', kind = ''] = /^ip(v\d)(address)$/.exec(type) ?? [
-    '',
-    /^ipv6/.test(type) ? 'v6' : 'v4',
-    type.replace(/^ipv6/, ''),
-  ];
+  const [, family = 'v4', kind = ''] = /^(?:ip(v[46]))?(.*)$/.exec(type) ?? [];
   const place = placeOf(request);
   if (kind === 'networkview') return { what: `network view${place}`, permission: 'All Network Views' };
   const { name, permission } = objects[kind] ?? {};
