@@ -75,7 +75,7 @@ function shortIdInSet(containerId: string): string {
 
 /** Returns the prefix of the marks of all attachments of a host. */
 export function hostPrefix(origin: Origin): string {
-  return `infoblox-cni cluster=${shorten(origin.cluster, maxLengths.cluster)} node=${shorten(origin.node, maxLengths.node)} `;
+  return `infoblox-cni cluster=${shorten(origin.cluster, maxLengths.cluster)} node=${shortNodeName(origin.node)} `;
 }
 
 /** Selects marks of attachments or blocks by their values; a field that is left out matches any value. */
@@ -173,7 +173,7 @@ const hostMarkStart = 'infoblox-cni address of host ';
 
 /** Makes the comment of the reservation of a host's own address. */
 export function hostMark({ cluster, node }: Origin): string {
-  return `${hostMarkStart}cluster=${shorten(cluster, maxLengths.cluster)} node=${shorten(node, maxLengths.node)}`;
+  return `${hostMarkStart}cluster=${shorten(cluster, maxLengths.cluster)} node=${shortNodeName(node)}`;
 }
 
 /** Tells whether a comment is from `hostMark`, on any host. */
@@ -233,6 +233,11 @@ export function isAttachmentMark(comment: string): boolean {
 /** Returns a network's name as in comments. */
 export function shortNetworkName(name: string): string {
   return shorten(name, maxLengths.network);
+}
+
+/** Returns a host's name as in comments. */
+export function shortNodeName(node: string): string {
+  return shorten(node, maxLengths.node);
 }
 
 /**

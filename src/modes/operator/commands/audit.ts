@@ -1,6 +1,7 @@
 /** `audit` compares this host's leases and blocks with the grid; `audit --cluster` lists what all hosts of the cluster have there. */
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../../../errno.ts';
+import { shortNodeName } from '../../../infoblox/mark.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { ClusterRow, OperatorResult } from '../../operator-protocol.ts';
 import { counted } from '../../quantity.ts';
@@ -56,7 +57,7 @@ type JudgedRow = ClusterRow & { readonly isExpected: boolean | null };
 type Cluster = Omit<OperatorResult<'operator/audit-cluster'>, 'rows'> & { readonly rows: readonly JudgedRow[] };
 
 async function auditCluster(socket: string, file: string, write: (value: Cluster) => string): Promise<Outcome> {
-  const expected = file === '' ? null : namesIn(file);
+  const expected = file === '' ? null : readNames(file);
   const { rows, ...rest } = await showingProgress('asking the grid', (_, signal) =>
     askDaemon({ socket, method: 'operator/audit-cluster', params: {}, signal }),
   );
@@ -65,10 +66,15 @@ async function auditCluster(socket: string, file: string, write: (value: Cluster
   return { value, text: () => write(value), failed };
 }
 
-/** Reads host names from a file, one a line. @throws CommandError */
-function namesIn(file: string): ReadonlySet<string> {
+/** Reads the names of hosts, one a line, as marks have them. */
+export function namesIn(text: string): ReadonlySet<string> {
+  return new Set(text.replace(/#.*/g, '').match(/\S+/g)?.map(shortNodeName));
+}
+
+/** @throws CommandError */
+function readNames(file: string): ReadonlySet<string> {
   try {
-    return new Set(readFileSync(file, 'utf8').replace(/#.*/g, '').match(/\S+/g));
+    return namesIn(readFileSync(file, 'utf8'));
   } catch (error) {
     throw new CommandError(`cannot read ${file}: ${messageOf(error)}`, 'name a file of host names with --hosts');
   }
