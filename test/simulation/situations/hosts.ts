@@ -89,7 +89,7 @@ export const hosts: readonly Situation[] = [
     },
   },
   {
-    name: 'a place below the network that a host is confirming becomes free, and another host makes one there: they agree on one',
+    name: 'a host creates a lower network while another one confirms its own: they agree on one',
     run: async () => {
       const site = new Site({ hosts: 2, setup: { ...plainSetup, place: 'by name', view: 'blue' } });
       await startAll(site);
@@ -108,7 +108,7 @@ export const hosts: readonly Situation[] = [
     },
   },
   {
-    name: 'a clone of a host starts with a copy of its state: it leaves alone what the original has, and serves under its own name',
+    name: 'a clone with a copy of the state leaves the addresses of the original alone, and serves under its own name',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
@@ -124,7 +124,7 @@ export const hosts: readonly Situation[] = [
     },
   },
   {
-    name: 'the grid gives out an address of the host itself: it is reserved for the host, and the container gets the next one',
+    name: 'the grid gives out an address of the host: the host reserves it, and the container gets the next one',
     run: async () => {
       const site = new Site({ setup: { ...plainSetup, hasOwnAddresses: true } });
       const [c0 = ''] = await startAll(site, 0);
@@ -134,7 +134,7 @@ export const hosts: readonly Situation[] = [
     },
   },
   {
-    name: 'a view is renamed while containers have addresses in it: no host that has used it makes it again, and DEL finds what is in it',
+    name: 'a view is renamed under live containers: no host that used it creates it again, and DEL finds them',
     run: async () => {
       const site = new Site({ hosts: 2, setup: { ...plainSetup, view: 'blue' } });
       const [c0 = ''] = await startAll(site, 0);
@@ -155,7 +155,7 @@ export const hosts: readonly Situation[] = [
     },
   },
   {
-    name: 'the connection for a delete comes up so late that a person has the address by then: it is not sent',
+    name: 'a delete whose connection comes up late is not sent: a person may have the address by then',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
@@ -173,7 +173,7 @@ export const hosts: readonly Situation[] = [
     },
   },
   {
-    name: 'a namespace cannot be seen for less than the grace of the reaper, twice: the container keeps its address',
+    name: 'a namespace is out of sight twice for less than the grace: the container keeps its address',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);

@@ -11,7 +11,7 @@ const recheckMs = 12_000;
 
 export const lateWrites: readonly Situation[] = [
   {
-    name: 'a late create of an ADD that has its address takes that of another container, which has lost it: it is given back',
+    name: 'a late create takes the address of a container that has lost its reservation: it is given back',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
@@ -65,7 +65,7 @@ export const lateWrites: readonly Situation[] = [
     },
   },
   {
-    name: 'a delete whose answer was lost is not sent again while it may still be carried out, and takes nothing from the next one there',
+    name: 'a delete whose answer was lost is not repeated, and the next container at the address keeps it',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);

@@ -68,7 +68,7 @@ export const people: readonly Situation[] = [
     },
   },
   {
-    name: 'a GC of the runtime lists slowly, and containers start meanwhile: they keep their addresses, and the dead goes',
+    name: 'containers that start during a slow GC keep their addresses, and dead ones lose theirs',
     run: async () => {
       const site = new Site();
       const [c0 = '', dead = ''] = await startAll(site, 0, 1);
