@@ -131,7 +131,7 @@ export const table: readonly Rule[] = [
   { phase: 'bound', seen: ['in another view'], step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
   { phase: 'bound', seen: ['altered'], step: 'refuse', because: 'it was changed on purpose; the address is still taken' },
   { phase: 'bound', seen: ['shown, unconfirmed'], step: 'look again', because: 'a host may lag behind; a repeated ADD gets the address' },
-  { phase: 'bound', seen: ['unconfirmed'], step: 'recreate', because: 'a create shows what no look can: it is refused if the object exists, and the host that accepts it is the one to ask from now on' },
+  { phase: 'bound', seen: ['unconfirmed'], step: 'recreate', because: 'a create is refused if the object exists, and the host that accepts it is the one to ask from now on' },
 
   { phase: 'releasing', seen: ['unsent'], doubt: ['none'], step: 'forget', because: 'nothing was sent to the grid for it' },
   { phase: 'releasing', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'no object has its mark, and none can appear' },
