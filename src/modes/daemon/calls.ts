@@ -1,11 +1,7 @@
 /**
  * Builds the server for calls of plugins and of operator commands, with a handler for each, and the reader of release notes.
  */
-import type { Core } from '../../infoblox/core.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
-import type { Options } from './config/options.ts';
 import { unverifiedNotice } from './config/trust.ts';
-import type { GridAccess } from './grid-access.ts';
 import { callFields, callHandlers, recordUnanswered, releaseCall } from './handlers/calls.ts';
 import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
@@ -22,6 +18,7 @@ import {
 } from './operator/release.ts';
 import { hostPage, operatorStatusHandler } from './operator/status.ts';
 import { whoisHandler } from './operator/whois.ts';
+import type { Parts } from './parts.ts';
 import { probeHandler } from './probes.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import type { Handlers, Request } from './rpc/request.ts';
@@ -31,19 +28,16 @@ import type { Tracing } from './tracing/tracing.ts';
 /** Milliseconds for which the page for people is cached: it is built from all leases. */
 const pageLifetimeMs = 1_000;
 
-interface CallsDeps {
-  readonly options: Options;
-  readonly store: SqliteLeaseStore;
-  readonly access: GridAccess;
-  readonly core: Core;
+interface Observers {
   readonly metrics: Metrics | undefined;
   readonly tracing: Tracing;
   readonly recentErrors: () => readonly RecentError[];
 }
 
 /** Builds the server, the release notes and the pages. The server does not listen yet. */
-export function buildCalls({ options, store, access, core, metrics, tracing, recentErrors }: CallsDeps) {
-  const { leases, monitor, usage, keeper } = core;
+export function buildCalls(parts: Parts, { metrics, tracing, recentErrors }: Observers) {
+  const { options, store, access, core } = parts;
+  const { leases, monitor, keeper } = core;
   const { conditions, clock, log } = leases;
   const { socketDir, driverName, addTimeoutMs, nodeName, metricsListen } = options;
   const defaults = options;
@@ -64,27 +58,16 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
     clock,
     log,
   });
-  const status = {
-    startedAt: clock.wall(),
-    options,
-    conditions,
-    gridState: access.gridState,
-    session: access.session,
-    certificates: access.certificates,
-    leases,
-    usage,
-    store,
-    recentErrors,
-  };
+  const run = { startedAt: clock.wall(), recentErrors };
   const handlers: Handlers = {
     ...callHandlers({ leases, monitor, notes, defaults, addTimeoutMs, unverified: unverifiedNotice(options.tls) }),
-    'operator/status': operatorStatusHandler(status),
+    'operator/status': operatorStatusHandler(parts, run),
     'operator/flags': { timeoutMs: 1_000, run: async () => ({ result: { flags: options.given } }) },
     'operator/probe': probeHandler(conditions),
     'operator/leases': leasesHandler(leases),
     'operator/audit': auditHandler(leases),
     'operator/audit-cluster': clusterAuditHandler(leases, access.inspection),
-    'operator/whois': whoisHandler({ leases, store, inspection: access.inspection }),
+    'operator/whois': whoisHandler(parts),
     'operator/history': historyHandler(store),
     'operator/gc': gcByHandHandler(leases),
     'operator/release': releaseHandler(leases),
@@ -103,7 +86,7 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
     tracing,
     log,
   });
-  const page = shared(() => hostPage(status), pageLifetimeMs);
+  const page = shared(() => hostPage(parts, run), pageLifetimeMs);
   const pages: Pages = { '/': forOwnNames([nodeName, metricsListen?.host ?? nodeName], page) };
   return { server, notes, pages };
 }

@@ -11,7 +11,7 @@ import { commit, version } from '../about.ts';
 import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
-import { trustOf, unverifiedNotice, warnOfUnverified } from './config/trust.ts';
+import { unverifiedNotice, warnOfUnverified } from './config/trust.ts';
 import { Epoch } from './epoch.ts';
 import { buildGridAccess, observed } from './grid-access.ts';
 import { thisHost } from './host/this-host.ts';
@@ -66,7 +66,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
 
   void access.meetHosts();
   core.start();
-  const stopMetrics = metricsListen && (await metrics?.serve(metricsListen, parts.sources, parts.pages));
+  const stopMetrics = metricsListen && (await metrics?.serve(metricsListen, parts, parts.pages));
   await listen(server, place);
   await epoch.renew(store);
   log.info('listening', {
@@ -163,22 +163,9 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
     trace: tracing,
     log,
   });
-  const calls = buildCalls({ options, store, access, core, metrics, tracing, recentErrors });
-  const sources = {
-    conditions,
-    store,
-    tally: core.leases.tally,
-    blocks: core.leases.blocks,
-    usage: core.usage,
-    exhaustion: core.leases.exhaustion,
-    certificates: access.certificates,
-    clientCertificate: options.clientCertificate,
-    trust: trustOf(options.tls),
-    server: calls.server,
-    session: access.session,
-    unverified: unverifiedNotice(options.tls),
-  };
-  return { store, epoch, access, core, metrics, sources, ...calls };
+  const parts = { options, store, access, core };
+  const calls = buildCalls(parts, { metrics, tracing, recentErrors });
+  return { ...parts, epoch, metrics, ...calls };
 }
 
 /** Opens the state. @throws StartError if the directory is unusable or another daemon uses it */

@@ -10,8 +10,8 @@ import {
   parseFlags,
   readEnvironmentFile,
   readTrustedEnvironmentFile,
+  refuseWrong,
   UsageError,
-  whatIsWrong,
 } from './config/command-line.ts';
 import { usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
@@ -49,8 +49,7 @@ function withEnvironmentFile(args: readonly string[], env: NodeJS.ProcessEnv): F
   const file = values['environment-file'];
   if (file === '' || values.help || values.version) return values;
   const { variables, daemonFlags } = readTrustedEnvironmentFile(file);
-  const wrong = whatIsWrong(daemonFlags);
-  if (wrong !== null) throw new UsageError(`DAEMON_FLAGS in ${file}: ${wrong}`);
+  refuseWrong(daemonFlags, file);
   Object.assign(env, variables);
   return parseFlags([...daemonFlags, ...args]);
 }

@@ -27,17 +27,12 @@ export function probeHandler(conditions: Conditions): OperatorHandler<'operator/
   };
 }
 
-export interface ProbeSources {
-  readonly conditions: Conditions;
-  /** Line of `/health` while the grid's certificate is not verified. */
-  readonly unverified: string | undefined;
-}
-
 /**
  * Makes the pages for probes. `/livez` returns 200 while the event loop runs. `/readyz` returns 503 with the reason while no ADD can be
  * served, `/health` while the grid is unavailable.
+ * @param unverified line of `/health` while the grid's certificate is not verified
  */
-export function probePages({ conditions, unverified }: ProbeSources): Pages {
+export function probePages(conditions: Conditions, unverified: string | undefined): Pages {
   return {
     '/livez': () => ({ text: 'ok\n' }),
     '/readyz': () => verdict(servingTrouble(conditions)),

@@ -8,8 +8,8 @@ import {
   joinFlags,
   parseFlags,
   readEnvironmentFile,
+  refuseWrong,
   UsageError,
-  whatIsWrong,
 } from '../daemon/config/command-line.ts';
 import { flags as daemon, flagGroups } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
@@ -67,8 +67,6 @@ export interface ServiceSettings {
   readonly env: NodeJS.ProcessEnv;
   /** Path of the daemon's socket. */
   readonly socket: string;
-  /** What is wrong with the environment file; its DAEMON_FLAGS are ignored then. Null: nothing. */
-  readonly wrongFlags: string | null;
   /** Path of the environment file, with ` (absent)` if it does not exist. */
   readonly environmentFile: string;
   /** Says where a flag of the daemon was set. */
@@ -97,8 +95,6 @@ interface Definition<G extends Groups> {
   /** Command lines without the program's name, and what each does. */
   readonly examples: readonly (readonly [string, string])[];
   readonly groups: G;
-  /** Set if the command also runs with a faulty environment file. */
-  readonly wrongFlags?: 'tolerated';
   /** Set if the running daemon's flags apply where there is no environment file, as in a container. */
   readonly asksForFlags?: true;
   /** @throws CommandError, UsageError, GridError or StartError */
@@ -118,7 +114,7 @@ export type Command = Pick<Definition<Groups>, 'operands' | 'examples' | 'groups
 
 /** Makes a command from its definition. */
 export function defineCommand<const G extends Groups>(definition: Definition<G>): Command {
-  const { groups, run, wrongFlags, asksForFlags, ...described } = definition;
+  const { groups, run, asksForFlags, ...described } = definition;
   return {
     ...described,
     groups: { ...groups, Other: common },
@@ -131,7 +127,7 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
       const ofDaemon = joined.filter((flag) => isDaemonFlag(flag, known));
       const empty = joined.find((flag) => flag.indexOf('=') === flag.length - 1 && !ofDaemon.includes(flag));
       if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
-      const settings = await settingsOf({ joined, ofDaemon }, given['environment-file'], { wrongFlags, asksForFlags });
+      const settings = await settingsOf({ joined, ofDaemon }, given['environment-file'], asksForFlags);
       const { text, value, failed } = await run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settings });
       process.stdout.write(given.json ? `${jsonText(value)}\n` : text());
       return failed ? exitStatus.failed : exitStatus.ok;
@@ -142,26 +138,22 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
 /**
  * Reads the service's settings.
  * @param flags of the command line: all, and those of the daemon
- * @throws UsageError for a faulty environment file, unless `wrongFlags` is `tolerated`
+ * @throws UsageError for a faulty environment file
  */
 async function settingsOf(
   { joined, ofDaemon: over }: { readonly joined: readonly string[]; readonly ofDaemon: readonly string[] },
   file: string,
-  {
-    wrongFlags: wrong,
-    asksForFlags,
-  }: { readonly wrongFlags: 'tolerated' | undefined; readonly asksForFlags: true | undefined },
+  asksForFlags: true | undefined,
 ): Promise<ServiceSettings> {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
   const { isThere, variables, daemonFlags, fault } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
+  if (fault !== null) throw new UsageError(`${file}: ${fault}`);
+  refuseWrong(daemonFlags, file);
   const env = { ...process.env, ...variables };
-  const wrongWords = whatIsWrong(daemonFlags);
-  const wrongFlags = fault === null ? wrongWords && `DAEMON_FLAGS in ${file}: ${wrongWords}` : `${file}: ${fault}`;
-  if (wrongFlags !== null && wrong === undefined) throw new UsageError(wrongFlags);
   const place = parseFlags(over);
   const running =
     asksForFlags && !isThere ? await flagsOfDaemon(socketFile(place['socket-dir'], place['driver-name'])) : [];
-  const words = [...running, ...(wrongFlags === null ? daemonFlags : []), ...over];
+  const words = [...running, ...daemonFlags, ...over];
   const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
   const environmentFile = `${file}${isThere ? '' : ' (absent)'}`;
@@ -169,9 +161,9 @@ async function settingsOf(
     const isIn = (some: readonly string[]) =>
       joinFlags(some, daemon).joined.some((one) => one.startsWith(`--${flag}=`));
     if (isIn(over)) return 'command line';
-    return wrongFlags === null && isIn(daemonFlags) ? 'DAEMON_FLAGS' : isIn(running) ? 'running daemon' : 'default';
+    return isIn(daemonFlags) ? 'DAEMON_FLAGS' : isIn(running) ? 'running daemon' : 'default';
   };
-  return { daemonFlags: values, env, socket, wrongFlags, environmentFile, sourceOf };
+  return { daemonFlags: values, env, socket, environmentFile, sourceOf };
 }
 
 /** Asks the daemon for its flags; none if it does not answer. */

@@ -74,12 +74,12 @@ test('plugin, link and network configuration are put in place, and a second run 
   expect(statSync(plugin())).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
 });
 
-test('another release is replaced; another program of that name is kept beside it, and not twice', async () => {
+test('another release is replaced; another program of that name is kept beside it', async () => {
   const answer = (text: string) => writeFileSync(plugin(), `#!/bin/sh\necho "${text}"\n`, { mode: 0o755 });
   answer('infoblox-cni 0.9.0 (abc123)');
   expect((await install()).exitCode).toBe(0);
   expect(readdirSync(bin()).filter((name) => name.includes('replaced'))).toEqual([]);
-  for (const text of ['the original', 'a third one', 'the original']) {
+  for (const text of ['the original', 'a third one']) {
     rmSync(plugin());
     answer(text);
     expect((await install()).stdout).toContain(`${plugin()} is another program: kept as ${plugin()}.replaced`);

@@ -143,7 +143,7 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     expect(doctor.stdout).not.toContain('was started with other values');
     const file = '/var/lib/infoblox-cni/bundle.tar.gz';
     const bundle = await daemon.exec('infoblox-cni-daemon', 'support-bundle', `--output=${file}`);
-    expect(bundle).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('without state') });
+    expect(bundle).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('without status') });
     expect(await runtime.host.succeed(`tar -tzf ${file}`)).toMatch(/state\.json$/m);
   });
 

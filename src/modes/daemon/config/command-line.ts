@@ -26,14 +26,12 @@ export function parseFlags(args: readonly string[]): FlagValues {
   return parseArgs<typeof flags>(joinFlags(args, flags).joined, flags);
 }
 
-/** Says what is wrong with flags; null: nothing. */
-export function whatIsWrong(args: readonly string[]): string | null {
+/** Refuses wrong flags of an environment file. @throws UsageError that names the file */
+export function refuseWrong(daemonFlags: readonly string[], file: string): void {
   try {
-    parseFlags(args);
-    return null;
+    parseFlags(daemonFlags);
   } catch (error) {
-    if (error instanceof UsageError) return error.message;
-    throw error;
+    throw error instanceof UsageError ? new UsageError(`DAEMON_FLAGS in ${file}: ${error.message}`) : error;
   }
 }
 

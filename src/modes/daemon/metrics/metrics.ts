@@ -2,8 +2,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../../infoblox/errors.ts';
 import { commit, version } from '../../about.ts';
+import { unverifiedNotice } from '../config/trust.ts';
 import type { ExchangeObserver } from '../grid-access.ts';
-import { type ProbeSources, probePages } from '../probes.ts';
+import { probePages } from '../probes.ts';
 import { type ListenAddress, type Page, type Pages, servePages, shared } from './listener.ts';
 import { type ReadSources, registerReadings } from './readings.ts';
 
@@ -11,8 +12,6 @@ import { type ReadSources, registerReadings } from './readings.ts';
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 const loginResults = ['accepted', 'refused', 'failed'] as const;
-
-type MetricsSources = ReadSources & ProbeSources;
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -80,15 +79,19 @@ export class Metrics {
    * @returns a function that stops the server
    * @throws StartError if it cannot listen at the address
    */
-  serve(address: ListenAddress, sources: MetricsSources, others: Pages): Promise<() => void> {
+  serve(address: ListenAddress, sources: ReadSources, others: Pages): Promise<() => void> {
     registerReadings(this.#registry, sources);
     const figures = shared(() => this.#figures(sources), 0);
-    return servePages(address, { '/metrics': figures, ...probePages(sources), ...others });
+    return servePages(address, {
+      '/metrics': figures,
+      ...probePages(sources.core.leases.conditions, unverifiedNotice(sources.options.tls)),
+      ...others,
+    });
   }
 
   /** Renders the metrics without waiting for the grid: a refreshed network usage shows at the next scrape. */
-  async #figures({ usage }: MetricsSources): Promise<Page> {
-    usage.refresh().catch(() => undefined);
+  async #figures({ core }: ReadSources): Promise<Page> {
+    core.usage.refresh().catch(() => undefined);
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }

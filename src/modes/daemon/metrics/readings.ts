@@ -1,32 +1,16 @@
 /** Metrics that are read at each scrape: a table of gauges and counters with their sources. */
-import type { X509Certificate } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { spanOf } from '../../../infoblox/address.ts';
-import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts';
+import { conditionKinds } from '../../../infoblox/conditions.ts';
 import { gridTrouble } from '../../../infoblox/grid-state.ts';
-import type { Blocks } from '../../../infoblox/lease/block/blocks.ts';
 import { blockStates, statesOf } from '../../../infoblox/lease/block/states.ts';
-import type { Tally } from '../../../infoblox/lease/deps.ts';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
-import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
-import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
-import { maxNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
-import type { ClientCertificate } from '../config/credentials.ts';
-import { type Trust, trusts } from '../config/trust.ts';
+import { maxNetworks, type Usage } from '../../../infoblox/network/usage.ts';
+import { trustOf, trusts } from '../config/trust.ts';
+import type { Parts } from '../parts.ts';
 
-export interface ReadSources {
-  readonly conditions: Conditions;
-  readonly store: Pick<SqliteLeaseStore, 'count' | 'oldestRelease' | 'blocks'>;
-  readonly blocks: Blocks;
-  readonly tally: Readonly<Tally>;
-  readonly usage: Pick<NetworkUsage, 'all' | 'refresh'>;
-  readonly exhaustion: Pick<Exhaustion, 'full'>;
-  /** The last certificate of each grid host. */
-  readonly certificates: ReadonlyMap<string, X509Certificate>;
-  readonly clientCertificate: Pick<ClientCertificate, 'file' | 'read'> | undefined;
-  readonly trust: Trust;
+export interface ReadSources extends Parts {
   readonly server: { readonly inFlight: number };
-  readonly session: { readonly waiting: number };
 }
 
 type Sample = readonly [labels: Record<string, string>, value: number];
@@ -67,20 +51,20 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_leases_reaped_total',
     help: 'Leases that were released because the sandbox of their container is gone',
     counts: true,
-    read: ({ tally }) => tally.reaped,
+    read: ({ core }) => core.leases.tally.reaped,
   },
   {
     name: 'infoblox_cni_reservations_recreated_total',
     help: 'Reservations that the grid had lost and that were re-created',
     counts: true,
-    read: ({ tally }) => tally.recreated,
+    read: ({ core }) => core.leases.tally.recreated,
   },
   {
     name: 'infoblox_cni_blocks',
     help: 'Host blocks, by state',
     labels: ['state'],
-    read: ({ blocks, store }) => {
-      const found = statesOf(blocks, store);
+    read: ({ core, store }) => {
+      const found = statesOf(core.leases.blocks, store);
       return blockStates.map((state) => [{ state }, found.filter((block) => block.state === state).length]);
     },
   },
@@ -88,8 +72,8 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_block_addresses',
     help: 'Addresses of host blocks, by use: free ones can be allocated now',
     labels: ['use'],
-    read: ({ blocks, store }) => {
-      const found = statesOf(blocks, store);
+    read: ({ core, store }) => {
+      const found = statesOf(core.leases.blocks, store);
       const uses = ['free', 'held', 'resting'] as const;
       return uses.map((use) => [{ use }, found.reduce((sum, block) => sum + block[use], 0)]);
     },
@@ -98,25 +82,25 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_block_hand_outs_total',
     help: 'ADDs answered with an address of a host block',
     counts: true,
-    read: ({ blocks }) => blocks.tally.given,
+    read: ({ core }) => core.leases.blocks.tally.given,
   },
   {
     name: 'infoblox_cni_block_misses_total',
     help: 'ADDs of networks with a block size that no host block could serve',
     counts: true,
-    read: ({ blocks }) => blocks.tally.missed,
+    read: ({ core }) => core.leases.blocks.tally.missed,
   },
   {
     name: 'infoblox_cni_grid_up',
     help: '1 if the last requests to the grid succeeded',
-    read: ({ conditions }) => (gridTrouble(conditions) === undefined ? 1 : 0),
+    read: ({ core }) => (gridTrouble(core.leases.conditions) === undefined ? 1 : 0),
   },
   {
     name: 'infoblox_cni_conditions',
     help: 'Current conditions, by kind; there can be several of a kind',
     labels: ['kind'],
-    read: ({ conditions }) => {
-      const standing = conditions.all();
+    read: ({ core }) => {
+      const standing = core.leases.conditions.all();
       return conditionKinds.map((kind) => [{ kind }, standing.filter((condition) => condition.kind === kind).length]);
     },
   },
@@ -128,32 +112,32 @@ const rows: readonly Row[] = [
   {
     name: 'infoblox_cni_wapi_requests_waiting',
     help: 'Requests that wait to be sent',
-    read: ({ session }) => session.waiting,
+    read: ({ access }) => access.session.waiting,
   },
   {
     name: 'infoblox_cni_grid_certificate_verified',
     help: "1 if the grid's certificate or public key is checked, 0 with --ssl-verify=false",
-    read: ({ trust }) => (trust === 'unverified' ? 0 : 1),
+    read: ({ options }) => (trustOf(options.tls) === 'unverified' ? 0 : 1),
   },
   {
     name: 'infoblox_cni_grid_trust_info',
     help: "How the grid's certificate is checked: --ssl-verify",
     labels: ['mode'],
-    read: ({ trust }) => trusts.map((mode) => [{ mode }, mode === trust ? 1 : 0]),
+    read: ({ options }) => trusts.map((mode) => [{ mode }, mode === trustOf(options.tls) ? 1 : 0]),
   },
   {
     name: 'infoblox_cni_grid_certificate_expiry_timestamp_seconds',
     help: "Expiry of a grid host's certificate",
     labels: ['host'],
-    read: ({ certificates }) => {
-      return [...certificates].map(([host, { validTo }]) => [{ host }, Date.parse(validTo) / 1000]);
+    read: ({ access }) => {
+      return [...access.certificates].map(([host, { validTo }]) => [{ host }, Date.parse(validTo) / 1000]);
     },
   },
   {
     name: 'infoblox_cni_client_certificate_expiry_timestamp_seconds',
     help: "Expiry of this host's client certificate; absent without --wapi-client-cert",
     labels: ['file'],
-    read: ({ clientCertificate }) =>
+    read: ({ options: { clientCertificate } }) =>
       clientCertificate === undefined
         ? []
         : [[{ file: clientCertificate.file }, clientCertificate.read().pair.expiresAt / 1000]],
@@ -162,27 +146,27 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_network_addresses',
     help: 'Usable addresses of a network, for at most 50 networks of this host',
     labels: ['network', 'view'],
-    read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.total]),
+    read: ({ core }) => countedOf(core).map((one) => [labelsOf(one), one.total]),
   },
   {
     name: 'infoblox_cni_network_addresses_used',
     help: 'Addresses in use, by any host: the last count of the grid, in steps of a thousandth of the network',
     labels: ['network', 'view'],
-    read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.used]),
+    read: ({ core }) => countedOf(core).map((one) => [labelsOf(one), one.used]),
   },
   {
     name: 'infoblox_cni_network_addresses_free',
     help: 'Free addresses of a network',
     labels: ['network', 'view'],
-    read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.total - one.used]),
+    read: ({ core }) => countedOf(core).map((one) => [labelsOf(one), one.total - one.used]),
   },
   {
     name: 'infoblox_cni_network_full',
     help: '1 if an ADD found no free address in a network and none was released since',
     labels: ['network', 'view'],
-    read: ({ usage, exhaustion }) => [
-      ...usage.all.map((one): Sample => [labelsOf(one), 0]),
-      ...exhaustion.full
+    read: ({ core }) => [
+      ...core.usage.all.map((one): Sample => [labelsOf(one), 0]),
+      ...core.leases.exhaustion.full
         .slice(0, maxNetworks)
         .map(({ nextOf, view }): Sample => [{ network: spanOf(nextOf), view }, 1]),
     ],
@@ -209,8 +193,8 @@ export function registerReadings(registry: Registry, sources: ReadSources): void
 }
 
 /** Returns the networks whose addresses the grid counts; it does not count those of all networks. */
-function countedOf({ all }: ReadSources['usage']): (Usage & { readonly used: number })[] {
-  return all.flatMap(({ used, ...one }) => (used === undefined ? [] : [{ ...one, used }]));
+function countedOf({ usage }: Parts['core']): (Usage & { readonly used: number })[] {
+  return usage.all.flatMap(({ used, ...one }) => (used === undefined ? [] : [{ ...one, used }]));
 }
 
 function labelsOf({ cidr, view }: Pick<Usage, 'cidr' | 'view'>): Record<string, string> {

@@ -1,24 +1,18 @@
 /** Handler of `status`, and the page for people at the address of the metrics. */
-import type { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cidr, compareAddresses, contains } from '../../../infoblox/address.ts';
-import type { Conditions } from '../../../infoblox/conditions.ts';
-import type { GridState } from '../../../infoblox/grid-state.ts';
 import { intervalOf } from '../../../infoblox/lease/block/block.ts';
 import { statesOf } from '../../../infoblox/lease/block/states.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
-import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { hostPrefix, parseBlockMark, shortNetworkName } from '../../../infoblox/mark.ts';
-import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
-import type { Session } from '../../../infoblox/wapi/session.ts';
 import { commit, version } from '../../about.ts';
 import type { BlockRecord, Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page.ts';
-import type { Options } from '../config/options.ts';
 import { trustOf } from '../config/trust.ts';
 import type { RecentError } from '../log/log.ts';
 import type { Page } from '../metrics/listener.ts';
+import type { Parts } from '../parts.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 import { findLeases } from './leases.ts';
 
@@ -26,30 +20,23 @@ const maxUsageWaitMs = 300;
 
 type NetworkStatus = Status['networks'][number];
 
-export interface OperatorStatusDeps {
+/** What this run of the daemon adds. */
+interface Run {
   /** When the daemon started, milliseconds since 1970. */
   readonly startedAt: number;
-  readonly options: Options;
-  readonly conditions: Conditions;
-  readonly gridState: GridState;
-  readonly session: Session;
-  /** The latest certificate of each grid host. */
-  readonly certificates: ReadonlyMap<string, X509Certificate>;
-  readonly leases: LeaseDeps;
-  readonly usage: NetworkUsage;
-  readonly store: SqliteLeaseStore;
   readonly recentErrors: () => readonly RecentError[];
 }
 
 /** Makes the handler of `status`. */
-export function operatorStatusHandler(deps: OperatorStatusDeps): OperatorHandler<'operator/status'> {
-  return { timeoutMs: 5_000, run: async () => ({ result: await statusOf(deps) }) };
+export function operatorStatusHandler(parts: Parts, run: Run): OperatorHandler<'operator/status'> {
+  return { timeoutMs: 5_000, run: async () => ({ result: await statusOf(parts, run) }) };
 }
 
 /** Makes the status of this host. Waits briefly for the grid if the utilisation of networks is unknown. */
-export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
-  await Promise.race([deps.usage.refresh().catch(() => undefined), delay(maxUsageWaitMs, undefined, { ref: false })]);
-  const { startedAt, options, conditions, store, leases, recentErrors } = deps;
+async function statusOf(parts: Parts, { startedAt, recentErrors }: Run): Promise<Status> {
+  const { options, core, store } = parts;
+  const { leases } = core;
+  await Promise.race([core.usage.refresh().catch(() => undefined), delay(maxUsageWaitMs, undefined, { ref: false })]);
   return {
     version,
     commit,
@@ -59,11 +46,11 @@ export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
     formerNames: formerNamesOf(leases.names),
     driver: options.driverName,
     stateDir: options.stateDir,
-    grid: gridOf(deps),
-    conditions: conditions.all().map(({ kind, subject, error, since }) => {
+    grid: gridOf(parts),
+    conditions: leases.conditions.all().map(({ kind, subject, error, since }) => {
       return { kind, subject, message: error.message, hint: error.hint ?? null, since };
     }),
-    networks: networksOf(deps),
+    networks: networksOf(parts),
     blocks: blockRecords(leases),
     blocksReleased: leases.blocks.areReleased,
     leases: {
@@ -83,11 +70,12 @@ function formerNamesOf({ present, all }: FormerNames): string[] {
   return former.map(({ cluster, node }) => (cluster === present.cluster ? node : `${node} in ${cluster}`));
 }
 
-function gridOf({ options, gridState, session, certificates, conditions }: OperatorStatusDeps): Status['grid'] {
-  const { sinceAnswer } = gridState;
+function gridOf({ options, access, core }: Parts): Status['grid'] {
+  const { session, certificates } = access;
+  const { sinceAnswer } = access.gridState;
   const host = session.serving ?? options.gridHosts[0] ?? '';
   const certificate = certificates.get(host);
-  const isUntrusted = conditions.find('grid-unavailable')?.error.reason === 'untrusted';
+  const isUntrusted = core.leases.conditions.find('grid-unavailable')?.error.reason === 'untrusted';
   return {
     hosts: [...options.gridHosts],
     inUse: session.serving ?? null,
@@ -103,7 +91,7 @@ function gridOf({ options, gridState, session, certificates, conditions }: Opera
 }
 
 /** Lists networks by name, view and place: those of leases, and those of ADDs since the start. */
-function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps): Status['networks'] {
+function networksOf({ store, core: { leases, usage } }: Parts): Status['networks'] {
   const found: NetworkStatus[] = [];
   const at = (name: string, view: string, cidr: string | null) => {
     const known = found.find((one) => one.name === name && one.view === view && one.cidr === cidr);
@@ -112,7 +100,7 @@ function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps):
     found.push(network);
     return network;
   };
-  const places = networks.all().map(({ name, network }) => ({ name: shortNetworkName(name), ...network }));
+  const places = leases.networks.all().map(({ name, network }) => ({ name: shortNetworkName(name), ...network }));
   for (const { name, view, cidr } of places) at(name, view, cidr.text);
   for (const { network, view, address } of store.where(({ phase }) => phase === 'bound')) {
     const isIn = (one: { readonly cidr: Cidr; readonly view: string }) =>
@@ -153,10 +141,10 @@ export function blockRecords({
 }
 
 /** Makes the page for people, as of now. */
-export async function hostPage(deps: OperatorStatusDeps): Promise<Page> {
-  const leases = await findLeases(deps.leases, {});
+export async function hostPage(parts: Parts, run: Run): Promise<Page> {
+  const leases = await findLeases(parts.core.leases, {});
   return {
     type: 'text/html; charset=utf-8',
-    text: renderPage({ status: await statusOf(deps), leases, now: Date.now() }),
+    text: renderPage({ status: await statusOf(parts, run), leases, now: Date.now() }),
   };
 }

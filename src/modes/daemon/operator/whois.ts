@@ -4,13 +4,11 @@ import { ofPod, podAttribute, reservedAtIn } from '../../../infoblox/attributes.
 import { deadline } from '../../../infoblox/concurrency/clock.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { DescribedReservation } from '../../../infoblox/grid.ts';
-import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { holdings } from '../../../infoblox/lease/history.ts';
 import { describe, isExactlyOurs } from '../../../infoblox/lease/observe.ts';
-import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { parseMark } from '../../../infoblox/mark.ts';
-import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { Holder, OperatorResult } from '../../operator-protocol.ts';
+import type { Parts } from '../parts.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 import { meant } from './leases.ts';
 
@@ -21,20 +19,17 @@ const maxHistories = 10;
 type Whois = OperatorResult<'operator/whois'>;
 type OnGrid = Pick<Whois, 'holders' | 'uses' | 'notes'>;
 
-interface WhoisDeps {
-  readonly leases: LeaseDeps;
-  readonly store: SqliteLeaseStore;
-  readonly inspection: GridInspection;
-}
-
 /** Makes the handler of `whois`. Errors of the grid become notes. */
-export function whoisHandler(deps: WhoisDeps): OperatorHandler<'operator/whois'> {
-  const { leases, store } = deps;
+export function whoisHandler(parts: Parts): OperatorHandler<'operator/whois'> {
+  const {
+    core: { leases },
+    store,
+  } = parts;
   return {
     timeoutMs,
     async run({ who }, { gone }) {
       const signal = AbortSignal.any([gone, deadline(leases.clock, timeoutMs)]);
-      const [here, grid] = await Promise.all([meant(leases, { who }), onGrid(deps, who, signal).catch(asNote)]);
+      const [here, grid] = await Promise.all([meant(leases, { who }), onGrid(parts, who, signal).catch(asNote)]);
       const addresses = new Set([parseAddress(who), ...here.map(({ address }) => address)]);
       const last = [...addresses].slice(0, maxHistories).flatMap((address) => {
         const ended = address ? holdings(store.history(address).entries).filter(({ until }) => until !== null) : [];
@@ -52,7 +47,7 @@ function asNote(error: unknown): OnGrid {
 }
 
 /** Asks the grid, in all views. Users with restricted rights may not see what uses an address. @throws GridError */
-async function onGrid({ leases: { grid }, inspection }: WhoisDeps, who: string, signal: AbortSignal): Promise<OnGrid> {
+async function onGrid({ access: { grid, inspection } }: Parts, who: string, signal: AbortSignal): Promise<OnGrid> {
   const address = parseAddress(who);
   const byName = [
     { attributes: ofPod(who), families },

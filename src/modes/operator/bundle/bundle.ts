@@ -27,8 +27,7 @@ import {
   unitProperties,
   variableShape,
 } from './shapes.ts';
-import { listing, log, metrics, networkConfiguration, outputOf } from './sources.ts';
-import { stateFacts, stateFiles } from './state.ts';
+import { listing, log, networkConfiguration, outputOf, stateFiles } from './sources.ts';
 
 /** Settings whose service is described. */
 type Source = Omit<Invocation, 'flags'>;
@@ -79,14 +78,12 @@ function contents(
   source: Source,
   { redact, onProgress }: Omit<BundleOptions, 'state'>,
 ): Readonly<Record<string, () => unknown>> {
-  const { daemonFlags: flags, env, socket, wrongFlags } = source;
+  const { daemonFlags: flags, env, socket } = source;
   const { 'driver-name': driver, 'socket-dir': socketDir, 'state-dir': stateDir } = flags;
   const fields = new Fields(redact);
-  const status = () => askDaemon({ socket, method: 'operator/status', params: {} });
-  const leases = () => askDaemon({ socket, method: 'operator/leases', params: {} });
   const own = [socketDir, owedDir(socketDir, driver), stateDir, '/etc/infoblox-cni'];
   return {
-    'flags.json': () => ({ wrong: fields.select(wrongFlags, 'text'), flags: fields.select(flags, flagShape) }),
+    'flags.json': () => fields.select(flags, flagShape),
     'variables.json': () => fields.select(env, variableShape),
     'service-state': () => outputOf('systemctl', ['show', unit, `--property=${unitProperties}`]),
     log: () => log(unit, fields),
@@ -104,24 +101,21 @@ function contents(
     'systemd-version': () => outputOf('systemctl', ['--version']),
     directories: () => listing([...own, ...networkDirectories], fields),
     'network-configurations.json': () => findNetworkFiles(driver).map((file) => networkConfiguration(file, fields)),
-    'status.json': async () => fields.select(await status(), statusShape),
-    'leases.json': async () => fields.select(await leases(), leasesShape),
-    metrics: async () => {
-      // While the daemon is down, any user of this host could listen on its port.
-      await status();
-      return metrics(source, fields);
-    },
+    'status.json': async () =>
+      fields.select(await askDaemon({ socket, method: 'operator/status', params: {} }), statusShape),
+    'leases.json': async () =>
+      fields.select(await askDaemon({ socket, method: 'operator/leases', params: {} }), leasesShape),
     'doctor.json': async () => {
-      // The default settings could lead to a foreign grid.
-      if (wrongFlags !== null) throw new Error(`the settings are wrong: ${fields.write('text', wrongFlags)}`);
       const findings = await diagnose(source, { onProgress });
-      const named = findings.map(({ about, group, ...finding }) => {
-        return { ...finding, group: about === undefined ? group : `network ${fields.write('network', about)}` };
-      });
-      return fields.select(named, findingShape);
+      const masked = findings.map((finding) => ({ ...finding, group: maskedGroup(finding.group, fields) }));
+      return fields.select(masked, findingShape);
     },
-    'state.json': () => stateFacts(stateDir),
   };
+}
+
+/** Masks the name in the group of a network. */
+function maskedGroup(group: string, fields: Fields): string {
+  return group.replace(/^network (?!configurations$)(.*)/, (_, name) => `network ${fields.write('network', name)}`);
 }
 
 /** Makes a file of the bundle. @param make see `contents` */

@@ -4,18 +4,20 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 import { isJsonObject } from '../../../cni/call.ts';
-import {
-  attachmentMark,
-  blockMark,
-  marksOfSets,
-  type Origin,
-  parseBlockMark,
-  parseMark,
-  setIn,
-} from '../../../infoblox/mark.ts';
 
-/** Kinds that are masked by a pseudonym: `container~3`. */
-type Name = 'host' | 'cluster' | 'container' | 'pod' | 'namespace' | 'job' | 'network' | 'view' | 'user' | 'file';
+/** Kinds that are masked by a pseudonym: `container~3`. `mark`: that of an attachment or a block. */
+type Name =
+  | 'host'
+  | 'cluster'
+  | 'container'
+  | 'pod'
+  | 'namespace'
+  | 'job'
+  | 'network'
+  | 'view'
+  | 'user'
+  | 'file'
+  | 'mark';
 
 export type Kind =
   /** Never masked. */
@@ -28,8 +30,6 @@ export type Kind =
   | 'url'
   /** IPv4 addresses, with or without a prefix length. */
   | 'address'
-  /** The mark of an attachment, or of a block. */
-  | 'mark'
   /** `namespace/pod`, or one name. */
   | 'workload'
   | Name;
@@ -90,7 +90,6 @@ export class Fields {
     // A URL given as a host may contain a password.
     if (!this.#redact) return kind === 'host' && !/^[\w.:[\], -]+$/.test(text) ? leftOut : text;
     if (kind === 'text') return leftOut;
-    if (kind === 'mark') return this.#mark(text);
     if (kind === 'workload') return this.#workload(text);
     const mask = (part: string) => (kind === 'address' ? this.#address(part) : this.#pseudonym(kind, part));
     return text
@@ -120,28 +119,6 @@ export class Fields {
   #workload(text: string): string {
     const [name = '', ...namespace] = text.split('/').reverse();
     return [...namespace.map((part) => this.#pseudonym('namespace', part)), this.#pseudonym('pod', name)].join('/');
-  }
-
-  #mark(text: string): string {
-    const block = parseBlockMark(text);
-    if (block !== undefined) {
-      const network = this.#pseudonym('network', block.network);
-      return blockMark({ ...block, origin: this.#origin(block.origin), network });
-    }
-    const mark = parseMark(text);
-    if (mark === undefined) return leftOut;
-    const { network, containerId, ifName } = mark.attachment;
-    const attachment = {
-      network: this.#pseudonym('network', network),
-      containerId: this.#pseudonym('container', containerId),
-      ifName,
-    };
-    const first = attachmentMark(this.#origin(mark.origin), attachment);
-    return marksOfSets(first, attachment, setIn(text) + 1).at(-1) ?? first;
-  }
-
-  #origin({ cluster, node }: Origin): Origin {
-    return { cluster: this.#pseudonym('cluster', cluster), node: this.#pseudonym('host', node) };
   }
 
   /** Masks an address octet by octet: addresses of one network stay in one network, and a network address keeps its zeros. */

@@ -112,8 +112,5 @@ export const leasesShape = {
   }),
 };
 
-/** Findings of `doctor`; the network's name in `group` is already masked. */
+/** Findings of `doctor`; a network's name in `group` is already masked. */
 export const findingShape = shape({ plain: 'level group title', text: 'message fix' });
-
-/** Metric labels whose values may be names. */
-export const labelShape = { network: 'network', view: 'view', host: 'host', file: 'text' } as const;

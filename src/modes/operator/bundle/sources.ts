@@ -1,14 +1,16 @@
-/** Reads texts for a support bundle from programs, the log, directories, files and the metrics. */
+/** Reads what goes into a support bundle from programs, the log, directories and files. */
 import { execFile } from 'node:child_process';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isJsonObject } from '../../../cni/call.ts';
 import { errnoOf, messageOf } from '../../../errno.ts';
-import type { ListenAddress } from '../../daemon/metrics/listener.ts';
-import { type GridSettings, readSettings } from '../grid.ts';
+import { readRegularFile } from '../../../files/regular-file.ts';
+import { refuseUntrusted } from '../../../files/trusted-path.ts';
+import { serviceUid } from '../../daemon/process.ts';
+import { CommandError } from '../command-error.ts';
 import type { Fields } from './fields.ts';
-import { journalShape, labelShape, logShape, networkShape } from './shapes.ts';
+import { journalShape, logShape, networkShape } from './shapes.ts';
 
 /** Bytes of a program's output. */
 const maxOutputBytes = 32 * 1024 * 1024;
@@ -122,43 +124,24 @@ export function networkConfiguration(file: string, fields: Fields): unknown {
   }
 }
 
-const metricsTimeoutMs = 5_000;
-/** Bytes: the metrics of 50 networks take less than 100 KiB. */
-const maxMetricsBytes = 1024 * 1024;
+/** Bytes of a file of the state: that of 10,000 leases takes a few MiB. */
+const maxStateBytes = 128 * 1024 * 1024;
 
-/** Reads the daemon's metrics at the address of --metrics-listen. @throws Error with the reason */
-export async function metrics(settings: GridSettings, fields: Fields): Promise<string> {
-  const address = listenAddress(settings);
-  if (address === undefined) throw new Error('--metrics-listen is off');
-  // A listener at all addresses is reached at loopback.
-  const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}/metrics`;
-  const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(metricsTimeoutMs) });
-  if (!answer.ok) throw new Error(`${url} answers ${answer.status}`);
-  const chunks: Uint8Array[] = [];
-  let left = maxMetricsBytes;
-  for await (const chunk of answer.body ?? []) {
-    left -= chunk.byteLength;
-    if (left < 0) throw new Error(`${url} answers more than ${maxMetricsBytes} bytes`);
-    chunks.push(chunk);
-  }
-  const lines = Buffer.concat(chunks).toString().split('\n');
-  const ours = lines.filter((line) => /^(?:# (?:HELP|TYPE) )?(?:infoblox_cni|process|nodejs)_/.test(line));
-  return ours.map((line) => `${masked(line, fields)}\n`).join('');
-}
-
-/** Reads --metrics-listen. Replaces errors about flags: they quote the values. */
-function listenAddress(settings: GridSettings): ListenAddress | undefined {
-  try {
-    return readSettings(settings).metricsListen;
-  } catch {
-    throw new Error('the flags are not accepted: see doctor.json');
-  }
-}
-
-function masked(line: string, fields: Fields): string {
-  const label = /\b(network|view|host|file)="((?:[^"\\]|\\.)*)"/g;
-  return line.replace(label, (_, name: keyof typeof labelShape, value) => {
-    return `${name}="${fields.write(labelShape[name], value)}"`;
+/**
+ * Reads the files of the state. This process runs as root in a directory of the service, so it reads only regular files of the service.
+ * What it reads while the daemon writes looks as after a power failure.
+ * @throws CommandError if one is unreadable or untrusted
+ */
+export function stateFiles(stateDir: string): { readonly name: string; readonly data: Uint8Array }[] {
+  const user = serviceUid();
+  return ['state.db', 'state.db-wal'].flatMap((name) => {
+    const file = join(stateDir, name);
+    try {
+      refuseUntrusted(stateDir, { user });
+      const data = readRegularFile(file, { maxBytes: maxStateBytes, user })?.bytes;
+      return data === undefined ? [] : [{ name: `state/${name}`, data }];
+    } catch (error) {
+      throw new CommandError(`cannot read ${file}: ${messageOf(error)}`);
+    }
   });
 }

@@ -2,11 +2,9 @@
  * `install-plugin` installs the plugin into a runtime's directory, then the network configurations that use it, each file atomically. The
  * init container of the DaemonSet runs it (deploy/kubernetes). It may be run again at any time.
  */
-import { createHash } from 'node:crypto';
 import {
   accessSync,
   constants,
-  createReadStream,
   existsSync,
   linkSync,
   lstatSync,
@@ -16,7 +14,6 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../../errno.ts';
 import { copyDurably, linkDurably, type Place, removeDrafts, writeDurably } from '../../../files/durable-file.ts';
 import { distrust } from '../../../files/trusted-path.ts';
@@ -126,47 +123,25 @@ async function placePlugin(place: Place): Promise<string[]> {
   const file = join(place.directory, place.name);
   removeDrafts(place, Date.now() - draftAgeMs);
   const present = lstatIfThere(file);
-  const hasMode = present !== undefined && (present.mode & 0o7777) === pluginMode;
-  if (hasMode && (await areEqual(file, process.execPath))) return [`${file} is up to date`];
-  const isForeign = present !== undefined && !(await isOurs(file));
-  const kept = isForeign ? [`${file} is another program: kept as ${await keep(file)}`] : [];
+  const said = await sayVersion(file, new AbortController().signal);
+  const release = 'value' in said ? said.value : '';
+  if (release === versionLine && present?.mode === (constants.S_IFREG | pluginMode)) return [`${file} is up to date`];
+  const isForeign = present !== undefined && !release.startsWith('infoblox-cni ');
+  const kept = isForeign ? [`${file} is another program: kept as ${keep(file)}`] : [];
   copyDurably({ ...place, mode: pluginMode }, process.execPath);
   return [...kept, `installed ${file}: ${versionLine}`];
 }
 
-/** Tells whether a file is this driver, of any release. */
-async function isOurs(file: string): Promise<boolean> {
-  const said = await sayVersion(file, new AbortController().signal);
-  return 'value' in said && said.value.startsWith('infoblox-cni ');
-}
-
-/** Links a file to the first free name `.replaced`, `.replaced-2` …, unless a copy is already kept. @returns the name */
-async function keep(file: string): Promise<string> {
-  for (let number = 1; ; number += 1) {
-    const kept = number === 1 ? `${file}.replaced` : `${file}.replaced-${number}`;
-    if (lstatIfThere(kept) === undefined) {
-      linkSync(file, kept);
-      return kept;
-    }
-    if (await areEqual(file, kept)) return kept;
-  }
-}
-
-/** Tells whether two regular files have the same content. */
-async function areEqual(one: string, other: string): Promise<boolean> {
-  const [first, second] = [lstatIfThere(one), lstatIfThere(other)];
-  if (!first?.isFile() || !second?.isFile() || first.size !== second.size) return false;
-  return (await digestOf(one)) === (await digestOf(other));
+/** Links a file to the first free name `.replaced`, `.replaced-2` …. @returns the name */
+function keep(file: string): string {
+  let kept = `${file}.replaced`;
+  for (let number = 2; lstatIfThere(kept) !== undefined; number += 1) kept = `${file}.replaced-${number}`;
+  linkSync(file, kept);
+  return kept;
 }
 
 function lstatIfThere(file: string): Stats | undefined {
   return lstatSync(file, { throwIfNoEntry: false });
-}
-
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }
 
 /**

@@ -23,7 +23,6 @@ export const supportBundle = defineCommand({
     ['support-bundle --redact --output=/tmp/bundle.tar.gz', 'The same without names and addresses'],
   ],
   groups: { Bundle: own, ...daemonGroups },
-  wrongFlags: 'tolerated',
   asksForFlags: true,
   async run({ flags, ...source }) {
     const [redact, state] = [flags.redact === true, flags.state === true];

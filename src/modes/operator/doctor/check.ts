@@ -28,8 +28,6 @@ export interface Finding extends Verdict {
   readonly group: string;
   /** Title of the check. */
   readonly title: string;
-  /** The network's name in `group`. */
-  readonly about?: string | undefined;
 }
 
 /** Makes the verdict that all is as it should be. */
@@ -58,7 +56,7 @@ export function skipped(message: string): Verdict {
  */
 type Look = (signal: AbortSignal) => Verdict | readonly Verdict[] | Promise<Verdict | readonly Verdict[]>;
 
-export interface Check extends Pick<Finding, 'group' | 'title' | 'about'> {
+export interface Check extends Pick<Finding, 'group' | 'title'> {
   /** Titles of earlier checks that must have passed. Of several with the same title, the nearest one above counts. */
   readonly needs?: readonly string[];
   readonly look: Look;
@@ -69,14 +67,10 @@ export function after(needs: readonly string[], look: Look): Pick<Check, 'needs'
   return { needs, look };
 }
 
-/** Makes the checks of a group. @param rows by title; `about`: see `Finding` */
-export function checks(
-  group: string,
-  rows: Readonly<Record<string, Look | ReturnType<typeof after>>>,
-  about?: string,
-): Check[] {
+/** Makes the checks of a group. @param rows by title */
+export function checks(group: string, rows: Readonly<Record<string, Look | ReturnType<typeof after>>>): Check[] {
   return Object.entries(rows).map(([title, row]) => {
-    return { group, title, about, ...(typeof row === 'function' ? { look: row } : row) };
+    return { group, title, ...(typeof row === 'function' ? { look: row } : row) };
   });
 }
 
@@ -96,7 +90,7 @@ export async function runChecks(
 ): Promise<Finding[]> {
   const begun: { readonly title: string; readonly findings: Promise<Finding[]> }[] = [];
   let done = 0;
-  for (const { group, title, about, needs = [], look } of all) {
+  for (const { group, title, needs = [], look } of all) {
     const needed = needs.map((name) => {
       const found = begun.findLast((one) => one.title === name);
       if (found === undefined) throw new Error(`the check ${title} needs ${name}, which is not above it`);
@@ -106,7 +100,7 @@ export async function runChecks(
       const verdicts = (await whyNot(needed)) ?? (await perform(look, timeLimitMs));
       done += 1;
       onProgress?.({ done, total: all.length });
-      return verdicts.map((verdict) => ({ group, title, about, ...verdict }));
+      return verdicts.map((verdict) => ({ group, title, ...verdict }));
     };
     begun.push({ title, findings: examine() });
   }

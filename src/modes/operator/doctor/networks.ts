@@ -88,7 +88,6 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
     const ranges = found === undefined ? [] : await unlessRefused(grid.ranges({ network: found, view }, signal));
     return { found, cidr, gateway: cidr && keptBack(spec, cidr), ranges };
   });
-  const about = nameOf(configuration, all);
   const rows = {
     view: after(['permissions'], async (signal) => judgeView(spec, await views.exists(view, signal))),
     network: after(['permissions'], async (signal) => judgeOutlook(await outlook(signal), spec)),
@@ -128,7 +127,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
       return judgeSharing(await findOtherHosts(grid, { cidr, view, host }, signal), { config, gateway });
     }),
   };
-  return checks(`network ${about}`, rows, about);
+  return checks(`network ${nameOf(configuration, all)}`, rows);
 }
 
 interface HostAddress {

@@ -24,7 +24,7 @@ test.each(rows)(
   async (kind, expected) => {
     const conditions = new Conditions();
     if (kind !== 'nothing') conditions.raise(kind, new GridError('timeout', 'what: why', { hint: 'fix' }));
-    for (const [path, page] of Object.entries(probePages({ conditions, unverified: undefined }))) {
+    for (const [path, page] of Object.entries(probePages(conditions, undefined))) {
       const { status = 200, text } = await page('');
       expect({ path, status }).toEqual({ path, status: expected[path] });
       expect(text).toBe(status === 200 ? 'ok\n' : 'what: why\n');

@@ -73,27 +73,18 @@ describe('under --redact', () => {
           network: 'network~1',
           container: 'container~1',
           workload: 'namespace~1/pod~1',
-          mark: 'infoblox-cni cluster=cluster~1 node=host~2 network=network~1 container=container~1 interface=eth0',
+          mark: 'mark~1',
           address: 'ip~1.1.1.1',
         },
         {
           network: 'network~1',
           container: 'container~2',
           workload: 'container~2',
-          mark: '[left out]',
+          mark: 'mark~2',
           address: 'ip~1.1.1.0/24',
         },
       ],
     });
-  });
-
-  test('the mark of a block names its host and network by the same pseudonyms', () => {
-    const fields = new Fields(true);
-    const block = 'infoblox-cni cluster=blue node=host-7 network=net-1 block=0123abcd.000000000000002a';
-    expect(fields.write('mark', block)).toBe(
-      'infoblox-cni cluster=cluster~1 node=host~1 network=network~1 block=0123abcd.000000000000002a',
-    );
-    expect(fields.write('mark', mark)).toMatch(/cluster=cluster~1 node=host~1 network=network~1 container=/);
   });
 
   test('addresses of one network stay in one, and what is no address is left out', () => {
