@@ -14,7 +14,7 @@ const mib = 1024 * 1024;
 /** Bytes of memory that the daemon may have had at most; the unit's MemoryMax is 512 MiB. */
 const maxMemory = 400 * mib;
 /** Milliseconds in which a daemon answers STATUS, which asks nobody, on a machine that has much else to do. */
-const soon = 3_000;
+const soon = 8_000;
 
 let world: World<ProcessHost>;
 

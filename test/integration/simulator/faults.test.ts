@@ -1,4 +1,5 @@
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
+import { until } from '../../fixture/host.ts';
 import type { Effect } from '../../simulator/grid.ts';
 import { reservation, useGrid } from '../../simulator/grid-fixture.ts';
 
@@ -77,7 +78,7 @@ test('a late commit happens after the connection was cut', async () => {
     seen: 'failed: ECONNRESET',
     committed: false,
   });
-  await vi.waitFor(() => expect(fixture.grid.fixedAddresses()).toHaveLength(1));
+  await expect.poll(() => fixture.grid.fixedAddresses()).toHaveLength(1);
 });
 
 test('a hanging request is never answered and ends with the grid', async () => {
@@ -85,7 +86,7 @@ test('a hanging request is never answered and ends with the grid', async () => {
   grid.inject({ effect: { kind: 'hang', commit: true } });
   const pending = client.create('fixedaddress', reservation('10.0.0.1'));
   pending.catch(() => {});
-  await vi.waitFor(() => expect(grid.fixedAddresses()).toHaveLength(1));
+  await expect.poll(() => grid.fixedAddresses()).toHaveLength(1);
   expect(grid.requests.at(-1)?.status).toBe(0);
   await grid.pause();
   await expect(pending).rejects.toThrow();
@@ -114,8 +115,13 @@ test('a delay holds back one answer, latency all of them', async () => {
 
 test('the most requests at once are counted', async () => {
   const { client, grid } = fixture;
-  grid.latencyMs = 20;
-  await Promise.all([1, 2, 3].map(() => client.get('network')));
+  const { promise: allAreThere, resolve: answer } = Promise.withResolvers<void>();
+  grid.inject({ times: 3, effect: { kind: 'answer-late', after: allAreThere } });
+  const answers = [1, 2, 3].map(() => client.get('network'));
+  await until('three requests are there', () => grid.inFlightMax === 3);
+  answer();
+  await Promise.all(answers);
+  await client.get('network');
   expect(grid.inFlightMax).toBe(3);
 });
 

@@ -98,7 +98,7 @@ test('a requested address is not replaced by what an earlier ADD has reserved la
   await host.add('c9');
   await host.del('c9');
   grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 500, answer: 'hang' } });
-  expect(await errorOf(host.call('ADD', 'c1', { limit: 50 }))).toMatchObject({ code: 11 });
+  expect(await errorOf(host.call('ADD', 'c1', { limit: 300 }))).toMatchObject({ code: 11 });
   const isRequested = ({ body }: { readonly body: unknown }) => JSON.stringify(body)?.includes('"10.0.0.9"') ?? false;
   grid.inject({ method: 'POST', when: isRequested, effect: { kind: 'reset' } });
   // The look that follows comes after the late one.
@@ -116,7 +116,7 @@ test.each([
   await host.add('c9');
   const requested = { args: 'IP=10.0.0.9' };
   grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'reset' } });
-  expect(await errorOf(host.call('ADD', 'c1', { ...requested, limit: 100 }))).toMatchObject({ code: 11 });
+  expect(await errorOf(host.call('ADD', 'c1', { ...requested, limit: 500 }))).toMatchObject({ code: 11 });
   const comment = grid.fixedAddresses().find((object) => object.comment?.includes('container=c9'))?.comment;
   const late = () => {
     grid.add('fixedaddress', {

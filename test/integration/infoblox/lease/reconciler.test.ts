@@ -93,7 +93,7 @@ describe('the grid is back', () => {
   test('what had failed is done at once, whatever its pause', async () => {
     leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
     reconciler.gridIsBack(false);
-    await until('the release is settled', () => leases.grid.fixedAddresses().length === 0, 2_000);
+    await until('the release is settled', () => leases.grid.fixedAddresses().length === 0);
   });
 
   test('once and at once again, a release that keeps failing keeps its pause', () => {
@@ -124,7 +124,7 @@ test('a lease whose lock an ADD has does not keep the others waiting, and is att
   const adds = taken.map((mark) => deps.locks.run(mark, () => gate.promise));
   leases.releasing('c9', '10.0.0.9');
   reconciler.start();
-  await until('the free one is released', () => grid.fixedAddresses().length === taken.length, 2_000);
+  await until('the free one is released', () => grid.fixedAddresses().length === taken.length);
   gate.resolve();
   await Promise.all(adds);
   await allReleased();

@@ -16,14 +16,14 @@ async function add(containerId: string): Promise<number> {
 async function served(): Promise<number> {
   const { grid } = fixture;
   await add('first');
-  await vi.waitFor(() => expect(grid.objects('range')).toHaveLength(1), 5_000);
+  await vi.waitFor(() => expect(grid.objects('range')).toHaveLength(1), 25_000);
   const first = Number(String(grid.objects('range')[0]?.start_addr).split('.')[3]);
   let tries = 0;
   await vi.waitFor(async () => {
     tries += 1;
     const address = await add(`try-${tries}`);
     expect(address >= first && address < first + 16).toBe(true);
-  }, 5_000);
+  }, 25_000);
   return first;
 }
 
@@ -31,7 +31,7 @@ test('a network of IPv6 has blocks, too', async () => {
   const { grid, host } = fixture;
   const ipam = { subnet: 'fd00:18:1::/64', gateway: 'fd00:18:1::1' };
   await host.add('first', { ipam });
-  await vi.waitFor(() => expect(grid.objects('ipv6range')).toHaveLength(1), 5_000);
+  await vi.waitFor(() => expect(grid.objects('ipv6range')).toHaveLength(1), 25_000);
   const [range] = grid.objects('ipv6range');
   const block = { first: String(range?.start_addr), last: String(range?.end_addr) };
   expect(sizeOf(block)).toBe(16);
@@ -39,10 +39,10 @@ test('a network of IPv6 has blocks, too', async () => {
   await vi.waitFor(async () => {
     address = await host.add(`try-${Date.now()}`, { ipam });
     expect(isWithin(address, block)).toBe(true);
-  }, 5_000);
+  }, 25_000);
   await vi.waitFor(() => {
     expect(grid.objects('ipv6fixedaddress').map(({ ipv6addr }) => ipv6addr)).toContain(address);
-  }, 5_000);
+  }, 25_000);
 });
 
 test('while the grid is away ADD and DEL work, CHECK says 11, and STATUS is ready for a network with a block that has room', async () => {
@@ -116,7 +116,7 @@ test.each<[string, () => void, RegExp, RegExp]>([
     expect(conditions).toMatchObject([
       { kind: 'block-unavailable', message: expect.stringMatching(why), hint: expect.stringMatching(fix) },
     ]);
-  }, 5_000);
+  }, 25_000);
   await add('c2');
 });
 
