@@ -145,8 +145,12 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
   const conditions = new Conditions(clock);
   const origin = { cluster, node: host.name };
   host.disk.claim({ ...port.machine, name: hostPrefix(origin).trim() });
-  const atCommit = (moment: 'before' | 'after') => interrupt(client, 'commit', moment);
-  const store = new MemoryLeaseStore(host.disk, { clock, conditions, interrupt: atCommit });
+  const aroundCommit = (commit: () => void) => {
+    if (interrupt(client, 'commit', 'before')) return;
+    commit();
+    interrupt(client, 'commit', 'after');
+  };
+  const store = new MemoryLeaseStore(host.disk, { clock, conditions, aroundCommit });
   const gridState = new GridState(conditions, clock);
   const path = { client, clock, isOver: () => isOver, isDropped: host.isLostSince() };
   const session = new Session({

@@ -1,11 +1,11 @@
-/** The simulated lease store: commits survive; other changes are lost with the run. */
+/** A lease store without a disk: commits survive; other changes are lost with the run. */
 import type { Clock } from '../../src/infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../src/infoblox/conditions.ts';
 import { GridError } from '../../src/infoblox/errors.ts';
 import type { Block } from '../../src/infoblox/lease/block/block.ts';
-import { defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
+import { type DoubtWindow, defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
 import type { Lease } from '../../src/infoblox/lease/lease.ts';
-import { type Batch, BatchedLeaseStore, type Change } from '../../src/infoblox/lease/store/batched-store.ts';
+import { type Batch, BatchedLeaseStore, type Changes } from '../../src/infoblox/lease/store/batched-store.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from '../../src/infoblox/lease/store/owner.ts';
 
 /** The disk of a host. */
@@ -39,39 +39,42 @@ export class Disk {
   }
 }
 
-interface MemoryStoreDeps {
+interface MemoryStoreOptions {
   readonly clock: Clock;
   readonly conditions: Conditions;
-  /** @returns whether the run ends at this point */
-  readonly interrupt?: (moment: 'before' | 'after') => boolean;
+  readonly window?: DoubtWindow;
+  /** Makes each commit, fails it, or leaves it out. */
+  readonly aroundCommit?: (commit: () => void) => void;
 }
 
 export class MemoryLeaseStore extends BatchedLeaseStore {
   readonly #disk: Disk;
-  readonly #interrupt: (moment: 'before' | 'after') => boolean;
+  readonly #aroundCommit: (commit: () => void) => void;
 
-  constructor(disk: Disk, { clock, conditions, interrupt = () => false }: MemoryStoreDeps) {
-    super(
-      { leases: [...disk.leases.values()], blocks: [...disk.blocks.values()], facts: [...disk.facts] },
-      { clock, conditions, window: defaultDoubtWindow },
-    );
+  constructor(disk: Disk, { window = defaultDoubtWindow, aroundCommit, ...deps }: MemoryStoreOptions) {
+    const { leases, blocks, facts } = disk;
+    super({ leases: [...leases.values()], blocks: [...blocks.values()], facts: [...facts] }, { ...deps, window });
     this.#disk = disk;
-    this.#interrupt = interrupt;
+    this.#aroundCommit = aroundCommit ?? ((commit) => commit());
   }
 
-  protected write({ leases, blocks, facts }: Batch): void {
-    if (this.#disk.isFull) throw new GridError('state', 'cannot use the state file: the disk is full');
-    if (this.#interrupt('before')) return;
-    keep(this.#disk.leases, leases);
-    keep(this.#disk.blocks, blocks);
-    for (const [name, value] of facts) this.#disk.facts.set(name, value);
-    this.#interrupt('after');
+  protected override write({ leases, blocks, facts }: Batch): void {
+    try {
+      if (this.#disk.isFull) throw new Error('the disk is full');
+      this.#aroundCommit(() => {
+        keep(this.#disk.leases, leases);
+        keep(this.#disk.blocks, blocks);
+        keep(this.#disk.facts, facts);
+      });
+    } catch (cause) {
+      throw new GridError('state', `cannot use the state file: ${String(cause)}`, { cause });
+    }
   }
 }
 
-function keep<T>(disk: Map<string, T>, changes: readonly Change<T>[]): void {
-  for (const { mark, after } of changes) {
-    if (after === undefined) disk.delete(mark);
-    else disk.set(mark, after);
+function keep<T>(disk: Map<string, T>, changes: Changes<T>): void {
+  for (const [key, value] of changes) {
+    if (value === undefined) disk.delete(key);
+    else disk.set(key, value);
   }
 }

@@ -148,16 +148,18 @@ export class Reconciler {
     if (this.#isStopped) return;
     const { store, grid, clock } = this.#deps;
     const now = clock.now();
-    if (now >= this.#pausedUntil) {
-      let { spare } = grid;
-      const due = store.due(now, workers - this.#working.size, { has: (mark) => this.#isTaken(mark) });
-      for (const { mark, owedSince, dueAt } of due) {
-        // Containers already use addresses with owed creates. All else can wait.
-        const mayWait = owedSince === null && now - (dueAt ?? now) < maxYieldMs;
-        if (mayWait) spare -= 1;
-        if (!mayWait || spare >= 0) void this.#take(mark);
-        else this.#yieldsUntil = now + busyPauseMs;
+    let { spare } = grid;
+    while (now >= this.#pausedUntil && this.#working.size < workers) {
+      const lease = store.due(now, { has: (mark) => this.#isTaken(mark) });
+      if (lease === undefined) break;
+      // Containers already use addresses with owed creates. All else can wait.
+      const mayWait = lease.owedSince === null && now - (lease.dueAt ?? now) < maxYieldMs;
+      if (mayWait) spare -= 1;
+      if (mayWait && spare < 0) {
+        this.#yieldsUntil = now + busyPauseMs;
+        break;
       }
+      void this.#take(lease.mark);
     }
     this.#wake();
   }

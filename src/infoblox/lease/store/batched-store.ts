@@ -20,27 +20,22 @@ const wholeFact = 'imported';
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 /** Milliseconds until changes without a waiting caller are committed. A crash before that loses them, and they are repeated. */
 const maxUncommittedMs = 100;
-/** A commit waits for further changes up to this many milliseconds, and up to this many times the duration of the last commit. */
+/** Milliseconds that a commit waits for further changes, at the most. */
 const maxGatheringMs = 100;
-const gatheringFactor = 5;
 /** Milliseconds before the condition of a failed commit lapses: only the next commit can show that the state is writable. */
 const failureLapsesAfterMs = 30_000;
 const noMarks: Except = new Set();
 
-/** The durable and the present value of one mark. */
-export interface Change<T> {
-  readonly mark: string;
-  readonly before: T | undefined;
-  readonly after: T | undefined;
-}
+/** Present values by key; undefined: it is gone. */
+export type Changes<T> = ReadonlyMap<string, T | undefined>;
 
 /** All changes since the last commit. */
 export interface Batch {
-  readonly leases: readonly Change<Lease>[];
-  readonly blocks: readonly Change<Block>[];
+  readonly leases: Changes<Lease>;
+  readonly blocks: Changes<Block>;
+  readonly facts: Changes<string>;
   /** In order; `at`: milliseconds since 1970 by the host's clock. */
   readonly history: readonly { readonly at: number; readonly change: HistoryChange }[];
-  readonly facts: Stored['facts'];
 }
 
 /** The durable content when the store is opened. */
@@ -56,39 +51,75 @@ export interface BatchedStoreOptions {
   readonly conditions: Conditions;
 }
 
+/** Values in memory, and what is durable of those that changed since the last commit. */
+class Values<T> {
+  readonly present = new Map<string, T>();
+  readonly #durable = new Map<string, T | undefined>();
+  readonly #noteChange: (before: T | undefined, after: T | undefined) => void;
+
+  /** @param noteChange called for each stored value, and for each change */
+  constructor(stored: Iterable<readonly [string, T]>, noteChange: (before?: T, after?: T) => void = () => {}) {
+    this.#noteChange = noteChange;
+    for (const [key, value] of stored) this.#put(key, value);
+  }
+
+  set(key: string, value: T | undefined): void {
+    if (!this.#durable.has(key)) this.#durable.set(key, this.present.get(key));
+    this.#put(key, value);
+  }
+
+  changes(): Changes<T> {
+    return new Map([...this.#durable.keys()].map((key) => [key, this.present.get(key)]));
+  }
+
+  /** Records that the changes are durable. */
+  keep(): void {
+    this.#durable.clear();
+  }
+
+  /** Returns to the durable values. @returns those that had changed */
+  undo(): Changes<T> {
+    const undone = new Map(this.#durable);
+    this.#durable.clear();
+    for (const [key, value] of undone) this.#put(key, value);
+    return undone;
+  }
+
+  #put(key: string, value: T | undefined): void {
+    const before = this.present.get(key);
+    if (value === undefined) this.present.delete(key);
+    else this.present.set(key, value);
+    this.#noteChange(before, value);
+  }
+}
+
 export abstract class BatchedLeaseStore implements LeaseStore {
   protected readonly clock: Clock;
   protected readonly conditions: Conditions;
-  readonly #leases: Map<string, Lease>;
+  readonly #leases: Values<Lease>;
+  readonly #blocks: Values<Block>;
+  readonly #facts: Values<string>;
   /** Marks by `attachmentKey`. */
   readonly #marks = new Map<string, Set<string>>();
   /** Marks by address. */
   readonly #marksAt = new Map<string, Set<string>>();
-  readonly #blocks: Map<string, Block>;
-  readonly #facts: Map<string, string>;
   /** Highest uptime by boot ID; it stays true after its lease has ended. */
   readonly #lastUptimes = new Map<string, number>();
   readonly #listeners = new Set<StoreListener>();
-  /** Durable values of all that has changed since the last commit. */
-  readonly #before = new Map<string, Lease | undefined>();
-  readonly #blocksBefore = new Map<string, Block | undefined>();
-  readonly #factsBefore = new Map<string, string | undefined>();
   #history: { readonly at: number; readonly change: HistoryChange }[] = [];
   #cancelCommit: (() => void) | undefined;
   #awaited: PromiseWithResolvers<void> | undefined;
   /** Counts changes. */
   #changes = 0;
-  #lastCommitMs = 0;
 
   constructor({ leases, blocks, facts }: Stored, { clock, window, conditions }: BatchedStoreOptions) {
     const start = { now: clock.now(), window };
-    this.#leases = new Map(leases.map((lease) => [lease.mark, resumed(lease, start)]));
-    this.#blocks = new Map(blocks.map((block) => [block.mark, resumedBlock(block, start)]));
-    this.#facts = new Map(facts);
-    for (const lease of leases) {
-      this.#noteUptime(lease);
-      this.#noteMarks(lease.mark, undefined, lease);
-    }
+    this.#leases = new Values(
+      leases.map((lease) => [lease.mark, resumed(lease, start)]),
+      (before, after) => this.#index(before, after),
+    );
+    this.#blocks = new Values(blocks.map((block) => [block.mark, resumedBlock(block, start)]));
+    this.#facts = new Values(facts);
     this.clock = clock;
     this.conditions = conditions;
   }
@@ -97,19 +128,19 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   protected abstract write(batch: Batch): void;
 
   get(mark: string): Lease | undefined {
-    return this.#leases.get(mark);
+    return this.#leases.present.get(mark);
   }
 
   where(matches: (lease: Lease) => boolean): Lease[] {
-    return [...this.#leases.values()].filter(matches);
+    return [...this.#leases.present.values()].filter(matches);
   }
 
   ofAttachment(mark: string): Lease[] {
-    return [...(this.#marks.get(attachmentKey(mark)) ?? [])].flatMap((one) => this.#leases.get(one) ?? []);
+    return [...(this.#marks.get(attachmentKey(mark)) ?? [])].flatMap((one) => this.#leases.present.get(one) ?? []);
   }
 
   boundAt(view: string, address: string, except: string): Lease | undefined {
-    const leases = [...(this.#marksAt.get(address) ?? [])].flatMap((mark) => this.#leases.get(mark) ?? []);
+    const leases = [...(this.#marksAt.get(address) ?? [])].flatMap((mark) => this.#leases.present.get(mark) ?? []);
     return leases.find((lease) => isBound(lease, view) && lease.mark !== except);
   }
 
@@ -127,22 +158,18 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     return this.#lastUptimes.get(bootId ?? '') ?? null;
   }
 
-  due(now: number, limit: number, except = noMarks): Lease[] {
-    // In one pass: thousands may be due, and each call takes only a few.
-    const first: Lease[] = [];
-    for (const lease of this.#leases.values()) {
+  due(now: number, except = noMarks): Lease | undefined {
+    let first: Lease | undefined;
+    for (const lease of this.#leases.present.values()) {
       if (lease.dueAt === null || lease.dueAt > now) continue;
-      const place = first.findIndex((other) => byUrgency(lease, other) < 0);
-      if ((place === -1 && first.length >= limit) || except.has(lease.mark)) continue;
-      first.splice(place === -1 ? first.length : place, 0, lease);
-      if (first.length > limit) first.pop();
+      if ((first === undefined || byUrgency(lease, first) < 0) && !except.has(lease.mark)) first = lease;
     }
     return first;
   }
 
   nextDue(except = noMarks): number | undefined {
     let next: number | undefined;
-    for (const { mark, dueAt } of this.#leases.values()) {
+    for (const { mark, dueAt } of this.#leases.present.values()) {
       if (dueAt !== null && (next === undefined || dueAt < next) && !except.has(mark)) next = dueAt;
     }
     return next;
@@ -166,28 +193,27 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   }
 
   apply(mark: string, transition: Transition): Lease | undefined {
-    const before = this.#leases.get(mark);
+    const before = this.#leases.present.get(mark);
     const after = transition(before);
     if (after === before) return before;
-    if (!this.#before.has(mark)) this.#before.set(mark, before);
     const at = this.clock.wall();
     for (const change of historyChanges(before, after)) this.#history.push({ at, change });
     this.#commitSoon();
-    this.#set(mark, after);
+    this.#leases.set(mark, after);
+    for (const listener of this.#listeners) listener.changed?.(mark, after);
     return after;
   }
 
   blocks(): Block[] {
-    return [...this.#blocks.values()];
+    return [...this.#blocks.present.values()];
   }
 
   applyBlock(mark: string, transition: BlockTransition): Block | undefined {
-    const before = this.#blocks.get(mark);
+    const before = this.#blocks.present.get(mark);
     const after = transition(before);
     if (after === before) return before;
-    if (!this.#blocksBefore.has(mark)) this.#blocksBefore.set(mark, before);
     this.#commitSoon();
-    put(this.#blocks, mark, after);
+    this.#blocks.set(mark, after);
     return after;
   }
 
@@ -201,13 +227,11 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   }
 
   fact(name: string): string | undefined {
-    return this.#facts.get(name);
+    return this.#facts.present.get(name);
   }
 
   setFact(name: string, value: string): void {
-    const before = this.#facts.get(name);
-    if (value === before) return;
-    if (!this.#factsBefore.has(name)) this.#factsBefore.set(name, before);
+    if (value === this.fact(name)) return;
     this.#facts.set(name, value);
     this.#commitSoon();
   }
@@ -231,7 +255,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
    */
   async #commitTogether(): Promise<void> {
     const awaited = this.#awaited;
-    const end = this.clock.now() + Math.min(this.#lastCommitMs * gatheringFactor, maxGatheringMs);
+    const end = this.clock.now() + maxGatheringMs;
     let changes: number;
     do {
       changes = this.#changes;
@@ -248,11 +272,12 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.#cancelCommit = undefined;
     const awaited = this.#awaited;
     this.#awaited = undefined;
-    const began = this.clock.now();
+    const values = [this.#leases, this.#blocks, this.#facts];
     try {
-      this.write(this.#batch());
-      this.#lastCommitMs = this.clock.now() - began;
-      this.#forgetBatch();
+      const [leases, blocks, facts] = [this.#leases.changes(), this.#blocks.changes(), this.#facts.changes()];
+      this.write({ leases, blocks, facts, history: this.#history });
+      for (const changed of values) changed.keep();
+      this.#history = [];
       this.conditions.clear('state-not-writable');
       awaited?.resolve();
     } catch (error) {
@@ -269,67 +294,36 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.#cancelCommit ??= this.clock.after(maxUncommittedMs, () => this.commit());
   }
 
-  #batch(): Batch {
-    const leases = changes(this.#before, this.#leases);
-    const blocks = changes(this.#blocksBefore, this.#blocks);
-    const facts = [...this.#factsBefore.keys()].map((name) => [name, this.#facts.get(name) ?? ''] as const);
-    return { leases, blocks, history: this.#history, facts };
-  }
-
-  #forgetBatch(): void {
-    this.#before.clear();
-    this.#blocksBefore.clear();
-    this.#factsBefore.clear();
-    this.#history = [];
-  }
-
   #undo(): void {
-    const leases = [...this.#before];
-    for (const [name, before] of this.#factsBefore) {
-      if (before === undefined) this.#facts.delete(name);
-      else this.#facts.set(name, before);
-    }
-    for (const [mark, before] of this.#blocksBefore) put(this.#blocks, mark, before);
-    this.#forgetBatch();
-    for (const [mark, before] of leases) this.#set(mark, before);
+    this.#history = [];
+    this.#facts.undo();
+    this.#blocks.undo();
+    const undone = this.#leases.undo();
+    for (const [mark, lease] of undone) for (const listener of this.#listeners) listener.changed?.(mark, lease);
   }
 
-  #noteUptime({ bootId, uptime }: Lease): void {
+  #index(before: Lease | undefined, after: Lease | undefined): void {
+    if (before !== undefined) {
+      if (after === undefined) removeFrom(this.#marks, attachmentKey(before.mark), before.mark);
+      if (after?.address !== before.address) removeFrom(this.#marksAt, before.address ?? '', before.mark);
+    }
+    if (after === undefined) return;
+    addTo(this.#marks, attachmentKey(after.mark), after.mark);
+    addTo(this.#marksAt, after.address ?? '', after.mark);
+    const { bootId, uptime } = after;
     if (bootId === null || uptime === null) return;
     this.#lastUptimes.set(bootId, Math.max(uptime, this.#lastUptimes.get(bootId) ?? 0));
   }
-
-  #noteMarks(mark: string, before: Lease | undefined, after: Lease | undefined): void {
-    if ((before === undefined) !== (after === undefined))
-      note(this.#marks, attachmentKey(mark), mark, after !== undefined);
-    const [from, to] = [before?.address ?? null, after?.address ?? null];
-    if (from === to) return;
-    if (from !== null) note(this.#marksAt, from, mark, false);
-    if (to !== null) note(this.#marksAt, to, mark, true);
-  }
-
-  #set(mark: string, lease: Lease | undefined): void {
-    this.#noteMarks(mark, this.#leases.get(mark), lease);
-    put(this.#leases, mark, lease);
-    if (lease !== undefined) this.#noteUptime(lease);
-    for (const listener of this.#listeners) listener.changed?.(mark, lease);
-  }
 }
 
-function changes<T>(before: ReadonlyMap<string, T | undefined>, now: ReadonlyMap<string, T>): Change<T>[] {
-  return [...before].map(([mark, one]) => ({ mark, before: one, after: now.get(mark) }));
+function addTo(index: Map<string, Set<string>>, key: string, mark: string): void {
+  index.set(key, (index.get(key) ?? new Set()).add(mark));
 }
 
-function put<T>(map: Map<string, T>, mark: string, one: T | undefined): void {
-  if (one === undefined) map.delete(mark);
-  else map.set(mark, one);
-}
-
-function note(index: Map<string, Set<string>>, key: string, mark: string, isIn: boolean): void {
-  const marks = index.get(key) ?? new Set();
-  if (isIn) marks.add(mark);
-  else marks.delete(mark);
-  put(index, key, marks.size === 0 ? undefined : marks);
+function removeFrom(index: Map<string, Set<string>>, key: string, mark: string): void {
+  const marks = index.get(key);
+  marks?.delete(mark);
+  if (marks?.size === 0) index.delete(key);
 }
 
 function isBound(lease: Lease, view: string): boolean {

@@ -2,6 +2,7 @@
  * Stores the history of addresses, in the transactions of their leases. It is for people: a failure to write it is a condition, and does
  * not prevent the change of a lease. Age and number of entries are limited; the oldest are dropped first.
  */
+import type { DatabaseSync } from 'node:sqlite';
 import * as v from 'valibot';
 import { messageOf } from '../../../errno.ts';
 import type { Conditions } from '../../conditions.ts';
@@ -9,12 +10,12 @@ import { GridError } from '../../errors.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
 import { type HistoryEntry, releases } from '../history.ts';
 import type { Batch } from './batched-store.ts';
-import type { Statements } from './statements.ts';
+import { inTransaction } from './state-file.ts';
 
 /** Maximum entries of released leases, of about half a kilobyte each. */
 const maxEntriesEnded = 100_000;
-/** Entries dropped after a release. */
-const maxDrops = 8;
+/** Share of them by which there may be more. */
+const maxSurplus = 1 / 100;
 /** Milliseconds before the condition lapses: only the next change can show that the history is writable. */
 const failureLapsesAfterMs = 3_600_000;
 
@@ -56,19 +57,19 @@ interface HistoryOptions {
 }
 
 export class HistoryTable {
-  readonly #statements: Statements;
+  readonly #database: DatabaseSync;
   readonly #conditions: Conditions;
   readonly #options: Required<HistoryOptions>;
-  /** Number of entries of released leases. Code that undoes a transaction resets it. */
-  ended = 0;
+  /** Releases of this run. */
+  #releases = 0;
 
   /** Updates the table to the leases, which may have changed without it. */
-  constructor(statements: Statements, conditions: Conditions, options: HistoryOptions) {
-    this.#statements = statements;
+  constructor(database: DatabaseSync, conditions: Conditions, options: HistoryOptions) {
+    this.#database = database;
     this.#conditions = conditions;
     this.#options = { maxEnded: maxEntriesEnded, ...options };
     try {
-      statements.transaction(() => (options.age === 0 ? this.#empty() : this.#catchUp()));
+      inTransaction(database, () => (options.age === 0 ? this.#empty() : this.#catchUp()));
     } catch (error) {
       this.#failed(error);
     }
@@ -81,29 +82,29 @@ export class HistoryTable {
       for (const change of changes) this.#write(change);
       this.#conditions.clear('history-not-written');
     } catch (error) {
-      if (!this.#statements.isTransaction) throw error;
+      if (!this.#database.isTransaction) throw error;
       this.#failed(error);
     }
   }
 
-  /** @throws GridError `state` */
+  /** @throws the error of SQLite */
   of(address: string): AddressHistory {
-    const { age, maxEnded, now } = this.#options;
+    const { age, now } = this.#options;
     if (age === 0) return { entries: [], since: null };
     const oldest = now() - age;
     const sql = 'SELECT * FROM history WHERE address = ? AND coalesce(releasedAt, ?2) >= ?2 ORDER BY number';
-    const rows = this.#statements.run(sql, (statement) => statement.all(address, oldest));
-    const entries = rows.map((row) => v.parse(StoredEntry, row));
-    const fact = this.#statements.run('SELECT value FROM fact WHERE name = ?', (statement) => statement.get(sinceFact));
+    const entries = this.#database.prepare(sql).all(address, oldest);
+    const fact = this.#database.prepare('SELECT value FROM fact WHERE name = ?').get(sinceFact);
     const began = Number(fact?.value ?? now());
-    const oldestEnd = 'SELECT min(releasedAt) AS at FROM history WHERE releasedAt IS NOT NULL';
-    const dropped = this.ended < maxEnded ? began : Number(this.#statements.get(oldestEnd).get()?.at ?? began);
-    return { entries, since: Math.max(oldest, began, dropped) };
+    return {
+      entries: entries.map((row) => v.parse(StoredEntry, row)),
+      since: Math.max(oldest, began, this.#lastKept() ?? began),
+    };
   }
 
-  /** Counts the entries by reading them all. @throws GridError `state` */
+  /** Counts the entries by reading them all. @throws the error of SQLite */
   count(): number {
-    return Number(this.#statements.run('SELECT count(*) AS n FROM history', (statement) => statement.get())?.n);
+    return Number(this.#database.prepare('SELECT count(*) AS n FROM history').get()?.n);
   }
 
   #write({ at, change }: Batch['history'][number]): void {
@@ -112,59 +113,60 @@ export class HistoryTable {
         const { address, view, mark, workload, createdAt } = change.lease;
         const boundAt = createdAt === 0 ? null : at;
         const sql = `INSERT INTO history (${bindingColumns}) VALUES (?, ?, ?, ?, ?, ?)`;
-        this.#statements.get(sql).run(address, view, mark, workloadText(workload), boundAt, at);
+        this.#database.prepare(sql).run(address, view, mark, workloadText(workload), boundAt, at);
         return;
       }
       case 'released': {
         const { address, mark, by } = change;
         const sql = `UPDATE history SET releasedAt = ?, releasedBy = ? WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
-        this.ended += Number(this.#statements.get(sql).run(change.at ?? at, by, address, mark).changes);
+        this.#database.prepare(sql).run(change.at ?? at, by, address, mark);
+        this.#releases += 1;
         this.#drop();
         return;
       }
       case 'returned': {
         const sql = 'UPDATE history SET returnedAt = ? WHERE address = ? AND mark = ? AND returnedAt IS NULL';
-        this.#statements.get(sql).run(at, change.address, change.mark);
+        this.#database.prepare(sql).run(at, change.address, change.mark);
       }
     }
   }
 
-  /** Drops some entries that are too old or too many, oldest first. @returns their number */
-  #drop(): number {
+  /** Drops entries that are too old or too many, those first that were released first. */
+  #drop(): void {
     const { age, maxEnded, now } = this.#options;
-    const surplus = this.ended - maxEnded;
-    const sql = `DELETE FROM history WHERE number IN
-      (SELECT number FROM history WHERE releasedAt < ? ORDER BY releasedAt LIMIT ?)`;
-    const isTooMuch = surplus > 0;
-    const drops = this.#statements
-      .get(sql)
-      .run(isTooMuch ? Number.MAX_SAFE_INTEGER : now() - age, isTooMuch ? Math.min(surplus, maxDrops) : maxDrops);
-    this.ended -= Number(drops.changes);
-    return Number(drops.changes);
+    let oldest = now() - age;
+    // Not each time: it reads the whole index.
+    if (this.#releases % Math.ceil(maxEnded * maxSurplus) === 0) oldest = Math.max(oldest, this.#lastKept() ?? oldest);
+    this.#database.prepare('DELETE FROM history WHERE releasedAt < ?').run(oldest);
+  }
+
+  /** Returns the release of the last entry to be kept if there are too many, in milliseconds since 1970. */
+  #lastKept(): number | undefined {
+    const sql = 'SELECT releasedAt FROM history WHERE releasedAt IS NOT NULL ORDER BY releasedAt DESC LIMIT 1 OFFSET ?';
+    const last = this.#database.prepare(sql).get(this.#options.maxEnded - 1);
+    return last && Number(last.releasedAt);
   }
 
   /** Adds what happened at unknown times, while no history was kept or it was not writable. */
   #catchUp(): void {
     const now = this.#options.now();
-    this.#statements.get('INSERT OR IGNORE INTO fact VALUES (?, ?)').run(sinceFact, String(now));
-    this.#statements
-      .get(`INSERT INTO history (${bindingColumns}) SELECT address, view, mark, workload, nullif(createdAt, 0), ?
+    this.#database.prepare('INSERT OR IGNORE INTO fact VALUES (?, ?)').run(sinceFact, String(now));
+    this.#database
+      .prepare(`INSERT INTO history (${bindingColumns}) SELECT address, view, mark, workload, nullif(createdAt, 0), ?
         FROM lease WHERE phase = 'bound' AND address IS NOT NULL AND NOT EXISTS (SELECT 1 FROM history
           WHERE history.address = lease.address AND history.mark = lease.mark AND history.releasedAt IS NULL)`)
       .run(now);
-    this.#statements
-      .get(`UPDATE history SET releasedAt = ?, releasedBy = 'unknown'
+    this.#database
+      .prepare(`UPDATE history SET releasedAt = ?, releasedBy = 'unknown'
         WHERE releasedAt IS NULL AND NOT EXISTS (SELECT 1 FROM lease
           WHERE lease.mark = history.mark AND lease.address = history.address AND lease.phase = 'bound')`)
       .run(now);
-    const ended = this.#statements.get('SELECT count(*) AS n FROM history WHERE releasedAt IS NOT NULL').get();
-    this.ended = Number(ended?.n);
-    while (this.#drop() > 0);
+    this.#drop();
   }
 
   #empty(): void {
-    const { changes } = this.#statements.get('DELETE FROM fact WHERE name = ?').run(sinceFact);
-    if (changes > 0) this.#statements.get('DELETE FROM history').run();
+    const { changes } = this.#database.prepare('DELETE FROM fact WHERE name = ?').run(sinceFact);
+    if (changes > 0) this.#database.exec('DELETE FROM history');
   }
 
   #failed(cause: unknown): void {

@@ -36,10 +36,10 @@ export interface LeaseStore extends BoundLeases {
   /** Returns the highest uptime, in seconds, recorded with a lease of a boot; null if there is none. */
   lastUptime(bootId: string | null): number | null;
   /**
-   * Lists due leases for the reconciler: owed creates first, then releases, then by due time.
+   * Returns the most urgent due lease: owed creates come first, then releases, then the longest due.
    * @param now as the clock's `now`
    */
-  due(now: number, limit: number, except?: Except): Lease[];
+  due(now: number, except?: Except): Lease | undefined;
   /** Returns when a lease is due next, as the clock's `now`; undefined: never. */
   nextDue(except?: Except): number | undefined;
 

@@ -1,13 +1,22 @@
 /** The daemon's lease store: a SQLite file, locked by this process, read when opened and then only written. */
+import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, hostClock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../doubt.ts';
 import { type Batch, BatchedLeaseStore } from './batched-store.ts';
 import { type AddressHistory, HistoryTable } from './history-table.ts';
-import { type Expected, openStateFile, type SetAside, type StateFile, type StatePlace } from './state-file.ts';
-import { Statements } from './statements.ts';
-import { blockTable, leaseTable, rowWrite } from './stored-lease.ts';
+import {
+  type Expected,
+  inTransaction,
+  isCorruption,
+  openStateFile,
+  type SetAside,
+  type StateFile,
+  type StatePlace,
+  stateError,
+} from './state-file.ts';
+import { blockTable, leaseTable, writeRows } from './stored-lease.ts';
 
 export interface StoreOptions extends Expected {
   /** Milliseconds for which the history is kept; 0: no history. */
@@ -23,16 +32,18 @@ const defaultHistoryAgeMs = 30 * 86_400_000;
 
 export class SqliteLeaseStore extends BatchedLeaseStore {
   readonly #place: StatePlace;
-  readonly #statements: Statements;
+  readonly #database: DatabaseSync;
   readonly #history: HistoryTable;
   readonly #aroundCommit: (commit: () => void) => void;
+  /** The error that showed damage of the file. */
+  #corruption: GridError | undefined;
 
   private constructor(file: StateFile, conditions: Conditions, options: StoreOptions & { readonly clock: Clock }) {
     const { clock, window = defaultDoubtWindow, historyAgeMs = defaultHistoryAgeMs } = options;
     super(file.stored, { clock, window, conditions });
     this.#place = file.place;
-    this.#statements = new Statements(file.database);
-    this.#history = new HistoryTable(this.#statements, conditions, { age: historyAgeMs, now: clock.wall });
+    this.#database = file.database;
+    this.#history = new HistoryTable(this.#database, conditions, { age: historyAgeMs, now: clock.wall });
     this.#aroundCommit = options.aroundCommit ?? ((commit) => commit());
   }
 
@@ -53,24 +64,24 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
   }
 
   protected override write(batch: Batch): void {
-    this.#statements.guarded(() => this.#aroundCommit(() => this.#write(batch)));
+    this.#guarded(() => this.#aroundCommit(() => this.#write(batch)));
   }
 
   /** Returns the history of an address in all views, for the queries of ../history.ts. */
   history(address: string): AddressHistory {
     this.commit();
-    return this.#history.of(address);
+    return this.#guarded(() => this.#history.of(address));
   }
 
   /** Counts the entries of the history by reading them all. */
   get historyCount(): number {
     this.commit();
-    return this.#history.count();
+    return this.#guarded(() => this.#history.count());
   }
 
   /** Says why writes are lost: the file was removed, replaced or damaged. Undefined if it is fine. */
   get loss(): GridError | undefined {
-    if (this.#statements.corruption !== undefined) return this.#statements.corruption;
+    if (this.#corruption !== undefined) return this.#corruption;
     if (!this.#place.isLost()) return undefined;
     return new GridError('state', `the state file ${this.#place.file} was removed or replaced while it was in use`, {
       hint: 'restart the daemon, which imports the reservations of this host from the grid; do not restore a copy of the file',
@@ -79,25 +90,32 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
 
   close(): void {
     this.commit();
-    this.#statements.close();
+    this.#database.close();
     this.#place.release();
   }
 
   #write({ leases, blocks, history, facts }: Batch): void {
-    const { ended } = this.#history;
+    inTransaction(this.#database, () => {
+      writeRows(this.#database, leaseTable, leases);
+      writeRows(this.#database, blockTable, blocks);
+      this.#history.write(history);
+      const setFact = this.#database.prepare('INSERT OR REPLACE INTO fact VALUES (?, ?)');
+      for (const [name, value = ''] of facts) setFact.run(name, value);
+    });
+  }
+
+  /** Uses the database. @throws GridError `state` */
+  #guarded<T>(use: () => T): T {
     try {
-      this.#statements.transaction(() => {
-        const writes = [
-          ...leases.map((change) => rowWrite(leaseTable, change)),
-          ...blocks.map((change) => rowWrite(blockTable, change)),
-        ];
-        for (const write of writes) if (write !== undefined) this.#statements.get(write.sql).run(write.values);
-        this.#history.write(history);
-        const setFact = this.#statements.get('INSERT OR REPLACE INTO fact VALUES (?, ?)');
-        for (const fact of facts) setFact.run(...fact);
-      });
-    } catch (error) {
-      this.#history.ended = ended;
+      return use();
+    } catch (cause) {
+      const error = stateError(cause, 'state.db');
+      if (isCorruption(cause)) {
+        this.#corruption = new GridError('state', `the state file is damaged: ${error.message}`, {
+          hint: 'restart the daemon: it sets the file aside and imports what this host has from the grid',
+          cause,
+        });
+      }
       throw error;
     }
   }

@@ -2,17 +2,7 @@
  * Opens the file of the durable state under a lock that the daemon keeps. Sets it aside if it is unreadable or belongs to another machine.
  * Opening writes nothing, so the daemon starts even if the disk is full.
  */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import * as v from 'valibot';
@@ -211,7 +201,6 @@ function openDatabase(file: string, { owner, isCopy }: Expected): Pick<StateFile
     const stored = read(database);
     if (owner !== undefined) claim(database, owner);
     if (isCopy?.(new Map(stored.facts).get('epoch'))) throw new CopiedState();
-    reserveLog(`${file}-wal`);
     return { database, stored };
   } catch (error) {
     database.close();
@@ -237,23 +226,16 @@ function rows<T>(database: DatabaseSync, { name, columns }: Table<T>, Row: v.Gen
   return all;
 }
 
-/** Bytes of the write-ahead log between two checkpoints: SQLite's 1000 pages of 4096 bytes and their headers. */
-const logSize = 1_100 * 4_120;
-
-/**
- * Reserves disk space for the log, if available: a commit that does not grow the file syncs in half the time. SQLite ignores bytes after
- * the last valid frame.
- */
-function reserveLog(file: string): void {
-  let log: number | undefined;
+/** Does some work in a transaction. @throws the error of SQLite, or of the work */
+export function inTransaction(database: DatabaseSync, work: () => void): void {
+  database.exec('BEGIN');
   try {
-    log = openSync(file, 'a');
-    writeSync(log, Buffer.alloc(Math.max(logSize - fstatSync(log).size, 0)));
-    fsyncSync(log);
-  } catch {
-    // The disk is full: the log grows as far as it can.
-  } finally {
-    if (log !== undefined) closeSync(log);
+    work();
+    database.exec('COMMIT');
+  } catch (error) {
+    // SQLite may have undone it by itself, as for a full disk.
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
   }
 }
 

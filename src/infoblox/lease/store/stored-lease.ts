@@ -1,11 +1,12 @@
 /** Converts leases and blocks to rows of their tables, and back. */
+import type { DatabaseSync } from 'node:sqlite';
 import * as v from 'valibot';
 import { families } from '../../address.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
 import { type Block, blockPhases } from '../block/block.ts';
 import { releasers } from '../history.ts';
 import { type Lease, phases } from '../lease.ts';
-import type { Change } from './batched-store.ts';
+import type { Changes } from './batched-store.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());
@@ -79,26 +80,13 @@ export const blockTable: Table<Block> = {
   stored: (block, column) => block[column],
 };
 
-/** A statement and its parameters. */
-interface Write {
-  readonly sql: string;
-  readonly values: Record<string, Value>;
-}
-
-/** Returns the statement that updates a row from its durable to its present value; undefined if nothing changed. */
-export function rowWrite<T extends object>(
-  { name, columns, stored }: Table<T>,
-  { mark, before, after }: Change<T>,
-): Write | undefined {
-  if (after === undefined) {
-    return before && { sql: `DELETE FROM ${name} WHERE mark = $mark`, values: { $mark: mark } };
+/** Writes the present value of each changed mark to its row. @throws the error of SQLite */
+export function writeRows<T>(database: DatabaseSync, { name, columns, stored }: Table<T>, changes: Changes<T>): void {
+  const places = columns.map(() => '?').join(', ');
+  const put = database.prepare(`INSERT OR REPLACE INTO ${name} (${columns.join(', ')}) VALUES (${places})`);
+  const drop = database.prepare(`DELETE FROM ${name} WHERE mark = ?`);
+  for (const [mark, one] of changes) {
+    if (one === undefined) drop.run(mark);
+    else put.run(...columns.map((column) => stored(one, column)));
   }
-  const changed = columns.filter((column) => after[column] !== before?.[column]);
-  if (changed.length === 0) return undefined;
-  const values = Object.fromEntries(changed.map((column) => [`$${column}`, stored(after, column)]));
-  if (before === undefined) {
-    return { sql: `INSERT INTO ${name} (${changed.join(', ')}) VALUES (${Object.keys(values).join(', ')})`, values };
-  }
-  const sql = `UPDATE ${name} SET ${changed.map((column) => `${column} = $${column}`).join(', ')} WHERE mark = $mark`;
-  return { sql, values: { ...values, $mark: mark } };
 }

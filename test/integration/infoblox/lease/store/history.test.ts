@@ -11,7 +11,6 @@ import { begin, bind, emptied, imported, type Lease, startRelease } from '../../
 import { HistoryTable } from '../../../../../src/infoblox/lease/store/history-table.ts';
 import { SqliteLeaseStore, type StoreOptions } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
 import { openStateFile } from '../../../../../src/infoblox/lease/store/state-file.ts';
-import { Statements } from '../../../../../src/infoblox/lease/store/statements.ts';
 import { aLease, asking, drop, momentAt, put, workload } from '../../../../fixture/a-lease.ts';
 
 const day = 86_400_000;
@@ -168,7 +167,7 @@ describe('the history of an address', () => {
 
 test('of too many entries the one that was released first goes first, and none that is held', () => {
   const { database, place } = openStateFile(join(directory, 'small'), { clock: hostClock() });
-  const history = new HistoryTable(new Statements(database), conditions, {
+  const history = new HistoryTable(database, conditions, {
     age: 30 * day,
     now: () => now,
     maxEnded: 3,

@@ -21,8 +21,8 @@ beforeEach(() => {
   const database = new DatabaseSync(join(directory, 'state.db'));
   // The disk as it may be: it refuses some leases, and some entries of the history.
   database.exec(`
-    CREATE TRIGGER one BEFORE UPDATE ON lease WHEN new.attempts = 2 BEGIN SELECT RAISE(ABORT, 'refused'); END;
-    CREATE TRIGGER two BEFORE UPDATE ON lease WHEN new.address = '10.0.0.13' BEGIN SELECT RAISE(ROLLBACK, 'refused'); END;
+    CREATE TRIGGER one BEFORE INSERT ON lease WHEN new.attempts = 2 BEGIN SELECT RAISE(ABORT, 'refused'); END;
+    CREATE TRIGGER two BEFORE INSERT ON lease WHEN new.address = '10.0.0.13' BEGIN SELECT RAISE(ROLLBACK, 'refused'); END;
     CREATE TRIGGER three BEFORE INSERT ON history WHEN new.address = '10.0.0.3' BEGIN SELECT RAISE(ABORT, 'refused'); END;
     CREATE TRIGGER four BEFORE UPDATE ON history WHEN new.address = '10.0.0.4' BEGIN SELECT RAISE(ROLLBACK, 'refused'); END`);
   database.close();
