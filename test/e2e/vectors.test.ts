@@ -25,7 +25,7 @@ afterAll(async () => {
   await grid?.stop();
 });
 
-describe('a call comes to what it comes to with the reference', () => {
+describe('a call has the same outcome as with the reference', () => {
   test.each(execCases)('$name', async ({ name, env, stdin, outcome }) => {
     if (env.CNI_COMMAND === 'CHECK') await holdAddress();
     const { exitCode, stdout, stderr } = await run(pluginFile, [], env, { pipe: withBackend(stdin, env) });

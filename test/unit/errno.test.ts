@@ -12,7 +12,7 @@ function failureOf(action: () => unknown): unknown {
 
 const absent = failureOf(() => readFileSync('/nowhere/at-all'));
 
-test('an error of the operating system is told by its code', () => {
+test('an error of the operating system is recognised by its code', () => {
   expect(errnoOf(absent)).toBe('ENOENT');
   expect(isErrno(absent, 'ENOENT')).toBe(true);
   expect(isErrno(absent, 'EACCES', 'ENOENT')).toBe(true);

@@ -5,12 +5,11 @@ import { describe, expect, it } from 'vitest';
 const src = join(import.meta.dirname, '../../src');
 
 /**
- * The parts of src, the most specific path first, and the parts that each may import besides itself:
- * main -> modes -> { cni, infoblox }, inside infoblox core -> lease -> network -> leaves, of which one is the
- * port to the grid: what implements it over WAPI is known to nobody there. The two roles meet only in what
- * lies directly in modes/: the protocol and the texts of both. The plugin is started for every container, so it takes nothing of
- * infoblox. The operator's commands may use what the daemon is made of, never the other way round. Of infoblox only the store on disk
- * knows of files.
+ * The parts of src, the most specific path first, and the parts that each may import besides itself.
+ * main imports modes, and modes import cni and infoblox. Inside infoblox: core -> lease -> network -> leaves.
+ * One leaf is the port to the grid; nothing there imports its implementation, wapi. Plugin and daemon share only the
+ * files directly in modes/: protocol and texts. The plugin starts for every container, so it imports nothing of infoblox.
+ * The operator's commands import the daemon, never the other way round. In infoblox only the store imports files.
  */
 const PARTS: readonly { readonly path: string; readonly part: string; readonly mayImport: readonly string[] }[] = [
   { path: 'modes/plugin/', part: 'plugin', mayImport: ['shared', 'cni', 'files', 'errno'] },
@@ -38,19 +37,19 @@ const PARTS: readonly { readonly path: string; readonly part: string; readonly m
   { path: '', part: 'main', mayImport: ['plugin', 'daemon', 'shared'] },
 ];
 
-/** What puts the grid over WAPI together, and what examines it for people. All others in modes/ know no more of it than its types. */
+/** The files in modes/ that may import wapi: two compose it, doctor examines it. All others import its types at most. */
 const COMPOSITIONS = ['modes/daemon/grid-access.ts', 'modes/daemon/config/trust.ts', 'modes/operator/doctor/grid.ts'];
 
-/** The specification is pure: what it knows comes as arguments. */
+/** The modules that src/cni must not import: its functions are pure and get everything as arguments. */
 const INPUT_AND_OUTPUT = /^node:(fs|http|https|child_process|dgram|dns|tls|sqlite|process)(\/|$)/;
 
 interface Import {
   readonly from: string;
-  /** Of types alone: nothing is left of it when the program runs. */
+  /** An import of types only, which disappears at run time. */
   readonly isOfTypes: boolean;
 }
 
-/** What a source file imports, types included. */
+/** Lists the imports of a source file, types included. */
 function importsOf(text: string): Import[] {
   const statements =
     /(?:^|\n)\s*(?:import|export)\s+(type\s)?(?:[^'"();]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]/g;
@@ -65,7 +64,7 @@ function partOf(file: string): (typeof PARTS)[number] {
   return found;
 }
 
-/** Says what is wrong with one import, or nothing. `file` is relative to src. */
+/** Says what is wrong with one import, or returns undefined. `file` is relative to src. */
 function wrongWith(file: string, imported: string, isOfTypes = false): string | undefined {
   const { part, mayImport } = partOf(file);
   if (!imported.startsWith('.')) {
@@ -84,7 +83,7 @@ function wrongWith(file: string, imported: string, isOfTypes = false): string | 
   return `${file} imports ${imported}: ${part} may import ${mayImport.join(', ') || 'nothing but itself'}`;
 }
 
-/** All imports of the source. */
+/** Yields all imports of the source. */
 function* allImports(): Generator<Import & { readonly file: string }> {
   for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
     if (!file.endsWith('.ts')) continue;
@@ -93,13 +92,13 @@ function* allImports(): Generator<Import & { readonly file: string }> {
 }
 
 describe('imports', () => {
-  it('run one way, and never out of src', () => {
+  it('run one way and stay inside src', () => {
     const all = [...allImports()];
     expect(all.length).toBeGreaterThan(0);
     expect(all.flatMap(({ file, from, isOfTypes }) => wrongWith(file, from, isOfTypes) ?? [])).toEqual([]);
   });
 
-  it('make no two folders depend on each other, types and folders in folders aside', () => {
+  it('make no two folders depend on each other, except for types and nested folders', () => {
     const known = new Map<string, string>();
     for (const { file, from, isOfTypes } of allImports()) {
       const [folder, other] = [dirname(file), dirname(normalize(join(dirname(file), from)))];
@@ -111,7 +110,7 @@ describe('imports', () => {
     expect([...known].flatMap(([way, line]) => (known.has(reversed(way)) ? [line] : []))).toEqual([]);
   });
 
-  it('leave the time to the clock, in infoblox', () => {
+  it('leave time to the clock in infoblox', () => {
     const otherClock =
       /\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bset(Timeout|Interval|Immediate)\b|AbortSignal\.timeout|node:timers/;
     const files = readdirSync(join(src, 'infoblox'), { recursive: true, encoding: 'utf8' }).filter(
@@ -122,7 +121,7 @@ describe('imports', () => {
     expect(files.filter((name) => otherClock.test(text(name)))).toEqual([]);
   });
 
-  it('leave the words of WAPI to infoblox/wapi', () => {
+  it('leave the vocabulary of WAPI to infoblox/wapi', () => {
     const words =
       /\b_ref\b|\bipv4addr\b|(?<!infoblox\.)network_view|extattrs|comment~|\bfunc:|_return_fields|_function\b|ip_address/;
     const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
@@ -131,7 +130,7 @@ describe('imports', () => {
     expect(files.filter((name) => words.test(readFileSync(join(src, name), 'utf8')))).toEqual([]);
   });
 
-  it('are found however they are written', () => {
+  it('are found in every syntax', () => {
     const text = `import '../a.ts';\nimport type {\n  B,\n} from '../b.ts';\nexport * from '../c.ts';\nvoid import('../d.ts');\n`;
     expect(importsOf(text).map(({ from }) => from)).toEqual(['../a.ts', '../b.ts', '../c.ts', '../d.ts']);
     expect(importsOf(text).map(({ isOfTypes }) => isOfTypes)).toEqual([false, true, false, false]);

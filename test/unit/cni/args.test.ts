@@ -4,13 +4,13 @@ import { argsCases, expectAsVector } from '../../fixture/cni-vectors.ts';
 
 const none = { runtimeIps: [], argsIps: [] };
 
-describe('CNI_ARGS is read as by the reference, or more leniently', () => {
+describe('CNI_ARGS are parsed like the reference does, or more leniently', () => {
   test.each(argsCases)('$name', ({ name, args, error, values = {} }) => {
     expectAsVector('cni-args', name, parseCniArgs(args), error === undefined ? known(values) : 'refused');
   });
 });
 
-describe('an address is asked for by the most explicit source', () => {
+describe('the requested address is taken from the most explicit source', () => {
   const all = { runtimeIps: ['10.0.0.1'], argsIps: ['10.0.0.2/24', '10.0.0.7'] };
 
   test.each([
@@ -33,17 +33,17 @@ describe('an address is asked for by the most explicit source', () => {
     expect(() => requestedAddresses(none, args)).toThrow(expect.objectContaining({ code: 4 }));
   });
 
-  test('the last IP counts, also if it takes the first back', () => {
+  test('the last IP counts, even an empty one', () => {
     expect(requestedAddresses(none, parseCniArgs('IP=10.0.0.3;IP=10.0.0.4'))).toEqual(['10.0.0.4']);
     expect(requestedAddresses(none, parseCniArgs('IP=10.0.0.3;IP='))).toEqual([]);
   });
 });
 
-test('a key that every object has is no argument', () => {
+test('keys like `constructor` and `__proto__` are ignored', () => {
   expect(parseCniArgs('constructor=x;__proto__=y;toString=z')).toEqual({});
 });
 
-/** Picks the vector's values that this plugin reads. */
+/** Picks those values of the vector that this plugin reads. */
 function known(values: Record<string, unknown>): CniArgs {
   const fields = {
     ip: values.IP,

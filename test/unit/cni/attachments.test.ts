@@ -24,13 +24,13 @@ describe('the list of valid attachments', () => {
     [[{ containerId: 'x', ifName: 'eth0' }], 'cni.dev/valid-attachments[0].containerID is missing'],
     [[{ containerID: 7, ifname: 'eth0' }], 'cni.dev/valid-attachments[0].containerID: expected a string, found 7'],
     [[{ containerID: '', ifname: 'eth0' }], 'cni.dev/valid-attachments[0].containerID: expected a name, found ""'],
-  ])('is refused as a whole when it is %j', (list, words) => {
+  ])('is refused as a whole if it is %j', (list, words) => {
     const error = expect.objectContaining({ code: 7, message: expect.stringContaining(words) });
     expect(() => validAttachments({ 'cni.dev/valid-attachments': list })).toThrow(error);
   });
 });
 
-test('the recorded GC calls are read', () => {
+test('the recorded GC calls are parsed', () => {
   const lists = execCases
     .filter(({ name }) => /^gc-.*attachments/.test(name))
     .map(({ name, stdin }) => [name, validAttachments(JSON.parse(stdin))]);

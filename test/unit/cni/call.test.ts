@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { peekVersion, readNetworkConfig } from '../../../src/cni/call.ts';
 import { CniCode, CniError, formatError } from '../../../src/cni/errors.ts';
 
-describe('each way in which stdin is no network configuration has its own message', () => {
+describe('stdin that is not a network configuration gets a message of its own', () => {
   test.each([
     ['', CniCode.decode, 'is empty'],
     [' \n\t', CniCode.decode, 'is empty'],
@@ -30,24 +30,24 @@ describe('each way in which stdin is no network configuration has its own messag
     expect(failure(latin1)).toMatchObject({ code: CniCode.decode, message: expect.stringContaining('is not UTF-8') });
   });
 
-  test('nesting without end is refused, not followed', () => {
+  test('endless nesting', () => {
     expect(failure(Buffer.from('['.repeat(500_000))).code).toBe(CniCode.decode);
   });
 });
 
-test('a readable configuration is handed on whole, with the version that it leaves out', () => {
+test('a configuration is passed on unchanged, and a missing version defaults to 0.1.0', () => {
   const config = { name: 'net', ipam: { type: 'infoblox' }, __proto__x: 1 };
   expect(readNetworkConfig(Buffer.from(JSON.stringify(config)))).toEqual({ cniVersion: '0.1.0', name: 'net', config });
 });
 
-test('the version of a caller is found where there is one, and never in the way', () => {
+test('the version of the caller is found, and invalid stdin has none', () => {
   expect(peekVersion(Buffer.from('{"cniVersion":"0.2.0"}'))).toBe('0.2.0');
   for (const stdin of ['', '{{{', '[]', 'null', '{}', '{"cniVersion":""}', '{"cniVersion":1}']) {
     expect(peekVersion(Buffer.from(stdin)), stdin).toBeUndefined();
   }
 });
 
-test('an error without details has none in its object', () => {
+test('an error without details is printed without the field', () => {
   expect(formatError(new CniError(CniCode.io, 'cannot read stdin'), '1.1.0')).toEqual({
     cniVersion: '1.1.0',
     code: 5,

@@ -1,4 +1,4 @@
-/** The recorded process runs, as pure functions: environment and stdin in, code or document out. */
+/** Replays the recorded process runs with pure functions: environment and stdin in, code or document out. */
 import { describe, expect, test } from 'vitest';
 import { peekVersion, readNetworkConfig } from '../../../src/cni/call.ts';
 import { isCommand, readEnvironment } from '../../../src/cni/environment.ts';
@@ -13,20 +13,20 @@ const withCommand = execCases.filter(({ env }) => env.CNI_COMMAND);
 /** The recorded stub's answer to every ADD. */
 const stubAnswer = { ips: [{ address: '10.9.0.5/24', gateway: '10.9.0.1' }] };
 
-test('a call without a command is for the program to answer, and known as such', () => {
+test('a call without CNI_COMMAND is recognised, and left to the program', () => {
   const rest = execCases.filter((row) => !withCommand.includes(row));
   expect(rest.map(({ name }) => name)).toEqual(['no-command', 'no-env-at-all', 'empty-command']);
   expect(rest.some(({ env }) => isCommand(env.CNI_COMMAND))).toBe(false);
 });
 
-describe('a call comes to what it comes to with the reference', () => {
+describe('a call has the same outcome as with the reference', () => {
   test.each(withCommand)('$name', ({ name, env, stdin, outcome }) => {
     const { exitCode, stdout } = run(env, Buffer.from(stdin));
     expectAsVector('exec', name, outcomeOf(exitCode, stdout), outcome);
   });
 });
 
-describe('an error object names a version, what failed and what to do', () => {
+describe('an error object names the version, the failure and the fix', () => {
   const failing = withCommand
     .map((row) => run(row.env, Buffer.from(row.stdin)))
     .filter(({ exitCode }) => exitCode !== 0);
@@ -47,7 +47,7 @@ test('all missing variables are named in one message', () => {
   );
 });
 
-test('commands without an attachment ignore what stands in its variables', () => {
+test('commands without an attachment ignore the variables of one', () => {
   const dummies = { CNI_CONTAINERID: '../dummy', CNI_NETNS: 'dummy', CNI_IFNAME: 'a/b', CNI_ARGS: 'x', CNI_PATH: '/p' };
   for (const command of ['GC', 'STATUS', 'VERSION']) {
     expect(readEnvironment({ ...dummies, CNI_COMMAND: command })).toEqual({
@@ -60,7 +60,7 @@ test('commands without an attachment ignore what stands in its variables', () =>
   }
 });
 
-test('DEL goes without a namespace', () => {
+test('DEL works without a namespace', () => {
   const env = { CNI_COMMAND: 'DEL', CNI_CONTAINERID: 'c0ffee', CNI_IFNAME: 'eth0', CNI_NETNS: '' };
   expect(readEnvironment(env)).toMatchObject({ command: 'DEL', netns: '' });
 });

@@ -1,4 +1,4 @@
-/** Any input gives an answer or a CniError. */
+/** Any input ends in an answer or a CniError. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseAddress, parseCidr } from '../../../src/cni/address.ts';
@@ -45,7 +45,7 @@ test('any bytes on stdin', () => {
   });
 });
 
-test('any network configuration, and what is made of an accepted one', () => {
+test('any network configuration, and the result of an accepted one', () => {
   check(fc.tuple(config, command, fc.string()), ([document, which, args]) => {
     const parsed = codeOr(() => {
       const netconf = parseNetconf(document, which as 'ADD');
@@ -59,7 +59,7 @@ test('any network configuration, and what is made of an accepted one', () => {
   });
 });
 
-test('any JSON value in place of a configuration', () => {
+test('any JSON value instead of a configuration', () => {
   check(fc.tuple(fc.dictionary(fc.string(), fc.jsonValue()), command), ([document, which]) => {
     codeOr(() => parseNetconf(document, which as 'ADD'));
   });
@@ -80,7 +80,7 @@ test('any environment', () => {
   check(variables, (env) => codeOr(() => readEnvironment(env)));
 });
 
-test('any CNI_ARGS, which never throws at all', () => {
+test('any CNI_ARGS, which never throw', () => {
   const pair = fc
     .tuple(fc.constantFrom('IP', 'K8S_POD_NAME', 'x', ''), fc.string())
     .map(([key, value]) => `${key}=${value}`);
@@ -100,7 +100,7 @@ test('any version', () => {
   check(fc.tuple(fc.string(), command), ([version, which]) => codeOr(() => requireVersion(version, which as 'ADD')));
 });
 
-test('an IPv6 address is printed as everyone prints it, and stays the same when printed again', () => {
+test('an IPv6 address is printed in its canonical form, and parsing that changes nothing', () => {
   check(fc.ipV6(), (text) => {
     const address = parseAddress(text);
     if (address?.family === 6) expect(`[${address.text}]`).toBe(new URL(`http://[${text}]`).hostname);
@@ -109,7 +109,7 @@ test('an IPv6 address is printed as everyone prints it, and stays the same when 
   });
 });
 
-test('any text in place of an address', () => {
+test('any text instead of an address', () => {
   check(fc.oneof(fc.string(), cidr), (text) => {
     parseAddress(text);
     const parsed = parseCidr(text);

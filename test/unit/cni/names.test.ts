@@ -12,7 +12,7 @@ const lists = {
 } as const;
 
 for (const list of ['containerID', 'ifName', 'networkName'] as const) {
-  describe(`${list} is judged as by the reference`, () => {
+  describe(`${list} is accepted or refused like by the reference`, () => {
     test.each(nameCases[list].map((row) => ({ ...row, title: JSON.stringify(row.value).slice(0, 60) })))(
       '$title',
       ({ value, valid, code }) => {
@@ -23,7 +23,7 @@ for (const list of ['containerID', 'ifName', 'networkName'] as const) {
   });
 }
 
-test('a refused name is shown, cut off where it is long', () => {
+test('a refused name is quoted, and cut off if it is long', () => {
   const value = `${'x'.repeat(500)}!`;
   expect(() => lists.containerID(value)).toThrow(/^invalid CNI_CONTAINERID "x{80}\.\.\."$/);
 });
@@ -36,7 +36,7 @@ describe('an interface name', () => {
     ['with DEL', 'a\u{7F}', 'holds no control characters'],
     ['with a control character of Latin-1', 'a\u{9F}', 'holds no control characters'],
     ['with a byte that the kernel takes for a space', '\u{E0}0', 'holds no character with the byte A0'],
-  ])('%s is refused for every command that has one', (_, ifName, why) => {
+  ])('%s is refused by every command that takes one', (_, ifName, why) => {
     for (const command of ['ADD', 'DEL', 'CHECK']) {
       expect(() => readEnvironment({ ...env, CNI_COMMAND: command, CNI_IFNAME: ifName })).toThrow(
         expect.objectContaining({ code: 4, details: expect.stringContaining(why) }),

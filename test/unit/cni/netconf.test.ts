@@ -18,7 +18,7 @@ test('a minimal configuration asks for nothing', () => {
   });
 });
 
-test('a full configuration is read whole, addresses in canonical form', () => {
+test('a full configuration is read completely, with addresses in canonical form', () => {
   const route = {
     dst: '2001:DB8:0:0::/48',
     gw: '2001:db8::FE',
@@ -50,7 +50,7 @@ test('a full configuration is read whole, addresses in canonical form', () => {
   });
 });
 
-test('null is absent wherever the reference takes it so', () => {
+test('null means absent wherever it does for the reference', () => {
   const route = { dst: '10.0.0.0/8', gw: null, mtu: null, table: null };
   const config = {
     ...minimal,
@@ -74,7 +74,7 @@ test('null is absent wherever the reference takes it so', () => {
   ).toEqual([]);
 });
 
-describe('a wrong key is named with its path, what was expected and what was found', () => {
+describe('an error names the path of the wrong key, what was expected and what was found', () => {
   const routes = (...list: unknown[]) => ({ ipam: { type: 'infoblox', routes: list } });
   const dst = '10.0.0.0/8';
 
@@ -116,7 +116,7 @@ describe('a wrong key is named with its path, what was expected and what was fou
     expect(error.details).toMatch(/\.$/);
   });
 
-  test('the first alone, and no more of it than anyone reads', () => {
+  test('only the first of several, in fewer than 250 characters', () => {
     const broken = Array.from({ length: 9 }, () => ({ dst: 'x'.repeat(500) }));
     const { message } = failure({ ...minimal, ...routes(...broken) }, 'ADD');
     expect(message).toMatch(/routes\[0\].dst: expected/);
@@ -125,7 +125,7 @@ describe('a wrong key is named with its path, what was expected and what was fou
   });
 });
 
-describe('what no real configuration has', () => {
+describe('a list or object that is too long', () => {
   const many = <Item>(count: number, item: Item) => Array.from({ length: count }, () => item);
   const routes = (count: number) => ({ ipam: { type: 'infoblox', routes: many(count, { dst: '10.0.0.0/8' }) } });
   const keys = (count: number) => Object.fromEntries(many(count, 0).map((_, index) => [`key-${index}`, 1]));
@@ -137,20 +137,20 @@ describe('what no real configuration has', () => {
     [{ runtimeConfig: { ipRanges: many(65, []) } }, 'runtimeConfig.ipRanges: expected at most 64', 'ADD'],
     [{ args: { cni: { ips: many(65, '10.0.0.5') } } }, 'args.cni.ips: expected at most 64 addresses', 'ADD'],
     [{ prevResult: { ips: many(65, { address: '10.0.0.5/8' }) } }, 'prevResult.ips: expected at most 64', 'CHECK'],
-  ])('%# is refused, but not when an address is released', (change, words, command) => {
+  ])('is refused, but not by DEL and GC: case %#', (change, words, command) => {
     const config = { ...minimal, ...change };
     expect(failure(config, command).message).toContain(words);
     for (const release of ['DEL', 'GC'] as const) expect(parseNetconf(config, release).name).toBe('net');
   });
 
-  test('is one more than may be', () => {
+  test('has at least one item more than the limit', () => {
     expect(parseNetconf({ ...minimal, ...routes(256) }, 'ADD').routes).toHaveLength(256);
   });
 
   test.each([
-    ['of a list that is too long, none is', 1_000_000, 0],
-    ['behind a wrong one, none is', 256, 1],
-  ])('is not looked at item by item: %s', (_, count, expected) => {
+    ['none beyond the limit', 1_000_000, 0],
+    ['none after the first wrong one', 256, 1],
+  ])('has its items not examined in vain: %s', (_, count, expected) => {
     let looked = 0;
     const route = {
       get dst() {
@@ -176,18 +176,18 @@ describe('prevResult', () => {
     });
   });
 
-  test('is ignored on ADD, whatever it is', () => {
+  test('is ignored on ADD, whatever it contains', () => {
     expect(parseNetconf({ ...minimal, prevResult: 'x' }, 'ADD').prevResult).toBeUndefined();
   });
 
-  test('fails CHECK when it is wrong', () => {
+  test('fails CHECK if it is malformed', () => {
     expect(failure({ ...minimal, prevResult: { ips: [{ address: '10.0.0.5' }] } }, 'CHECK').message).toContain(
       'prevResult.ips[0].address: expected an address with prefix length',
     );
   });
 });
 
-test('a release does not wait for a wrong key that only an ADD needs', () => {
+test('a wrong key that only ADD needs does not fail DEL or GC', () => {
   const broken = {
     ...minimal,
     isGateway: 'x',
@@ -202,7 +202,7 @@ test('a release does not wait for a wrong key that only an ADD needs', () => {
   expect(failure(broken, 'STATUS').code).toBe(CniCode.invalidConfig);
 });
 
-test('the envelope is judged here too: name before version, version by command', () => {
+test('the name is checked before the version, and the version by command', () => {
   expect(failure({ ...minimal, name: 'a b', cniVersion: '9.9.9' }, 'ADD').code).toBe(CniCode.invalidConfig);
   expect(failure({ ...minimal, cniVersion: '9.9.9', ipam: 7 }, 'ADD').code).toBe(CniCode.incompatibleVersion);
   expect(failure({ ...minimal, cniVersion: '1.0.0' }, 'GC').code).toBe(CniCode.incompatibleVersion);

@@ -1,18 +1,18 @@
-/** The plugin process starts for every container: loading code is its cost. */
+/** The plugin process starts for every container, and loading code is most of its cost. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 const pluginSide = ['errors', 'versions', 'names', 'environment', 'call', 'result-check'];
 
-test('what the plugin process loads of this directory needs nothing heavy', () => {
+test('the modules that the plugin process loads import nothing heavy', () => {
   const loaded = new Set(pluginSide.flatMap((module) => importsOf(`${module}.ts`)));
   const own = pluginSide.map((module) => `./${module}.ts`);
   expect([...loaded].filter((name) => !own.includes(name)))
-    // node:net is loaded by then, for the daemon's socket.
+    // The plugin loads node:net anyway, for the daemon's socket.
     .toEqual(['node:buffer', 'node:net']);
 });
 
-test('nothing in this directory knows the other parts of the program or the system', () => {
+test('src/cni imports no other part of the program and nothing of the system', () => {
   const all = readdirSync(new URL('../../../src/cni/', import.meta.url));
   const outside = new Set(all.flatMap(importsOf).filter((name) => !name.startsWith('./')));
   expect([...outside].sort()).toEqual(['ipaddr.js', 'node:buffer', 'node:net', 'valibot']);

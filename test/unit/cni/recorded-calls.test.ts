@@ -7,7 +7,7 @@ import { parseNetconf } from '../../../src/cni/netconf.ts';
 import { requireVersion } from '../../../src/cni/versions.ts';
 import { recordedCalls } from '../../fixture/cni-vectors.ts';
 
-test('there are calls of every command that main plugins forward', () => {
+test('calls of every command that main plugins forward are recorded', () => {
   expect(new Set(recordedCalls.map(({ cmd }) => cmd))).toEqual(new Set(['ADD', 'CHECK', 'DEL', 'STATUS']));
 });
 
@@ -30,14 +30,14 @@ describe('a recorded call yields its attachment and its network', () => {
   });
 });
 
-describe('a recorded CHECK carries our address', () => {
+describe('a recorded CHECK carries the address from the ADD', () => {
   test.each(recordedCalls.filter(({ cmd }) => cmd === 'CHECK'))('$title', ({ stdin }) => {
     const { prevResult } = parseNetconf(stdin, 'CHECK');
     expect(prevResult?.addresses).toContain('10.77.0.9/24');
   });
 });
 
-test('the pod is known in whatever order a runtime names it', () => {
+test('the pod is found in CNI_ARGS of any order', () => {
   const pods = recordedCalls
     .filter(({ env }) => env.CNI_CONTAINERID === 'SANDBOXID')
     .map(({ env }) => env.CNI_ARGS ?? '');

@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 export interface Reading {
   /** The result in 1.1.0 form. */
   readonly asCurrent: Record<string, unknown>;
-  /** Main plugins refuse a result without an address. */
+  /** Number of addresses. Main plugins refuse a result without any. */
   readonly ipCount: number;
 }
 
@@ -81,7 +81,7 @@ function address(text: unknown): string | undefined {
   return text;
 }
 
-/** Lowers keys: Go ignores their case. */
+/** Lower-cases keys, as Go ignores their case. */
 function lowerKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(lowerKeys);
   if (typeof value !== 'object' || value === null) return value;

@@ -8,7 +8,7 @@ import { readAddStdout } from './reference-caller.ts';
 
 const asked = resultCases[0]?.versions?.map(({ cniVersion }) => cniVersion) ?? [];
 
-describe('an ADD result becomes in each version what the reference makes of it', () => {
+describe('an ADD result is converted to each version like by the reference', () => {
   test.each(resultCases)('$name', ({ name, input, decodeError, versions }) => {
     const actual = Object.fromEntries(asked.map((version) => [version, print(input, version)]));
     const vector = Object.fromEntries(
@@ -30,7 +30,7 @@ describe('the plugin passes on to a main plugin', () => {
     routes: [{ dst: '0.0.0.0/0', gw: '10.20.0.1', mtu: 1400 }, { dst: '2001:db8:1::/48' }],
   };
 
-  test.each(supportedVersions)('what the daemon prints in %s, and not in another version', (version) => {
+  test.each(supportedVersions)('the daemon’s result in %s, and no result of another version', (version) => {
     const printed = JSON.parse(JSON.stringify(formatResult(given, version)));
     expect(isAddResult(printed, version)).toBe(true);
     for (const other of supportedVersions) if (other !== version) expect(isAddResult(printed, other)).toBe(false);
@@ -69,7 +69,7 @@ describe('the plugin passes on to a main plugin', () => {
   });
 });
 
-describe('the model of a main plugin reads a result as the recorded ones did', () => {
+describe('the model of a main plugin reads a result like the recorded plugins', () => {
   test.each(stdoutCases)('$name', ({ ipamStdout, netconfVersion, error, asCurrent, ipCount }) => {
     if (error !== undefined) {
       expect(() => readAddStdout(ipamStdout, netconfVersion)).toThrow();
@@ -79,7 +79,7 @@ describe('the model of a main plugin reads a result as the recorded ones did', (
   });
 });
 
-describe('a main plugin accepts what we print and finds the same in it', () => {
+describe('a main plugin accepts the printed result and reads the same values', () => {
   const accepted = stdoutCases.filter(({ mainPluginVerdict }) => mainPluginVerdict === 'accepted');
 
   test.each(accepted)('$name', ({ netconfVersion, asCurrent }) => {
@@ -98,7 +98,7 @@ describe('a main plugin accepts what we print and finds the same in it', () => {
   });
 });
 
-test('a result is not printed with an address that its reader would refuse, in any version', () => {
+test('an address that a main plugin would refuse is printed in no version', () => {
   for (const version of supportedVersions) {
     for (const address of ['10.20.0.5', '10.20.0.5/33', '010.20.0.5/24', 'fe80::1%eth0/64', '']) {
       expect(() => formatResult({ ips: [{ address }] }, version), address).toThrow(CniError);
@@ -108,7 +108,7 @@ test('a result is not printed with an address that its reader would refuse, in a
   }
 });
 
-/** Prints the vector's input in its version; returns 'refused' for an error of ours. */
+/** Prints the vector's input in its version. @returns the document, or 'refused' for a CniError */
 function print(input: ResultCase['input'], version: string): unknown {
   const { ips, routes, dns } = input as Partial<AddResult>;
   try {

@@ -13,7 +13,7 @@ test.each([
   expect(withNextHop([route], '10.0.0.1')).toEqual([expected]);
 });
 
-test('where the network has no gateway, routes stay as they were written', () => {
+test('routes stay unchanged if the network has no gateway', () => {
   const routes = [{ dst: '172.18.0.0/24' }, { dst: '10.0.0.0/8', gw: '10.0.0.9' }];
   expect(withNextHop(routes, undefined)).toEqual(routes);
 });

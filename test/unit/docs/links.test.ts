@@ -1,4 +1,4 @@
-/** What the pages point to is there: files, headings, tests. */
+/** The targets of the pages exist: files, headings, tests. */
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -18,7 +18,7 @@ describe.each(pages)('%s', (page) => {
   });
 
   test('names tests and source files that exist', () => {
-    // A name alone is one of the folder that the page is about.
+    // A file name without a folder is looked up in these.
     const lease = 'src/infoblox/lease';
     const below = readdirSync(join(project, lease), { withFileTypes: true }).filter((entry) => entry.isDirectory());
     const folders = [

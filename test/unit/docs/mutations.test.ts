@@ -1,11 +1,11 @@
-/** The list of mutations fits the source, the tests and the page that shows it. */
+/** The list of mutations agrees with the source, the tests and the page that shows it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { project, quoted, tableAfter } from '../../fixture/pages.ts';
 import { mutations } from '../../mutations.ts';
 
-test.each(mutations)('can be taken out: $condition', ({ file, text, fails }) => {
+test.each(mutations)('names one place in the source and one test: $condition', ({ file, text, fails }) => {
   expect(readFileSync(join(project, file), 'utf8').split(text)).toHaveLength(2);
   const folder = join(project, 'test/simulation');
   const tests = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));

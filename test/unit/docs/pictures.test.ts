@@ -1,4 +1,4 @@
-/** The pictures of the pages: small, each shown by a page that says what it shows, each made by test/pictures. */
+/** Every picture is small, made by test/pictures, and shown by a page with a text that describes it. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

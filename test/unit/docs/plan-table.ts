@@ -13,12 +13,12 @@ function markdown(head: readonly string[], rows: readonly (readonly string[])[])
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
 }
 
-/** Lists values, or says `any` if there are no others. */
+/** Lists values, or writes `any` if they are all that exist. */
 function listed(values: readonly string[], all: number): string {
   return values.length === all ? 'any' : values.join(', ');
 }
 
-/** The rules as Markdown tables. */
+/** Returns the rules as Markdown tables. */
 export function ruleTables(): Record<Name, string> {
   const planRows = [...table, ...impossibilities.map((row) => ({ ...row, step: 'cannot be' }))].map(
     ({ phase, seen, doubt = [], step, because }) => {
@@ -44,7 +44,7 @@ export function ruleTables(): Record<Name, string> {
   };
 }
 
-/** What stands in the page between the marks of a table. */
+/** Returns the text between the marks of a table in the page. */
 export function documentedTable(name: Name): string {
   const text = readFileSync(page, 'utf8');
   const { begin, end } = placeIn(text, name);

@@ -1,4 +1,4 @@
-/** The tables that operators go by say what the code does. */
+/** The tables for operators agree with the code. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ test('docs/configuration.md names every flag with its default', () => {
   expect(documented).toEqual(taken);
 });
 
-test('docs/configuration.md names every key under ipam', () => {
+test('docs/configuration.md names every key of `ipam`', () => {
   const documented = tableAfter('docs/configuration.md', '## Keys under `ipam`').flatMap(([key]) => quoted(key));
   expect([...documented].sort()).toEqual([...ipamKeys].sort());
 });
@@ -30,17 +30,17 @@ test('docs/grid.md names every extensible attribute that is written', () => {
 
 test('docs/troubleshooting.md names every error code', () => {
   const codes = tableAfter('docs/troubleshooting.md', '## Error codes').map(([code]) => Number(code));
-  // 999 is the main plugin's.
+  // Main plugins report 999.
   expect(codes).toEqual([...Object.values(CniCode), 999].sort((one, other) => one - other));
 });
 
-test('docs/reliability.md names a test of every promise', () => {
+test('docs/reliability.md names a test for every promise', () => {
   const promises = tableAfter('docs/reliability.md', '## Promises, mechanisms, tests');
   const isTest = (name: string) => /\.test\.ts$|^test\/simulation/.test(name);
   expect(promises.filter(([, , tests]) => !quoted(tests).some(isTest))).toEqual([]);
 });
 
-test('docs/logs.md quotes lines of the log that the daemon writes', () => {
+test('docs/logs.md quotes only log lines that the daemon writes', () => {
   const sources = readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),
   );
@@ -64,10 +64,10 @@ describe('docs/monitoring.md', () => {
     expect([...documented].sort()).toEqual(own.sort());
   });
 
-  test('names every variable of traces that is read', () => {
+  test('names every environment variable for traces', () => {
     const documented = tableAfter('docs/monitoring.md', '### Variables').flat().flatMap(quoted).join();
     const read = [...source.matchAll(/\bOTEL_\w*[A-Z]\b/g)].map(([name]) => name);
-    // Of the protocol the page says that there is one.
+    // The page says that only one protocol is supported.
     for (const name of new Set(read)) if (!name.endsWith('_PROTOCOL')) expect(documented).toContain(name);
   });
 });

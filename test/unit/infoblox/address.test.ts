@@ -33,7 +33,7 @@ test.each([
     '2001:db8::1/64',
     ' ::1',
   ],
-])('%j is no address', (written) => {
+])('%j is not an address', (written) => {
   expect(parseAddress(written)).toBeUndefined();
 });
 
@@ -41,11 +41,11 @@ test.each([
   ...['10.0.0.0', '10.0.0.0/', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/24 ', '10.0.0/24', '/24'],
   ...['10.0.0.0/24/24', '010.0.0.0/24', '10.0.0.0/2.4', '10.0.0.0/255.255.255.0', '10.0.0.0/1e1'],
   ...['fd00::', 'fd00::/129', 'fd00::/064', 'fd00::/64/64', 'fd00::1%eth0/64'],
-])('%j is no network', (written) => {
+])('%j is not a network', (written) => {
   expect(parseCidr(written)).toBeUndefined();
 });
 
-test('an IPv6 address reads in the one form that RFC 5952 gives it', () => {
+test('an IPv6 address is printed in the form of RFC 5952', () => {
   expect(parseAddress('2001:0DB8:0:0:0:0:0:1')).toBe('2001:db8::1');
   expect(parseCidr('2001:DB8:0::/64')).toMatchObject({ base: '2001:db8::', text: '2001:db8::/64' });
 });
@@ -67,7 +67,7 @@ describe.each([
     return { first, last: first + size(prefix) - 1n, prefix, text: `${text(first)}/${prefix}` };
   });
 
-  test('every address reads as itself', () => {
+  test('parsing a printed address gives the same address', () => {
     fc.assert(
       fc.property(number, (value) => {
         expect(parseAddress(text(value))).toBe(text(value));
@@ -76,7 +76,7 @@ describe.each([
     );
   });
 
-  test('a network reads as its first address and prefix, and says what was meant if host bits are set', () => {
+  test('a network is printed as first address and prefix, and the error for set host bits names the network meant', () => {
     fc.assert(
       fc.property(network, number, ({ first, prefix, text: written }, offset) => {
         const read = { family, base: text(first), prefix, text: written };
@@ -89,7 +89,7 @@ describe.each([
     );
   });
 
-  test('a network contains what lies between its first and last address, and nothing of the other family', () => {
+  test('a network contains the addresses from its first to its last, and none of the other family', () => {
     fc.assert(
       fc.property(network, number, (net, value) => {
         expect(contains(cidr(net.text), text(value))).toBe(value >= net.first && value <= net.last);
@@ -110,7 +110,7 @@ describe.each([
     );
   });
 
-  test('the interval of a network has what the network contains; intervals intersect when one begins inside the other', () => {
+  test('the interval of a network contains the same addresses, and intervals intersect when one begins inside the other', () => {
     fc.assert(
       fc.property(network, number, number, number, (net, one, other, value) => {
         expect(intervalOf(cidr(net.text))).toEqual({ first: text(net.first), last: text(net.last) });
@@ -126,7 +126,7 @@ describe.each([
     );
   });
 
-  test('the address of a network, and in IPv4 its broadcast address, is no host’s, but of networks of one or two addresses', () => {
+  test('network and IPv4 broadcast addresses are not host addresses, except in networks of one or two addresses', () => {
     fc.assert(
       fc.property(network, number, (net, offset) => {
         const edges = family === 4 ? [net.first, net.last] : [net.first];
@@ -140,7 +140,7 @@ describe.each([
     );
   });
 
-  test('the host part of an address without network bits leads to the address so far above the first', () => {
+  test('a host part is added to the first address of the network', () => {
     fc.assert(
       fc.property(network, number, fc.nat(), (net, any, small) => {
         const part = any % size(net.prefix);
@@ -161,7 +161,7 @@ describe.each([
   });
 });
 
-test('an address with network bits is no host part, nor is one of the other family', () => {
+test('an address with network bits, or of the other family, is not a host part', () => {
   expect(withHostPart(cidr('10.0.0.0/24'), '0.0.1.0')).toBeUndefined();
   expect(withHostPart(cidr('10.0.0.0/24'), '10.0.0.1')).toBeUndefined();
   expect(withHostPart(cidr('10.0.0.0/24'), '::1')).toBeUndefined();

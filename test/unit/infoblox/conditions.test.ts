@@ -19,7 +19,7 @@ function watched(): { conditions: Conditions; events: string[] } {
 }
 
 describe('a condition', () => {
-  test('stands until it is cleared, and is told once', () => {
+  test('lasts until it is cleared, and is reported once', () => {
     const { conditions, events } = watched();
     conditions.raise('grid-unavailable', away);
     time = 86_400_000;
@@ -31,7 +31,7 @@ describe('a condition', () => {
     expect(events).toEqual(['raised unreachable', 'cleared unreachable']);
   });
 
-  test('goes on when its reason changes, which is said', () => {
+  test('continues when its reason changes, and the change is reported', () => {
     const { conditions, events } = watched();
     conditions.raise('grid-unavailable', away);
     time = 1_000;
@@ -40,7 +40,7 @@ describe('a condition', () => {
     expect(events).toEqual(['raised unreachable', 'raised timeout']);
   });
 
-  test('lapses after its time where nobody can see it end, each time counted anew', () => {
+  test('lapses after its time, which restarts whenever it is raised', () => {
     const { conditions, events } = watched();
     const full = new GridError('no-free-address', 'no free address in 10.0.0.0/24');
     conditions.raise('network-full', full, { subject: '10.0.0.0/24', lapsesAfterMs: 60_000 });
@@ -54,7 +54,7 @@ describe('a condition', () => {
     expect(events).toEqual(['raised no-free-address', 'lapsed no-free-address']);
   });
 
-  test('that has lapsed is forgotten when another one begins, whether or not somebody asks for it', () => {
+  test('is forgotten after it lapsed as soon as another one begins', () => {
     const { conditions, events } = watched();
     conditions.raise('network-refused', away, { subject: 'a', lapsesAfterMs: 60_000 });
     time = 60_000;
@@ -62,7 +62,7 @@ describe('a condition', () => {
     expect(events).toEqual(['raised unreachable', 'lapsed unreachable', 'raised timeout']);
   });
 
-  test('of one network says nothing about another', () => {
+  test('belongs to one network only', () => {
     const { conditions } = watched();
     conditions.raise('network-full', away, { subject: 'a' });
     time = 5;

@@ -22,7 +22,7 @@ beforeEach(() => {
 
 const trouble = (reason: Reason) => new GridError(reason, reason);
 
-test('before the first answer nothing can be promised', () => {
+test('the grid counts as not seen before its first answer', () => {
   expect(gridTrouble(conditions)?.error).toMatchObject({
     message: expect.stringContaining('has not answered yet'),
     hint: expect.stringContaining('--grid-host'),
@@ -31,13 +31,13 @@ test('before the first answer nothing can be promised', () => {
   expect(gridTrouble(conditions)).toBeUndefined();
 });
 
-test('a first request that fails says more than that nothing is known', () => {
+test('a first request that fails replaces "not seen" by its reason', () => {
   state.report(trouble('timeout'), { writes: false });
   expect(gridTrouble(conditions)?.kind).toBe('grid-unavailable');
   expect(events).toEqual(['timeout', 'no longer grid-not-seen']);
 });
 
-test('good news and bad are told once, until they change', () => {
+test('success and failure are reported once, until they change', () => {
   for (const reason of [undefined, undefined, 'unreachable', 'unreachable', 'credentials', undefined] as const) {
     state.report(reason === undefined ? undefined : trouble(reason), { writes: false });
   }
@@ -45,7 +45,7 @@ test('good news and bad are told once, until they change', () => {
   expect(gridTrouble(conditions)).toBeUndefined();
 });
 
-test('good news get old after a minute', () => {
+test('a success is stale after a minute', () => {
   expect(state.isStale).toBe(true);
   state.report(undefined, { writes: false });
   now = 60_000;
@@ -54,7 +54,7 @@ test('good news get old after a minute', () => {
   expect(state.isStale).toBe(true);
 });
 
-test('an answer that is not WAPI’s is neither good news nor bad: the grid is to be asked', () => {
+test('an answer that is not from WAPI is neither success nor failure, and makes the state stale', () => {
   state.report(undefined, { writes: false });
   state.report(trouble('not-wapi'), { writes: false });
   expect(state.isStale).toBe(true);
@@ -63,7 +63,7 @@ test('an answer that is not WAPI’s is neither good news nor bad: the grid is t
   expect(state.isStale).toBe(false);
 });
 
-test('a refused write stays trouble although reads go well, until a write goes well or a minute has passed', () => {
+test('a refused write stays a condition despite successful reads, until a write succeeds or a minute has passed', () => {
   state.report(trouble('read-only'), { writes: true });
   state.report(undefined, { writes: false });
   expect(gridTrouble(conditions)?.error.reason).toBe('read-only');
@@ -74,7 +74,7 @@ test('a refused write stays trouble although reads go well, until a write goes w
   expect(gridTrouble(conditions)).toBeUndefined();
 });
 
-test('a switch to another host is told to who wants to know', () => {
+test('a switch to another host is reported to its listeners', () => {
   let switches = 0;
   state.onSwitch(() => {
     switches += 1;

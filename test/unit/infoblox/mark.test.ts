@@ -21,7 +21,7 @@ import {
 
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.split('');
 const more = [...letters, '_', '.', '-'];
-/** A name as the specification and the flags allow it, short or very long. */
+/** A name that the specification and the flags allow, short or very long. */
 const name = fc
   .tuple(fc.constantFrom(...letters), fc.string({ unit: fc.constantFrom(...more), maxLength: 300 }))
   .map((parts) => parts.join(''));
@@ -34,7 +34,7 @@ const whole = fc.record({
 const origin = { cluster: 'cluster-1', node: 'host-a' };
 const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
 
-test('a mark is one line that an administrator can read', () => {
+test('a mark is one readable line', () => {
   expect(attachmentMark(origin, attachment)).toBe(
     'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0',
   );
@@ -57,12 +57,12 @@ test('a mark has at most 256 characters, however long its parts are', () => {
   );
 });
 
-test('a container ID of 64 characters, as runtimes make them, stands there whole', () => {
+test('a container ID of 64 characters, as runtimes make them, is not shortened', () => {
   const containerId = '0123456789abcdef'.repeat(4);
   expect(attachmentMark(origin, { ...attachment, containerId })).toContain(`container=${containerId} `);
 });
 
-test('two attachments have one mark only if they are the same', () => {
+test('different attachments have different marks', () => {
   fc.assert(
     fc.property(whole, whole, (one, other) => {
       const same = JSON.stringify(one) === JSON.stringify(other);
@@ -72,7 +72,7 @@ test('two attachments have one mark only if they are the same', () => {
   );
 });
 
-test('long values that differ in one character only differ in their marks', () => {
+test('long values that differ in one character have different marks', () => {
   const parts = fc.constantFrom('cluster', 'node', 'network', 'containerId');
   fc.assert(
     fc.property(parts, fc.integer({ min: 30, max: 300 }), fc.nat({ max: 299 }), (part, length, at) => {
@@ -84,7 +84,7 @@ test('long values that differ in one character only differ in their marks', () =
   );
 });
 
-test('a shortened value equals no value that was short enough', () => {
+test('a shortened value never equals a value that was short enough', () => {
   fc.assert(
     fc.property(name, (value) => {
       const short = shortNetworkName(value);
@@ -95,7 +95,7 @@ test('a shortened value equals no value that was short enough', () => {
   );
 });
 
-test('the prefix of a host begins the marks of its attachments and of no others', () => {
+test('the prefix of a host begins only the marks of its attachments', () => {
   fc.assert(
     fc.property(whole, whole, (one, other) => {
       const comment = attachmentMark(one.origin, one.attachment);
@@ -107,7 +107,7 @@ test('the prefix of a host begins the marks of its attachments and of no others'
   expect(hostPrefix({ cluster: 'cluster-1', node: 'host-ab' }).startsWith(hostPrefix(origin))).toBe(false);
 });
 
-test('marks begin as a filter says that has their values, whatever the others are', () => {
+test('the prefix of a filter begins exactly the marks with its values', () => {
   const given = fc.record({ cluster: fc.boolean(), node: fc.boolean(), network: fc.boolean() });
   fc.assert(
     fc.property(whole, whole, given, (one, other, { cluster, node, network }) => {
@@ -140,7 +140,7 @@ const wholeBlock = fc.record({
 });
 const block = { origin, network: 'net-1', machine: '0123abcd', id: '0123456789abcdef' };
 
-test('the mark of a block is one line of at most 256 characters, and is read back as it was written', () => {
+test('the mark of a block is one line of at most 256 characters, and parses to the same block', () => {
   expect(blockMark(block)).toBe(
     'infoblox-cni cluster=cluster-1 node=host-a network=net-1 block=0123abcd.0123456789abcdef',
   );
@@ -161,7 +161,7 @@ test('the mark of a block is one line of at most 256 characters, and is read bac
   }
 });
 
-test('no mark of a block is taken for that of an attachment, nor the other way round', () => {
+test('marks of blocks and of attachments are never confused', () => {
   fc.assert(
     fc.property(whole, wholeBlock, (one, other) => {
       const comment = blockMark(other);
@@ -178,7 +178,7 @@ test('no mark of a block is taken for that of an attachment, nor the other way r
   );
 });
 
-test('blocks are told apart by host, and by cluster and network', () => {
+test('blocks are distinguished by host, cluster and network', () => {
   const mark = blockMark(block);
   const { cluster, node } = origin;
   expect(beginsAs(mark, { cluster, network: 'net-1', of: 'blocks' })).toBe(true);
@@ -187,14 +187,14 @@ test('blocks are told apart by host, and by cluster and network', () => {
   expect(beginsAs(mark, { cluster: 'cluster-2', node, of: 'blocks' })).toBe(false);
 });
 
-test('only marks of attachments look like such', () => {
+test('only marks of attachments begin like one', () => {
   expect(isAttachmentMark(attachmentMark(origin, attachment))).toBe(true);
   for (const comment of [networkMark('a'), pendingNetworkMark('a'), gatewayMark('a'), '', 'router']) {
     expect(isAttachmentMark(comment)).toBe(false);
   }
 });
 
-test('a mark is read back as it was written, but for what was too long', () => {
+test('a mark parses to the same attachment, except for shortened values', () => {
   fc.assert(
     fc.property(whole, (one) => {
       const comment = attachmentMark(one.origin, one.attachment);
@@ -207,7 +207,7 @@ test('a mark is read back as it was written, but for what was too long', () => {
   );
 });
 
-test('an attachment has a mark for each set, all of one key that no other attachment has, at most 256 characters', () => {
+test('an attachment has a mark of at most 256 characters for each set, all with a key of its own', () => {
   fc.assert(
     fc.property(whole, whole, ({ origin, attachment }, other) => {
       const first = attachmentMark(origin, attachment);
@@ -226,7 +226,7 @@ test('an attachment has a mark for each set, all of one key that no other attach
   );
 });
 
-test('a mark ends where it ends: a comment that begins or goes on otherwise is none', () => {
+test('a comment with anything before or after the mark is not a mark', () => {
   const mark = attachmentMark(origin, attachment);
   expect(parseMark(mark)).toEqual({ origin, attachment });
   const others = [
@@ -245,7 +245,7 @@ test('a mark ends where it ends: a comment that begins or goes on otherwise is n
   for (const comment of others) expect({ comment, mark: parseMark(comment) }).toEqual({ comment, mark: undefined });
 });
 
-test('the name of a network can be read from its comment, complete or not and whatever people add, and from no other', () => {
+test('the name of a network is read from its own comment only, pending or not, whatever people append', () => {
   fc.assert(
     fc.property(name, (network) => {
       expect(namedInComment(networkMark(network))).toBe(shortNetworkName(network));

@@ -8,7 +8,7 @@ const status = aStatus({
 });
 const lease = aLeaseRecord();
 
-test('no text from outside becomes markup', () => {
+test('text from outside never becomes markup', () => {
   const evil = '"><script>alert(1)</script>';
   const text = renderPage({
     status: {
@@ -24,7 +24,7 @@ test('no text from outside becomes markup', () => {
   expect(text).toContain('&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;');
 });
 
-test('a network shows what is used and free, and what is not known', () => {
+test('a network shows used, free and unknown addresses', () => {
   const rowOf = (used: number | null, total: number | null) => {
     const [network] = status.networks;
     if (network === undefined) throw new Error('no network');
@@ -35,7 +35,7 @@ test('a network shows what is used and free, and what is not known', () => {
   expect(rowOf(null, null)).toEqual(['net-1', 'default', '10.0.0.0/24', '3', '-', '-']);
 });
 
-test('what is wrong comes first, with its fix', () => {
+test('conditions come first, with their fix', () => {
   const conditions = [
     { kind: 'grid-unavailable', subject: '', message: 'no route', hint: 'check it', since: now - 5_000 },
   ];
@@ -45,23 +45,23 @@ test('what is wrong comes first, with its fix', () => {
   expect(text.indexOf('grid-unavailable')).toBeLessThan(text.indexOf('Leases'));
 });
 
-test('a name that is too long for its column is shown in full by the pointer', () => {
+test('a name that is too long for its column is shown in full as a tooltip', () => {
   const workload = 'a-namespace-with-a-long-name/a-deployment-7d9f8b6c5-x2x4z';
   const text = renderPage({ status, leases: [{ ...lease, workload }], now });
   expect(text).toContain(`<td class="long" title="${workload}">${workload}</td>`);
 });
 
-test('nothing of a name reorders or hides what is read', () => {
+test('no character of a name reorders or hides text', () => {
   const text = renderPage({ status, leases: [{ ...lease, workload: 'web\u202e\u009b5m' }], now });
   expect(text).toContain('web\\u202e\\u009b5m');
 });
 
-test('an unverified grid is told with the fix, as by the command', () => {
+test('an unverified grid is shown with the same fix as by the command', () => {
   const grid = { ...status.grid, trust: 'unverified' };
   expect(renderPage({ status: { ...status, grid }, leases: [], now })).toContain('set --ssl-verify to pin');
 });
 
-test('addresses of blocks are told apart from those that the grid gave, where there are any', () => {
+test('if there are blocks, a column distinguishes their addresses from those of the grid', () => {
   const titles = (leases: readonly (typeof lease)[]) =>
     [...renderPage({ status, leases, now }).matchAll(/<th[^>]*>([A-Z ]+)/g)].map(([, title]) => title);
   expect(titles([lease])).not.toContain('FROM');

@@ -1,4 +1,4 @@
-/** What the plugin sends of a network configuration: no more than the daemon reads, and no more than it can hold. */
+/** The part of a network configuration that the plugin sends: only what the daemon reads, within its limit of bytes. */
 import { expect, test } from 'vitest';
 import type { Command } from '../../../src/cni/environment.ts';
 import { sentConfig } from '../../../src/modes/sent-config.ts';
@@ -14,7 +14,7 @@ const config = {
 const sent = (command: Command, more: Record<string, unknown> = {}) =>
   JSON.parse(JSON.stringify(sentConfig(command, { ...config, ...more })));
 
-test('what the daemon reads to give an address, to check one, and to release it', () => {
+test('the plugin sends the keys that the daemon reads for each command', () => {
   const { cniVersion, name, ipam, isGateway, prevResult } = config;
   const toGive = {
     cniVersion,
@@ -33,7 +33,7 @@ test('what the daemon reads to give an address, to check one, and to release it'
   expect(sent('GC')).toEqual({ ...toRelease, [list]: config[list] });
 });
 
-test('what has the wrong type goes as it is, for the daemon to name it', () => {
+test('a value of the wrong type is sent unchanged, so that the daemon can report it', () => {
   expect(sent('CHECK', { runtimeConfig: 7, args: 'x', prevResult: [] })).toMatchObject({
     runtimeConfig: 7,
     args: 'x',
@@ -47,7 +47,7 @@ test.each([
   ['a mebibyte of routes', { ipam: { ...config.ipam, routes: Array.from({ length: 350_000 }, () => ({})) } }],
   ['a long text', { runtimeConfig: { ips: ['1'.repeat(65_536)] } }],
   ['a hundred thousand arrays in each other', { ipam: { ...config.ipam, routes: nested } }],
-])('%s is refused where an address is to be used, not where it is released', (_, more) => {
+])('%s is refused by ADD, CHECK and STATUS, but not by DEL and GC', (_, more) => {
   for (const command of ['ADD', 'CHECK', 'STATUS'] as const) {
     expect(() => sent(command, more), command).toThrow(
       expect.objectContaining({ code: 7, message: expect.stringContaining('is longer than 64 KiB') }),

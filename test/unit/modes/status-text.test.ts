@@ -42,7 +42,7 @@ test.each<[Partial<Status['grid']>, string]>([
   expect(sessionText({ ...grid, ...other }, now)).toBe(text);
 });
 
-test('leases are counted by phase, and the oldest release is told', () => {
+test('leases are counted by phase, with the age of the oldest release', () => {
   const leases = { bound: 7, owed: 0, pending: 1, resting: 0, releasing: 2 };
   expect(leasesText({ leases, oldestRelease: now - 120_000 }, now)).toBe(
     '7 bound, 1 pending, 2 releasing (the oldest for 2m)',
@@ -56,7 +56,7 @@ test('leases are counted by phase, and the oldest release is told', () => {
   );
 });
 
-test('a condition names what it is about, once', () => {
+test('a condition names its subject once', () => {
   const condition = { kind: 'network-full', hint: null, since: now };
   expect(conditionText({ ...condition, subject: 'net-1', message: 'no address' })).toBe('net-1: no address');
   expect(conditionText({ ...condition, subject: 'net-1', message: 'net-1 is full' })).toBe('net-1 is full');

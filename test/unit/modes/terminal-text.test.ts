@@ -16,16 +16,16 @@ test.each([
   expect(shortened(text, characters)).toBe(expected);
 });
 
-describe('a text that is wider than the terminal', () => {
-  test('is broken at blanks, and goes on below its beginning', () => {
+describe('a text wider than the terminal', () => {
+  test('is broken at blanks, and continues below its beginning', () => {
     expect(folded('fix: run make install', 4, 16)).toBe('fix: run\n    make install');
   });
 
-  test('stays as it is where there is no terminal', () => {
+  test('is unchanged without a terminal', () => {
     expect(folded('fix: run make install', 4, Number.POSITIVE_INFINITY)).toBe('fix: run make install');
   });
 
-  test('has words whole, however long they are', () => {
+  test('keeps words whole, however long they are', () => {
     expect(folded('run /usr/local/bin/infoblox-cni-daemon now', 2, 10)).toBe(
       'run\n  /usr/local/bin/infoblox-cni-daemon\n  now',
     );

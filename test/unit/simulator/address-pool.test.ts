@@ -4,7 +4,7 @@ import { hostBounds, parseCidr } from '../../simulator/store/address.ts';
 import { AddressPool, type Span } from '../../simulator/store/address-pool.ts';
 
 test.each(['10.0.0.0/27', 'fd00::/64'])(
-  'the pool of %s agrees with a plain scan, whatever is taken, released and put into ranges',
+  'the pool of %s agrees with a plain scan after any sequence of takes, releases and ranges',
   (text) => {
     const cidr = parseCidr(text) ?? expect.fail(`${text} is no network`);
     const { first } = hostBounds(cidr);

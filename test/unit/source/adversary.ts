@@ -1,21 +1,21 @@
-/** Runs a regular expression on what is worst for it, in a thread that can be ended. */
+/** Runs a regular expression on its worst inputs, in a thread that can be terminated. */
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import type { Expression } from './expressions.ts';
 
-/** Characters of each text that an expression is run on: a linear one needs less than a millisecond, most quadratic ones a second. */
+/** Length of each text. A linear expression needs less than a millisecond for it, most quadratic ones a second. */
 const length = 40_000;
-/** Milliseconds of processor time for one text, far above what a linear expression needs. */
+/** Processor time for one text in milliseconds, far more than a linear expression needs. */
 const maxMs = 10;
-/** Milliseconds after which a thread is ended: more than the processor's time, as a busy machine makes it wait, too. */
+/** Milliseconds until a thread is terminated: longer than the processor time, as it also waits on a busy machine. */
 const threadTimeoutMs = 3_000;
 
-/** What stands alone or beside another of its kind in answers, flags and names, and is repeated. */
+/** Pieces of answers, flags and names. They are repeated, alone or in pairs. */
 const runs = [...' \t\n/\\0aAé=,-_:;.@~\'"[]{}<>%!#?', 'a=b,', 'a= ', ', ', '/a', '="', '\'"', 'a.', ' a', '0.', '-a'];
-/** What makes an expression that has come to the end of a text go back. */
+/** Endings that make an expression backtrack at the end of a text. */
 const spoilers = ['', '\n', '\0', ' ', '!', 'a', '='];
 
-/** Texts that the expression matches, and the fronts of such; the same ones each time. */
+/** Lists texts that the expression matches, and prefixes of them. They are the same on each run. */
 function samples({ pattern, flags }: Pick<Expression, 'pattern' | 'flags'>): string[] {
   const loose = pattern.replace(/^\^|\$$/g, '');
   try {
@@ -23,12 +23,12 @@ function samples({ pattern, flags }: Pick<Expression, 'pattern' | 'flags'>): str
     const whole = fc.sample(matching, { seed: 1, numRuns: 8 }).sort((one, other) => one.length - other.length);
     return whole.flatMap((sample) => [sample, sample.slice(0, Math.ceil(sample.length / 2))]);
   } catch {
-    // Properties of characters and the like, which the generator does not know.
+    // The generator does not support character properties and the like.
     return [pattern.replace(/\\[a-zA-Z]|[\\^$.*+?()[\]{}|]/g, '')];
   }
 }
 
-/** Runs in the thread; twice where it is slow, as a collection of garbage may have been in the way. */
+/** Runs in the thread, twice if it is slow, as garbage collection may have interrupted it. */
 const thread = `
   const { workerData, parentPort } = require('node:worker_threads');
   const { pattern, flags, fronts, units, spoilers, length, maxMs } = workerData;
@@ -53,7 +53,7 @@ const thread = `
   parentPort.postMessage({ done: true, slow: slow() });
 `;
 
-/** Answers how the expression can be made to take long, or undefined if no text was found that does. */
+/** Finds a text on which the expression is slow, and describes it; undefined if there is none. */
 export async function slowTextFor(expression: Pick<Expression, 'pattern' | 'flags'>): Promise<string | undefined> {
   const own = samples(expression).filter((sample) => sample !== '' && sample.length < 300);
   const units = [...new Set([...own, ...runs])];

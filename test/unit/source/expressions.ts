@@ -1,4 +1,4 @@
-/** The regular expressions of a TypeScript source, found in its syntax tree. */
+/** Finds the regular expressions of a TypeScript source in its syntax tree. */
 import { parseAst } from 'vitest/node';
 
 export interface Expression {
@@ -8,10 +8,10 @@ export interface Expression {
   readonly flags: string;
 }
 
-/** What a source holds: expressions, and the places where one is built in a way that nobody can check beforehand. */
+/** The expressions of a source, and the places that build one at run time, which no test can check beforehand. */
 export interface Found {
   readonly expressions: readonly Expression[];
-  /** `file:line` of a `RegExp(...)` whose pattern is no constant. */
+  /** `file:line` of a `RegExp(...)` whose pattern is not a constant. */
   readonly unknown: readonly string[];
 }
 
@@ -22,7 +22,7 @@ interface Node {
 }
 
 /**
- * Collects literals, and what `RegExp` is called with.
+ * Collects literals and the arguments of `RegExp`.
  * @param file its name, for reports
  * @param text the source
  */
@@ -50,7 +50,7 @@ function isNode(value: unknown): value is Node {
   return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 }
 
-/** `new RegExp(...)`, `RegExp(...)`, also as a member of `globalThis`. */
+/** Recognises `new RegExp(...)` and `RegExp(...)`, also as a member of `globalThis`. */
 function isRegExpCall(node: Node): boolean {
   if (node.type !== 'NewExpression' && node.type !== 'CallExpression') return false;
   const callee = node.callee as Node;
@@ -58,7 +58,7 @@ function isRegExpCall(node: Node): boolean {
   return named.name === 'RegExp';
 }
 
-/** The text of a string, or of a template without holes; undefined for anything else. */
+/** Returns the text of a string, or of a template without holes; undefined for anything else. */
 function constantText(node: unknown): string | undefined {
   if (!isNode(node)) return undefined;
   if (node.type === 'Literal' && typeof node.value === 'string') return node.value;

@@ -4,7 +4,7 @@ import { ManualClock } from '../../../fixture/manual-clock.ts';
 
 const never = new AbortController().signal;
 
-test('the event loop turns after every so many steps', async () => {
+test('the event loop gets a turn after every second step', async () => {
   const happened: string[] = [];
   const turn = every(2, hostClock().turn);
   setImmediate(() => happened.push('another'));
@@ -18,7 +18,7 @@ test('the event loop turns after every so many steps', async () => {
 describe('the clock of the host', () => {
   afterEach(() => vi.restoreAllMocks());
 
-  test('begins at what the host shows, and goes on whatever that is set to', () => {
+  test('starts at the time of the host, and ignores later changes of it', () => {
     const clock = hostClock();
     const [wall, now] = [clock.wall(), clock.now()];
     expect(Math.abs(wall - now)).toBeLessThan(100);
@@ -29,7 +29,7 @@ describe('the clock of the host', () => {
     expect(clock.now()).toSatisfy(Number.isInteger);
   });
 
-  test('calls back once, unless that is cancelled', async () => {
+  test('calls back once, unless cancelled', async () => {
     const clock = hostClock();
     const happened: string[] = [];
     clock.after(0, () => happened.push('cancelled'))();
@@ -38,7 +38,7 @@ describe('the clock of the host', () => {
     expect(happened).toEqual(['called']);
   });
 
-  test('is waited for no longer than a signal allows', async () => {
+  test('ends a wait when its signal aborts', async () => {
     const ending = new AbortController();
     const late = new Error('late');
     const [plain, told] = [hostClock().sleep(60_000, ending.signal), hostClock().sleep(60_000, ending.signal, late)];
@@ -49,7 +49,7 @@ describe('the clock of the host', () => {
 });
 
 describe('a deadline', () => {
-  test('fires when the time is over', async () => {
+  test('aborts its signal when the time is over', async () => {
     const clock = new ManualClock();
     const signal = deadline(clock, 100);
     await clock.advance(99);
@@ -58,7 +58,7 @@ describe('a deadline', () => {
     expect(signal.reason).toMatchObject({ name: 'TimeoutError' });
   });
 
-  test('of work ends it, with an error that says that it was late', async () => {
+  test('ends the work with the error for lateness', async () => {
     const clock = new ManualClock();
     const work = (signal: AbortSignal) => clock.sleep(1_000, signal);
     const late = () => new Error('late');
@@ -71,14 +71,14 @@ describe('a deadline', () => {
   });
 });
 
-test('pauses double up to the longest', () => {
+test('pauses double up to the maximum', () => {
   const exact = { firstMs: 100, maxMs: 1_000, spread: 0 };
   expect([0, 1, 2, 3, 4, 2_000].map((attempt) => pauseBefore(attempt, exact, Math.random))).toEqual([
     100, 200, 400, 800, 1_000, 1_000,
   ]);
 });
 
-test('hosts that failed together do not return together: each pause is a quarter more or less', () => {
+test('each pause varies by a quarter, so that hosts that failed together do not retry together', () => {
   const pauses = Array.from({ length: 1_000 }, () => pauseBefore(0, { firstMs: 1_000, maxMs: 1_000 }, Math.random));
   expect(Math.min(...pauses)).toBeGreaterThanOrEqual(750);
   expect(Math.max(...pauses)).toBeLessThanOrEqual(1_250);

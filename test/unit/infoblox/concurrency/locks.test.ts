@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { KeyedMutex } from '../../../../src/infoblox/concurrency/locks.ts';
 
 describe('a keyed mutex', () => {
-  test('runs actions of one key one after another, those of others side by side', async () => {
+  test('runs actions of one key one after another, and of several keys in parallel', async () => {
     const mutex = new KeyedMutex();
     const log: string[] = [];
     const gate = Promise.withResolvers<void>();
@@ -25,7 +25,7 @@ describe('a keyed mutex', () => {
     expect(mutex.busy('a')).toBe(false);
   });
 
-  test('goes on after a failure, which only its caller sees', async () => {
+  test('continues after a failure, which only its caller sees', async () => {
     const mutex = new KeyedMutex();
     const failed = mutex.run('a', () => Promise.reject(new Error('no')));
     const next = mutex.run('a', async () => 'yes');
@@ -33,7 +33,7 @@ describe('a keyed mutex', () => {
     await expect(next).resolves.toBe('yes');
   });
 
-  test('can be waited for until it is idle', async () => {
+  test('reports when it is idle', async () => {
     const mutex = new KeyedMutex();
     let done = false;
     void mutex.run('a', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type SharedWork, SingleFlight } from '../../../../src/infoblox/concurrency/single-flight.ts';
 
-/** Work that ends when told to. */
+/** Work that ends when the test says so. */
 function gated() {
   const gate = Promise.withResolvers<string>();
   const signals: AbortSignal[] = [];
@@ -29,7 +29,7 @@ describe('concurrent calls', () => {
   test.each([
     ['another key', 'c2', 'a'],
     ['another variant', 'c1', 'b'],
-  ])('for %s do not', (_, key, variant) => {
+  ])('for %s share nothing', (_, key, variant) => {
     const singleFlight = new SingleFlight<string>();
     const { signals, work } = gated();
     singleFlight.join('c1', { variant: 'a', caller: 'x' }, work);
@@ -39,7 +39,7 @@ describe('concurrent calls', () => {
 });
 
 describe('the work', () => {
-  test('is aborted when its last caller has left, not before', () => {
+  test('is aborted when its last caller leaves, and not earlier', () => {
     const singleFlight = new SingleFlight<string>();
     const { signals, work } = gated();
     const shares = [
@@ -52,7 +52,7 @@ describe('the work', () => {
     expect(signals[0]?.aborted).toBe(true);
   });
 
-  test('that was aborted is not joined any more', () => {
+  test('cannot be joined once it is aborted', () => {
     const singleFlight = new SingleFlight<string>();
     const { signals, work } = gated();
     singleFlight.join('c1', { variant: 'a', caller: 'x' }, work);
@@ -61,7 +61,7 @@ describe('the work', () => {
     expect(signals.map(({ aborted, reason }) => aborted && reason.message)).toEqual(['deleted', false]);
   });
 
-  test('of every variant is aborted at once', () => {
+  test('is aborted in all variants at once', () => {
     const singleFlight = new SingleFlight<string>();
     const { signals, work } = gated();
     for (const variant of ['a', 'b']) singleFlight.join('c1', { variant, caller: 'x' }, work).result.catch(() => {});
@@ -69,7 +69,7 @@ describe('the work', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
   });
 
-  test('that fails is forgotten: the next call starts anew', async () => {
+  test('is forgotten when it fails, and the next call starts again', async () => {
     const singleFlight = new SingleFlight<string>();
     const { gate, work, signals } = gated();
     const { result } = singleFlight.join('c1', { variant: 'a', caller: 'x' }, work);
@@ -79,7 +79,7 @@ describe('the work', () => {
     expect(signals).toHaveLength(2);
   });
 
-  test('that is closed is not joined any more, and knows who has joined before', async () => {
+  test('cannot be joined once it is closed, and keeps its earlier callers', async () => {
     const singleFlight = new SingleFlight<string>();
     const { gate } = gated();
     const seen: (string | undefined)[][] = [];

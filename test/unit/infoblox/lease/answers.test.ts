@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Answers } from '../../../../src/infoblox/lease/callers.ts';
 
-test('an attachment was told since a point if an ADD of it was answered after that', () => {
+test('an attachment was answered since a point if one of its ADDs was answered after that', () => {
   const answers = new Answers();
   answers.answering('a');
   const { count } = answers;
@@ -12,7 +12,7 @@ test('an attachment was told since a point if an ADD of it was answered after th
   expect([answers.toldSince('a', count), answers.told('a')]).toEqual([true, 'one']);
 });
 
-test('what has been forgotten since a point counts as told since', () => {
+test('an attachment that was forgotten since a point counts as answered since', () => {
   const answers = new Answers();
   const { count } = answers;
   for (let n = 0; n <= 10_000; n += 1) answers.answering(`a${n}`);

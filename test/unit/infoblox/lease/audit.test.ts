@@ -58,7 +58,7 @@ test.each<[string, Reservation[], Reservation | undefined, [string, string, RegE
     undefined,
     [['altered', '10.0.0.9', /^an object with a mark of this host was changed/]],
   ],
-])('a reservation that is %s is told so, with a fix', (_, objects, holder, expected) => {
+])('a reservation that is %s is reported with a fix', (_, objects, holder, expected) => {
   const holders = new Map(holder === undefined ? [] : [[mark, holder]]);
   const findings = auditLeases({ bound: [lease], shown: objects, isKnown: (one) => one === mark, holders });
   expect(findings).toMatchObject(
@@ -67,7 +67,7 @@ test.each<[string, Reservation[], Reservation | undefined, [string, string, RegE
   for (const { fix } of findings) expect(fix.length).toBeGreaterThan(20);
 });
 
-test('a block without its range, and a range without its block, are told', () => {
+test('a block without its range and a range without its block are reported', () => {
   const block = { ...aBlock(), phase: 'held' as const };
   const range = { comment: block.mark, first: block.first, view: block.view };
   const isKnown = (one: string) => one === block.mark;

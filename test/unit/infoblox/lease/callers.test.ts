@@ -31,7 +31,7 @@ test.each([
   expect(joinedBy(callers, ['c3'], told)).toBe(expected);
 });
 
-test('whoever has an answer is never forgotten, in whatever order callers come and say that they have none', () => {
+test('a caller with an answer is never forgotten, in whatever order callers join and leave', () => {
   const id = fc.constantFrom('a1', 'b2', 'c3', 'd4');
   const step = fc.record({ id, comes: fc.boolean() });
   fc.assert(
@@ -48,7 +48,7 @@ test('whoever has an answer is never forgotten, in whatever order callers come a
   );
 });
 
-test('more callers than are counted are never said to be nobody', () => {
+test('callers beyond the counted number never become "no callers"', () => {
   const ids = Array.from({ length: 17 }, (_, index) => `${index}a`);
   expect(withCallers('', ids)).toBeNull();
 });

@@ -18,7 +18,7 @@ import type { PhaseOrNone } from '../../../../src/infoblox/lease/plan.ts';
 import type { LeaseStore } from '../../../../src/infoblox/lease/store/lease-store.ts';
 import { aLease, noon, window } from '../../../fixture/a-lease.ts';
 
-/** Every cell, written out: what the code decides is compared with what a person decided here. `-` cannot be. */
+/** Every cell, decided by a person, to compare with the decision of the code. `-` marks an impossible cell. */
 const cells = `
 DEL                    | none     pending  bound    releasing
 the call               | release  abandon  release  keep
@@ -83,7 +83,7 @@ const written = cells
 const possible = written.filter(({ answer }) => answer !== '-');
 
 describe('the table', () => {
-  test('is written out in full here', () => {
+  test('has every cell in this file', () => {
     const key = (cause: string, evidence: string, phase: string) => `${cause}, ${evidence}, ${phase}`;
     const all = Object.entries(causes).flatMap(([cause, { evidence }]) =>
       evidence.flatMap((one) => ['none', 'pending', 'bound', 'releasing'].map((phase) => key(cause, one, phase))),
@@ -91,7 +91,7 @@ describe('the table', () => {
     expect(written.map(({ cause, evidence, phase }) => key(cause, evidence, phase)).sort()).toEqual(all.sort());
   });
 
-  test('has exactly one rule or one impossibility for each cell, and none for no cell', () => {
+  test('has one rule or one impossibility for each cell, and no row that matches none', () => {
     const rows = [...endings, ...impossibleEndings];
     const meeting = ({ cause, phase, evidence }: (typeof written)[number]) =>
       rows.filter((row) => row.cause === cause && row.phase.includes(phase) && row.evidence.includes(evidence));
@@ -105,7 +105,7 @@ describe('the table', () => {
   });
 });
 
-/** What this host knows, where the lease is to be judged by some evidence. */
+/** Returns what this host knows when it has the given evidence. */
 function knownOf(evidence: Evidence) {
   const fates: readonly Evidence[] = ['alive', 'unknown', 'gone with its boot'];
   const fate = fates.includes(evidence) ? (evidence as Fate) : 'gone';
@@ -117,7 +117,7 @@ function knownOf(evidence: Evidence) {
   };
 }
 
-/** What whoever asks says then. */
+/** Returns the reason that the caller of `ending` gives then. */
 function reasonOf(cause: Cause, evidence: Evidence): Reason {
   switch (cause) {
     case 'caller left':
@@ -161,20 +161,23 @@ const depsOf = (apply: LeaseStore['apply']) => ({
 });
 
 describe('a lease', () => {
-  test.each(possible)('that is $phase ends by $cause, $evidence: $answer', ({ cause, phase, evidence, answer }) => {
-    const before = leaseOf(phase);
-    const { lease: after, ...ended } = endOf(reasonOf(cause, evidence), before, evidence);
-    expect(ended.answer).toBe(answer);
-    if (answer === 'keep') expect(after?.phase).toBe(before?.phase);
-    else if (answer === 'forget') expect(after).toBeUndefined();
-    else {
-      const { now } = noon;
-      expect(after).toMatchObject({ phase: 'releasing', releasedBy: causes[cause].by, releasedAt: now, dueAt: now });
-      expect(after?.createInDoubtUntil).toBe(answer === 'abandon' ? now + window.end : null);
-    }
-  });
+  test.each(possible)(
+    'that is $phase, ended by $cause with evidence "$evidence": $answer',
+    ({ cause, phase, evidence, answer }) => {
+      const before = leaseOf(phase);
+      const { lease: after, ...ended } = endOf(reasonOf(cause, evidence), before, evidence);
+      expect(ended.answer).toBe(answer);
+      if (answer === 'keep') expect(after?.phase).toBe(before?.phase);
+      else if (answer === 'forget') expect(after).toBeUndefined();
+      else {
+        const { now } = noon;
+        expect(after).toMatchObject({ phase: 'releasing', releasedBy: causes[cause].by, releasedAt: now, dueAt: now });
+        expect(after?.createInDoubtUntil).toBe(answer === 'abandon' ? now + window.end : null);
+      }
+    },
+  );
 
-  test('that is kept is not changed, but that a caller who left is struck out', () => {
+  test('that is kept is unchanged, except that a caller who left is removed', () => {
     for (const { cause, phase, evidence } of possible.filter(({ answer }) => answer === 'keep')) {
       const before = leaseOf(phase);
       const { lease: after } = endOf(reasonOf(cause, evidence), before, evidence);
@@ -185,7 +188,7 @@ describe('a lease', () => {
     expect(endOf(left, leaseOf('pending'))).toMatchObject({ answer: 'keep', lease: { callers: '' } });
   });
 
-  test('whose callers are not known is not released because one says that it has no answer', () => {
+  test('whose callers are unknown is kept when one of them leaves', () => {
     expect(endOf({ cause: 'caller left', caller: 'one' }, aLease('a', { callers: null })).answer).toBe('keep');
   });
 
@@ -199,7 +202,7 @@ describe('a lease', () => {
     expect(ended.lease).toMatchObject({ ...doubtful, ...ended.lease });
   });
 
-  test('is released whatever its sandbox, if a person insists', () => {
+  test('of a live sandbox is released if a person insists', () => {
     expect(endOf({ cause: 'release', evenIfAlive: true }, leaseOf('bound'), 'alive').answer).toBe('release');
   });
 
@@ -207,12 +210,12 @@ describe('a lease', () => {
     ['when it was called', noon.now - 2, noon.now - 2],
     ['not before the lease began', noon.now - 9, noon.now - 5],
     ['not in the future', noon.now + 9, noon.now],
-  ])('of a DEL that is told later ended then: %s', (_, at, releasedAt) => {
+  ])('whose DEL is reported late ended at the time of the call: %s', (_, at, releasedAt) => {
     const { lease } = endOf({ cause: 'DEL', at }, leaseOf('bound'));
     expect(lease).toMatchObject({ releasedAt, dueAt: noon.now });
   });
 
-  test('is judged as it is in the transaction, whatever it was before', () => {
+  test('is judged by its state inside the transaction', () => {
     let stored: Lease | undefined = aLease('a', { netns: '/run/netns/new' });
     const apply = (_: string, change: (lease?: Lease) => Lease | undefined) => (stored = change(stored));
     const fate = ({ netns }: Pick<Lease, 'netns'>): Fate => (netns === '/run/netns/new' ? 'alive' : 'gone');
@@ -220,7 +223,7 @@ describe('a lease', () => {
     expect([ended.answer, stored?.phase]).toEqual(['keep', 'bound']);
   });
 
-  test('that was to end where it cannot is kept, with an error in the log', () => {
+  test('is kept, with an error in the log, if its ending is impossible', () => {
     const errors: string[] = [];
     const log = { error: (message: string) => void errors.push(message) };
     const apply = (_: string, change: (lease?: Lease) => Lease | undefined) => change(leaseOf('bound'));
@@ -243,13 +246,13 @@ describe('nothing else in src ends a lease', () => {
     ['unknownToRelease', 'endings.ts'],
     ['forgetPending', 'endings.ts'],
     ['forgetReleased', 'endings.ts, execute.ts'],
-  ])('%s is called in %s alone', (transition, file) => {
+  ])('%s is called only in %s', (transition, file) => {
     expect(naming(new RegExp(`\\b${transition}\\(|[{,]\\s*${transition}\\b`))).toEqual(
       [...file.split(', ').map((name) => `infoblox/lease/${name}`), lease].sort(),
     );
   });
 
-  test('nor writes the phase, nor makes the store forget', () => {
+  test('no other code writes a phase or makes the store forget a lease', () => {
     expect(naming(/\.\.\.[^}]*phase: '/)).toEqual(['infoblox/lease/block/block.ts', lease]);
     expect(naming(/\bapply\((?:(?!\);\n)[\s\S])*(=> undefined|return undefined)/)).toEqual([]);
   });

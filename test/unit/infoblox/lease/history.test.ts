@@ -1,4 +1,4 @@
-/** What each change of a lease means for the history. */
+/** The event that each change of a lease adds to the history. */
 import { describe, expect, test } from 'vitest';
 import { type HistoryChange, historyChanges } from '../../../../src/infoblox/lease/history.ts';
 import {
@@ -29,7 +29,7 @@ const ofA = { mark: 'a', address: '10.0.0.2' };
 const release = (by: string, at: number | null = noon.now) => ({ kind: 'released', ...ofA, by, at });
 const returned = { kind: 'returned', ...ofA };
 
-/** From a lease to a lease, and what the history says of it. */
+/** The lease before and after, and the event for the history. */
 const changes: readonly [string, Lease | undefined, Lease | undefined, readonly object[]][] = [
   ['an ADD begins', undefined, pending, []],
   ['it is given its address', pending, bound, [{ kind: 'bound', lease: bound }]],
@@ -69,12 +69,12 @@ const changes: readonly [string, Lease | undefined, Lease | undefined, readonly 
   ['it is imported', undefined, import_, [{ kind: 'bound', lease: import_ }]],
 ];
 
-describe('the history is told', () => {
-  test.each(changes)('what it should be when %s', (_, before, after, expected) => {
+describe('the history records', () => {
+  test.each(changes)('the right event when %s', (_, before, after, expected) => {
     expect(historyChanges(before, after)).toEqual(expected as HistoryChange[]);
   });
 });
 
-test('a lease without an address is held by nobody', () => {
+test('a lease without an address adds nothing to the history', () => {
   expect(historyChanges(undefined, aLease('a', { address: null }))).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** Questions about the past: who held an address, and who held it then? */
+/** Questions about the past: who held an address at all, and who held it at a time? */
 import { describe, expect, test } from 'vitest';
 import type { HistoryEntry } from '../../../../src/infoblox/lease/history.ts';
 import { holdersAt, holdings } from '../../../../src/infoblox/lease/history.ts';
@@ -29,11 +29,11 @@ function entry(containerId: string, { from, recorded, until, returned }: Times, 
   };
 }
 
-/** Containers and what they were to the address at an hour. */
+/** Returns the containers and their relation to the address at an hour. */
 const then = (entries: readonly HistoryEntry[], hour: number) =>
   holdersAt(entries, at(hour)).holders.map(({ container, state }) => `${container} ${state}`);
 
-test('a holding is told with all that is known of it', () => {
+test('a holder is reported with all that is known of it', () => {
   expect(holdings([entry('a', { from: 8, until: 14, returned: 15 })])).toEqual([
     {
       ...{ address: '172.18.1.7', view: 'default', network: 'net-1', container: 'a', interface: 'eth0' },
@@ -43,7 +43,7 @@ test('a holding is told with all that is known of it', () => {
   ]);
 });
 
-test('of an entry without workload, as of an imported lease, the container is that of the mark', () => {
+test('the container of an entry without workload, as of an imported lease, is taken from the mark', () => {
   const imported = { ...entry('a', { from: null, recorded: 8 }), workload: null };
   expect(holdings([imported])).toEqual([
     {
@@ -60,7 +60,7 @@ describe('of three holders, one after another', () => {
     entry('c', { from: 20 }),
   ];
 
-  test('the latest is told first', () => {
+  test('the latest is listed first', () => {
     expect(holdings(entries).map(({ container }) => container)).toEqual(['c', 'b', 'a']);
   });
 
@@ -74,9 +74,9 @@ describe('of three holders, one after another', () => {
     [18, []],
     [20, ['c held']],
     [23, ['c held']],
-  ])('at %i o’clock it was held by %j', (hour, expected) => expect(then(entries, hour)).toEqual(expected));
+  ])('at %i o’clock the holder was %j', (hour, expected) => expect(then(entries, hour)).toEqual(expected));
 
-  test('a gap is told with who held it before and after', () => {
+  test('a gap names the holders before and after', () => {
     expect(holdersAt(entries, at(19))).toMatchObject({
       ...{ at: iso(19), holders: [], before: { container: 'b', until: iso(18) }, after: { container: 'c' } },
     });
@@ -86,7 +86,7 @@ describe('of three holders, one after another', () => {
   });
 });
 
-test('nobody is told of an address that has no history', () => {
+test('an address without history has no holder', () => {
   expect(holdings([])).toEqual([]);
   expect(holdersAt([], at(9))).toEqual({ at: iso(9), holders: [] });
 });
@@ -101,14 +101,14 @@ describe('of a lease that was imported', () => {
     [13, ['b held']],
   ])('at %i o’clock: %j', (hour, expected) => expect(then(entries, hour)).toEqual(expected));
 
-  test('what came after is told where nothing is certain', () => {
+  test('the next holder is named if nothing is certain', () => {
     expect(holdersAt(entries, at(9))).toMatchObject({ after: { container: 'b' } });
     expect(holdersAt(entries, at(9))).not.toHaveProperty('before');
   });
 });
 
 describe('of a clock that was set back', () => {
-  test('while an address was held, both ends of the time are possible, and what is between is not', () => {
+  test('during a holding, both readings of the time are possible, and the time between is not', () => {
     const entries = [entry('a', { from: 14, until: 10, returned: 11 })];
     expect([9, 12, 14, 15].map((hour) => then(entries, hour))).toEqual([
       ['a perhaps'],
@@ -119,7 +119,7 @@ describe('of a clock that was set back', () => {
     expect(holdings(entries)).toMatchObject([{ overlaps: true }]);
   });
 
-  test('between two holdings, both are told, and that they overlap', () => {
+  test('between two holdings, both are listed, and their overlap', () => {
     const entries = [
       entry('a', { from: 8, until: 14, returned: 14 }),
       entry('b', { from: 12, until: 16, returned: 16 }),
@@ -129,13 +129,13 @@ describe('of a clock that was set back', () => {
   });
 });
 
-test('holdings in two views do not overlap, and both are told', () => {
+test('holdings in two views do not overlap, and both are listed', () => {
   const entries = [entry('a', { from: 8, until: 14 }), entry('b', { from: 9, until: 12 }, 'other')];
   expect(holdings(entries).map(({ overlaps }) => overlaps)).toEqual([false, false]);
   expect(then(entries, 10)).toEqual(['a held', 'b held']);
 });
 
-test('one that ends when the next begins does not overlap it', () => {
+test('a holding that ends when the next begins does not overlap it', () => {
   const entries = [entry('a', { from: 8, until: 10, returned: 10 }), entry('a', { from: 10 })];
   expect(holdings(entries).map(({ overlaps }) => overlaps)).toEqual([false, false]);
   expect(then(entries, 10)).toEqual(['a held']);

@@ -19,7 +19,7 @@ test.each([
   ['the address of another attachment', { address: '10.0.0.5', owner: other }, other],
   ['one that this host has for another attachment', { address: '10.0.0.5', owner: other, isOwn: true }, other],
 ] as [string, { address: string; view?: string; owner?: string; isOwn?: boolean }, string | undefined][])(
-  '%s',
+  'who keeps an address: %s',
   (_, { isOwn = false, ...object }, keeper) => {
     const found = { view: 'default', ...object };
     expect(keeperOf(found, { network, name: 'net-1', host: { cluster: 'cluster-1', node: 'host-7' }, isOwn })).toBe(

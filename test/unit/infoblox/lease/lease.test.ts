@@ -33,7 +33,7 @@ const asking = { sandbox: elsewhere, workload, cooldownMs: 0 };
 const beginning = { mark: 'a', network: 'net-1', view: 'default', ...asking, callers: ['new'] };
 const phases: readonly Phase[] = ['pending', 'bound', 'releasing'];
 
-/** A lease of a phase with a history: doubt of both kinds, callers, failed attempts. */
+/** A lease of the phase with a past: doubt of both kinds, callers, failed attempts. */
 function historic(phase: Phase): Lease {
   return aLease('a', {
     ...{ phase, address: phase === 'pending' ? null : '10.0.0.2', callers: 'one two', attempts: 3, dueAt: 7 },
@@ -48,7 +48,7 @@ type Expected = Partial<Lease> | 'the same';
 
 const deleted = { releasedBy: 'DEL', releasedAt: now, attempts: 0, dueAt: now } as const;
 
-/** What each transition changes of a lease in each phase; all else stays. */
+/** The fields that each transition changes in each phase. All others stay. */
 const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
   [
     'begin',
@@ -64,7 +64,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
           attempts: 0,
           dueAt: now + window.end,
         },
-        // What was cut off may have sent a create a moment ago.
+        // The interrupted ADD may have sent a create a moment ago.
         createInDoubtUntil: now + window.end,
       },
       bound: {
@@ -100,7 +100,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     'bind',
     (lease) => bind(lease, '10.0.0.9', noon),
     {
-      // The re-check of the create comes first: 5,000 ms before its end is past that, so at its end.
+      // The doubt about the create ends in 5,000 ms. Its early re-check is past, so the lease is due at the end.
       pending: { phase: 'bound', address: '10.0.0.9', writtenAt: now, attempts: 0, dueAt: now + 5_000 },
       bound: { address: '10.0.0.9', writtenAt: now, attempts: 0, dueAt: now + 5_000 },
       releasing: 'the same',
@@ -145,7 +145,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     {
       pending: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 43 },
       bound: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 43 },
-      // It has been released already: that is when, and by whom.
+      // The lease is released already: time and cause stay.
       releasing: { attempts: 0, dueAt: 43 },
     },
   ],
@@ -163,7 +163,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     (lease) => createInDoubt(lease, noon),
     {
       pending: { writtenAt: now, createInDoubtUntil: now + window.end },
-      // The end of the delete, 6,000 ms away, comes before the re-check of the create.
+      // The delete's doubt ends in 6,000 ms, before the re-check of the create.
       bound: { writtenAt: now, createInDoubtUntil: now + window.end, dueAt: now + 6_000 },
       releasing: { writtenAt: now, createInDoubtUntil: now + window.end },
     },
@@ -237,32 +237,32 @@ describe('a transition', () => {
 });
 
 describe('begin', () => {
-  test('of an attachment that is not known has no doubt, and is looked at if its ADD never ends', () => {
+  test('makes a lease without doubt for a new attachment, due if its ADD never ends', () => {
     expect(begin(undefined, beginning, noon)).toEqual({
       ...{ ...aLease('a'), ...elsewhere, workload, phase: 'pending', address: null, callers: 'new' },
       ...{ createdAt: now, writtenAt: now, dueAt: now + window.end },
     });
   });
 
-  test('carries over doubt that stands, and none that is over', () => {
+  test('keeps current doubt, and drops doubt that has ended', () => {
     const doubtful = aLease('a', { createInDoubtUntil: now - 1, deleteInDoubtUntil: now + 1 });
     expect(begin(doubtful, beginning, noon)).toMatchObject({ createInDoubtUntil: null, deleteInDoubtUntil: now + 1 });
   });
 
-  test('keeps those in mind who were told the address that the grid has lost, and only those', () => {
+  test('keeps the callers who were told the address that the grid has lost, and no others', () => {
     const callers = (phase: Phase) => begin(aLease('a', { phase, callers: 'one' }), beginning, noon).callers;
     expect(phases.map(callers)).toEqual(['new', 'one new', 'new']);
     expect(begin(aLease('a', { callers: null }), beginning, noon).callers).toBeNull();
   });
 });
 
-test('a lease that is imported is bound, older than any call, and nothing of its sandbox is known', () => {
+test('an imported lease is bound, older than any call, and without a known sandbox', () => {
   expect(imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2')).toEqual({
     ...{ ...aLease('a'), ...noSandbox, createdAt: 0, writtenAt: 0 },
   });
 });
 
-test('a release of what is not known looks at once, and tells nobody an address', () => {
+test('releasing an unknown attachment makes a lease without address that is due at once', () => {
   expect(unknownToRelease({ mark: 'a', network: 'net-1', view: 'default' }, 'DEL', noon)).toEqual({
     ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null },
     ...{ createdAt: now, writtenAt: now, releasedBy: 'DEL', releasedAt: now, dueAt: now },
@@ -274,13 +274,13 @@ describe('a bound lease is looked at again', () => {
 
   test('never, if nothing is in doubt', () => expect(bound({ dueAt: 5 })).toBeNull());
 
-  test('soon after a create in doubt was sent, and at the end of the doubt', () => {
+  test('soon after a create in doubt, and at the end of the doubt', () => {
     const createInDoubtUntil = now + window.end;
     expect(bound({ createInDoubtUntil })).toBe(now + window.recheck);
     expect(settle(aLease('a', { createInDoubtUntil }), momentAt(now + window.recheck)).dueAt).toBe(createInDoubtUntil);
   });
 
-  test('when a delete in doubt ends, at its binding; a look without surplus ends that doubt', () => {
+  test('when the doubt about a delete ends, unless a look without surplus ended it earlier', () => {
     const doubtful = aLease('a', { phase: 'pending', deleteInDoubtUntil: now + window.end });
     expect(bind(doubtful, '10.0.0.2', noon).dueAt).toBe(now + window.end);
     expect(bound({ deleteInDoubtUntil: now + window.end })).toBeNull();
@@ -290,11 +290,12 @@ describe('a bound lease is looked at again', () => {
 describe('doubt', () => {
   const lease = aLease('a', { createInDoubtUntil: now, deleteInDoubtUntil: now + 1 });
 
-  test('ends at its end', () => expect(doubtOf(lease, noon)).toEqual({ create: null, delete: now + 1 }));
+  test('is over at its end', () => expect(doubtOf(lease, noon)).toEqual({ create: null, delete: now + 1 }));
 
-  test('of no lease is none', () => expect(doubtOf(undefined, noon)).toEqual({ create: null, delete: null }));
+  test('does not exist without a lease', () =>
+    expect(doubtOf(undefined, noon)).toEqual({ create: null, delete: null }));
 
-  test.each([-86_400_000, 0, 86_400_000])('begins anew in a new run, whose clock was set by %s ms meanwhile', (set) => {
+  test.each([-86_400_000, 0, 86_400_000])('starts again in a new run, even if the clock was set by %s ms', (set) => {
     const written = deleteInDoubt(createInDoubt(aLease('a'), noon), noon);
     const start = momentAt(now + set);
     const doubt = { create: start.now + window.end, delete: start.now + window.end };
@@ -302,7 +303,7 @@ describe('doubt', () => {
     expect(doubtOf(resumed(aLease('a'), start), start)).toEqual({ create: null, delete: null });
   });
 
-  test('is looked into once soon, and then at its end', () => {
+  test('is re-checked once soon, and then at its end', () => {
     const until = now + window.end;
     const at = (later: number) => nextRecheck(until, momentAt(now + later)) - now;
     expect([at(0), at(window.recheck - 1), at(window.recheck), at(window.end - 1)]).toEqual([
@@ -317,7 +318,7 @@ describe('a cool-down', () => {
   const resting = startRelease(told, 'DEL', noon);
   const later = (milliseconds: number) => momentAt(now + milliseconds);
 
-  test('keeps what an attachment was told resting until it is over', () => {
+  test('keeps the address of a released attachment reserved until it is over', () => {
     expect(resting).toMatchObject({ phase: 'releasing', restsUntil: now + 10 * minute, dueAt: now + 10 * minute });
     const shown = (lease: Lease, at: Moment) => shownPhase(lease, at.now);
     expect([noon, later(10 * minute - 1), later(10 * minute)].map((at) => shown(resting, at))).toEqual([
@@ -329,17 +330,17 @@ describe('a cool-down', () => {
   test.each<[string, Partial<Lease>]>([
     ['nobody was told its address', { callers: '' }],
     ['its ADD has not ended', { phase: 'pending', address: null }],
-    ['it has none', { cooldownMs: 0 }],
-  ])('lets a lease go at once if %s', (_, over) => {
+    ['it is 0', { cooldownMs: 0 }],
+  ])('is skipped if %s', (_, over) => {
     expect(startRelease({ ...told, ...over }, 'DEL', noon)).toMatchObject({ restsUntil: null, dueAt: now });
   });
 
-  test('counts for what was imported, of which nobody knows who was told it', () => {
+  test('applies to an imported lease, whose callers are unknown', () => {
     const lease = imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2', minute);
     expect(startRelease(lease, 'GC', noon).restsUntil).toBe(now + minute);
   });
 
-  test('goes on when an ADD of the same attachment comes and fails, or has its address and is not answered', () => {
+  test('continues when another ADD of the attachment fails, or is not delivered', () => {
     const again = begin(resting, { ...beginning, cooldownMs: 10 * minute }, later(minute));
     expect(abandon(again, 'unfinished', later(2 * minute))).toMatchObject({ dueAt: resting.dueAt });
     expect(abandon(again, 'unfinished', later(20 * minute))).toMatchObject({ dueAt: now + 20 * minute });
@@ -352,11 +353,11 @@ describe('a cool-down', () => {
     expect(bind(again, '10.0.0.3', later(minute)).restsUntil).toBeNull();
   });
 
-  test('is that of the last ADD', () => {
+  test('is the one that the last ADD asked for', () => {
     expect(askAgain(told, { ...asking, cooldownMs: minute }).cooldownMs).toBe(minute);
   });
 
-  test.each([-86_400_000, 0, 86_400_000])('begins anew in a new run, whose clock was set by %s ms meanwhile', (set) => {
+  test.each([-86_400_000, 0, 86_400_000])('starts again in a new run, even if the clock was set by %s ms', (set) => {
     const start = later(minute + set);
     const end = start.now + 10 * minute;
     expect(resumed(resting, start)).toMatchObject({ restsUntil: end, dueAt: end });
@@ -365,11 +366,11 @@ describe('a cool-down', () => {
   });
 });
 
-test('what is known of a workload stays known when a later ADD does not name it', () => {
+test('a workload keeps the fields that a later ADD does not name', () => {
   const lease = askAgain(aLease('a', { workload }), { ...asking, workload: { containerId: 'c1', uid: '8c1d' } });
   expect(lease.workload).toEqual({ ...workload, uid: '8c1d' });
 });
 
-test('the sandbox of a lease is what its ADD has seen', () => {
+test('a lease has the sandbox that its ADD saw', () => {
   expect(begin(undefined, { ...beginning, sandbox }, noon)).toMatchObject(sandbox);
 });

@@ -1,6 +1,6 @@
 /**
- * The world of the model in model.test.ts: leases, `plan`, and a grid that loses answers and carries writes out late, on
- * natural keys, so that a late delete hits whoever has the address by then. No clock, no network, no database.
+ * The world of the model in model.test.ts: leases, `plan`, and a grid that loses answers and carries writes out late.
+ * A write names an address, so a late delete hits whoever has the address by then. No clock, no network, no database.
  */
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import { ending, type Reason } from '../../../../src/infoblox/lease/endings.ts';
@@ -24,7 +24,7 @@ import {
 } from '../../../../src/infoblox/lease/lease.ts';
 import { type Found, type Look, plan, type Step } from '../../../../src/infoblox/lease/plan.ts';
 
-/** How a write ends: answered; carried out or dropped without an answer; on its way for a while without an answer. */
+/** How a write ends: answered, carried out or dropped without an answer, or delayed without an answer. */
 export type Ending = 'answered' | 'done, answer lost' | 'dropped, answer lost' | 'late';
 
 export const window = { recheck: 10, end: 60 };
@@ -36,66 +36,66 @@ interface LateWrite {
   readonly kind: 'create' | 'delete' | 'reassign';
   readonly mark: string;
   readonly address: string | undefined;
-  /** Of a create, which names the view; a reference means the same object after the view was renamed. */
+  /** The view that a create names. Other writes name an object by reference, which survives a renamed view. */
   readonly view?: string;
-  /** Of a reassignment: the new mark. */
+  /** The new mark of a reassignment. */
   readonly owner?: string;
   readonly deadline: number;
 }
 
 /** How one round of look, decide and act goes. */
 interface How {
-  /** Of an ADD: its caller, and the view that its configuration names. */
+  /** Set for an ADD: its caller, and the view of its configuration. */
   readonly add?: { readonly caller: string; readonly view: string };
-  /** Of its writes, in order; those that are not named are answered. */
+  /** How its writes end, in order. Further ones are answered. */
   readonly endings: Ending[];
   /** Set for an ADD: the address that it asks for, or `any`. */
   readonly wanted?: string | undefined;
-  /** It looks at a grid host that lags behind. */
+  /** Whether it looks at a grid host that lags behind. */
   lagging: boolean;
-  /** An ADD has seen that the grid may hold more than it was shown. */
+  /** Whether the grid may hold more objects than a look of the ADD has shown. */
   doubtful?: boolean;
 }
 
-/** What ends an attempt: it is tried again later. */
+/** Ends an attempt, which is repeated later. */
 class Failure extends Error {}
 class LostAnswer extends Failure {}
-/** The grid refuses a create: the address is taken, none is free, or the view is not there. */
+/** The grid refuses a create: the address is taken, none is free, or the view does not exist. */
 class Refused extends Failure {}
 
 export class World {
   now = 1_000;
-  /** Address -> mark. */
+  /** Marks by address. */
   readonly grid = new Map<string, string>();
   readonly late: LateWrite[] = [];
   readonly state = new Map<string, Lease>();
-  /** What the grid calls the view by now. */
+  /** The current name of the view on the grid. */
   view = 'v';
-  /** What live attachments were told. */
+  /** The addresses that live attachments were told. */
   readonly told = new Map<string, string>();
   /** Attachments whose reservation was removed by hand and has not been re-created yet. */
   readonly robbed = new Set<string>();
-  /** Attachments whose address somebody else had when it was to be reserved again: the log says to restart them. */
+  /** Attachments whose address was taken when it was to be re-created: the log says to restart them. */
   readonly givenAway = new Set<string>();
-  /** Attachments whose address was lost for good: they hold another one, of which nobody was told. */
+  /** Attachments whose address was lost for good, and which hold another one that nobody was told yet. */
   readonly replaced = new Set<string>();
-  /** Attachments whose reservation was found in another view: what else they have stays, too, until they are deleted. */
+  /** Attachments whose reservation was found in another view. All their objects stay until a DEL. */
   readonly strayed = new Set<string>();
-  /** What attachments were told whose DEL has come since, and until when nobody else may have it. */
+  /** Addresses of deleted attachments, and until when nobody else may have them. */
   readonly #resting = new Map<string, { readonly address: string; readonly until: number }>();
   readonly faults: string[] = [];
-  /** ADDs whose callers have no answer and have not said so yet: notes of plugins. */
+  /** Notes of plugins that have no answer to their ADD, not yet taken up. */
   readonly notes: { readonly mark: string; readonly caller: string }[] = [];
-  /** By mark: the last ADD that is known to have its answer. */
+  /** The last ADD that is known to have its answer, by mark. */
   readonly #delivered = new Map<string, string>();
   #calls = 0;
   readonly #cooldownMs: number;
-  /** What a grid host that lags behind still shows. */
+  /** The reservations that a lagging grid host still shows. */
   #past = new Map<string, string>();
-  /** What happens while a write is under way: before it is carried out, or before its answer is here. */
+  /** An event during a write: before it is carried out, or before its answer arrives. */
   #meanwhile: { awaits: number; readonly happen: (world: World) => void } | undefined;
 
-  /** @param cooldownMs for which a released address is kept */
+  /** @param cooldownMs for which a released address stays reserved */
   constructor(cooldownMs = 0) {
     this.#cooldownMs = cooldownMs;
   }
@@ -104,7 +104,7 @@ export class World {
     return { now: this.now, wall: this.now, window };
   }
 
-  /** Something comes in between: `awaits` counts the places where an attempt waits for the grid. */
+  /** Runs an attempt with an event in between: after the attempt has waited for the grid `awaits` times. */
   during(awaits: number, happen: (world: World) => void, attempt: () => void): void {
     this.#meanwhile = { awaits, happen };
     attempt();
@@ -113,8 +113,8 @@ export class World {
 
   /**
    * @param wanted an address that the attachment asks for, or `any`
-   * @param view of the configuration: `v` as ever, or what the grid calls it by now
-   * @param unread the caller goes away without the answer: it says so at once, or leaves a note
+   * @param view of the configuration: always `v`, or the current name on the grid
+   * @param unread set if the caller leaves without the answer: it says so at once, or leaves a note
    */
   add(
     mark: string,
@@ -145,18 +145,18 @@ export class World {
     }
   }
 
-  /** A note that a caller has no answer is taken up. */
+  /** Takes up the note of a caller without an answer. */
   takeNote(index = 0): void {
     const [note] = this.notes.splice(index % Math.max(this.notes.length, 1), 1);
     if (note !== undefined) this.#notAnswered(note.mark, note.caller);
   }
 
-  /** Somebody renames the view, or back. Not while a reservation that was removed by hand is missing in it. */
+  /** Renames the view, or renames it back, unless a reservation that was removed by hand is still missing in it. */
   renameView(): void {
     if (this.robbed.size === 0) this.view = this.view === 'v' ? 'w' : 'v';
   }
 
-  /** The daemon is killed while it waits for the answer to a create; the next one starts. */
+  /** Kills the daemon while it waits for the answer to a create, and starts the next one. */
   dieDuringAdd(mark: string, ending: Ending): void {
     const known = this.state.get(mark);
     if (known?.phase === 'bound') return;
@@ -168,7 +168,7 @@ export class World {
       try {
         this.#create(lease, 'any', ending);
       } catch {
-        // Nobody is there to learn of it.
+        // The daemon is dead: it never learns how the create ended.
       }
     }
     this.#end(mark, { cause: 'dead ADD' });
@@ -205,7 +205,7 @@ export class World {
     else this.#change(write.mark, write.address ?? '', write.owner ?? '');
   }
 
-  /** Nobody removes by hand what is being deleted at this moment: which of the two deletes hits whom, nobody can know. */
+  /** Removes a reservation by hand, unless a delete of it is under way: no rule could say which of two deletes hit whom. */
   removeByHand(mark: string): void {
     const address = this.told.get(mark);
     const lease = this.state.get(mark);
@@ -214,11 +214,11 @@ export class World {
     if (this.late.some((write) => write.address === address)) return;
     this.grid.delete(address);
     this.robbed.add(mark);
-    // As after a fail-over: what was given lately is looked at.
+    // As after a fail-over, the daemon compares recent leases with the grid.
     this.state.set(mark, recheck(lease, this.now));
   }
 
-  /** From now on a lagging host shows this. */
+  /** Makes the lagging host show the present reservations from now on. */
   lag(): void {
     this.#past = new Map(this.grid);
   }
@@ -232,7 +232,7 @@ export class World {
     if (taken !== undefined) this.grid.delete(taken[0]);
   }
 
-  /** Time passes, but no write is late for ever. */
+  /** Lets time pass. Late writes whose deadline is over are dropped. */
   pass(milliseconds: number): void {
     this.now += milliseconds;
     for (const write of this.late.filter(({ deadline }) => deadline <= this.now)) {
@@ -256,7 +256,7 @@ export class World {
     ];
   }
 
-  /** One ADD, as the allocator carries it out. @returns the address that its caller is answered */
+  /** Carries out one ADD like the allocator. @returns the address in its answer */
   #give(mark: string, how: How & { readonly add: { readonly caller: string; readonly view: string } }): string {
     const known = this.state.get(mark);
     const { caller, view } = how.add;
@@ -276,7 +276,7 @@ export class World {
     return address;
   }
 
-  /** What is still being released in another view goes first. */
+  /** Completes the release of the attachment in another view first. */
   #leaveView(mark: string, { endings }: How): void {
     this.#end(mark, { cause: 'dead ADD' });
     this.#apply(mark, (lease) => endRest(lease, this.moment));
@@ -306,7 +306,7 @@ export class World {
     this.replaced.delete(mark);
   }
 
-  /** The loop that every caller of `plan` runs: look, decide, act. @returns the address of a lease that is bound */
+  /** Runs the loop of every caller of `plan`: look, decide, act. @returns the address of a bound lease */
   #bring(mark: string, how: How): string | undefined {
     let look: Look | undefined;
     for (let turn = 0; turn < 12; turn += 1) {
@@ -323,7 +323,7 @@ export class World {
     throw new LostAnswer();
   }
 
-  /** @returns what the grid shows then, as far as is known; `look` if it has to be looked at */
+  /** @returns what the grid shows afterwards, `look` if that is unknown, `done` at the end */
   #act(lease: Lease, look: Look, { step, how }: { readonly step: Step; readonly how: How }): Look | 'look' | 'done' {
     const { mark } = lease;
     const apply = (transition: (current: Lease) => Lease) => this.#apply(mark, transition);
@@ -353,7 +353,7 @@ export class World {
         return 'done';
       }
       case 'remove':
-        // It goes to the host that was looked at, and one that lags does not accept it.
+        // The delete goes to the host that showed the object, and a lagging host refuses it.
         if (look.unconfirmed !== undefined) throw new Refused();
         apply((current) => deleteInDoubt(current, this.moment));
         this.#lostAnew(mark, () => this.#delete(mark, step.object, ending()));
@@ -362,7 +362,7 @@ export class World {
       case 'reassign': {
         const { object } = step;
         const { owner } = object;
-        // The owner's lock is waited for.
+        // The attempt waits for the owner's lock.
         this.#await();
         const newOwner = this.state.get(owner);
         if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) {
@@ -380,7 +380,7 @@ export class World {
         return without(again, object) ?? 'look';
       }
       case 'look again':
-        // An ADD waits a moment only; what a bound lease has been told it is told again.
+        // An ADD cannot wait that long, but a bound lease can repeat its address.
         if (how.add !== undefined && lease.phase === 'pending') throw new LostAnswer();
         apply((current) => recheck(current, step.at));
         return 'done';
@@ -398,7 +398,7 @@ export class World {
     }
   }
 
-  /** The doubt about a write that has no answer counts from then: it may have waited to be sent. */
+  /** Restarts the doubt about a write when its answer is lost: it may have waited before it was sent. */
   #lostAnew(mark: string, write: () => void, owner?: string): void {
     try {
       write();
@@ -426,7 +426,7 @@ export class World {
       if (error instanceof LostAnswer) apply((current) => createInDoubt(current, this.moment));
       if (!(error instanceof Refused)) throw error;
       apply((current) => createRefused(current, lease));
-      // It is there, or somebody else's: the host that says so can be asked.
+      // The address is taken, by this mark or another one. Ask the host that refused.
       if (unconfirmed !== undefined && this.view === lease.view) {
         how.lagging = false;
         return 'look';
@@ -438,7 +438,7 @@ export class World {
         apply((current) => awaitPerson(current, { ...this.moment, askedAt }));
         return 'done';
       } else {
-        // Lost for good: the attachment gets another one.
+        // The address is lost for good: the attachment gets another one.
         apply((current) => {
           if (current.phase !== 'bound') return current;
           this.#forgetTold(mark);
@@ -456,7 +456,7 @@ export class World {
     if (lease !== undefined) this.state.set(mark, transition(lease));
   }
 
-  /** The grid is being waited for. */
+  /** Waits for the grid, which is where an event may come in between. */
   #await(): void {
     if (this.#meanwhile === undefined) return;
     this.#meanwhile.awaits -= 1;
@@ -514,7 +514,7 @@ export class World {
     this.#send(ending, { kind: 'delete', mark, address }, () => this.#remove(mark, address));
   }
 
-  /** One write and its answer. */
+  /** Sends one write. @returns its answer, unless it gets lost */
   #send<T>(ending: Ending, write: Omit<LateWrite, 'deadline'>, carryOut: () => T): T {
     this.#await();
     if (ending === 'late') this.late.push({ ...write, deadline: this.now + window.end });

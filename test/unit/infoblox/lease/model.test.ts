@@ -1,6 +1,6 @@
 /**
- * The argument of docs/architecture.md as a model: whatever happens in the world of model-world.ts, in whatever order, its
- * invariants hold. What fails here is wrong in the decision itself.
+ * The argument of docs/architecture.md as a model: its invariants hold whatever happens in the world of model-world.ts,
+ * and in whatever order. A failure here is a wrong decision of `plan` or `ending`.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -18,7 +18,7 @@ const named = (text: string, happening: Happening) => Object.assign(happening, {
 const adds = (text: string, c: Container, e: Ending[], options = {}) =>
   named(text, (world) => world.add(c, [...e], options));
 
-/** What comes from outside, at any time. */
+/** An event from outside, possible at any time. */
 const event: fc.Arbitrary<Happening> = fc.oneof(
   container.map((c: Container) => named(`DEL ${c}`, (world) => world.del(c))),
   fc.nat(5).map((index) => named(`late write ${index} lands`, (world) => world.deliver(index))),
@@ -36,7 +36,7 @@ const event: fc.Arbitrary<Happening> = fc.oneof(
   ),
 );
 
-/** What this host does, and waits for the grid meanwhile. */
+/** An attempt of this host, which waits for the grid. */
 const attempt: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(container, endings).map(([c, e]) => adds(`ADD ${c} [${e}]`, c, e)) },
   fc
@@ -70,7 +70,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.constantFrom(1, 9, 30, 61).map((ms) => named(`${ms} ms pass`, (world) => world.pass(ms))),
 );
 
-/** Every write that is late lands or is dropped; the reconciler goes on. */
+/** Lets every late write land or be dropped, while the reconciler continues. */
 function comeToRest(world: World): void {
   for (let round = 0; round < 6; round += 1) {
     while (world.late.length > 0) world.deliver(0);
@@ -79,12 +79,12 @@ function comeToRest(world: World): void {
   }
 }
 
-/** What this host has on the grid: marks and addresses. */
+/** Lists the reservations of this host on the grid: marks and addresses. */
 function reservations({ grid }: World): (readonly [string, string])[] {
   return [...grid].filter(([, mark]) => mark !== 'another host').map(([address, mark]) => [mark, address] as const);
 }
 
-test('whatever answers are lost: nobody loses an address, no two share one, no stranger is hit, and all comes back when it has rested', {
+test('whichever answers are lost, nobody loses an address, no two share one, no stranger is hit, and all addresses return after their rest', {
   timeout: 120_000,
 }, () => {
   const plan = fc.array(happening, { maxLength: 40, size: 'max' });
@@ -97,7 +97,7 @@ test('whatever answers are lost: nobody loses an address, no two share one, no s
     while (world.notes.length > 0) world.takeNote();
     comeToRest(world);
     expect(world.broken()).toEqual([]);
-    // What was removed by hand is there again, unless another host was given it in between.
+    // A reservation that was removed by hand exists again, unless another host got the address in between.
     const isAnothers = (mark: string) => world.grid.get(world.told.get(mark) ?? '') === 'another host';
     expect([...world.robbed].filter((mark) => !isAnothers(mark) && !world.givenAway.has(mark))).toEqual([]);
     const kept = [...world.told].filter(([mark]) => !world.robbed.has(mark));

@@ -20,7 +20,7 @@ import {
   table,
 } from '../../../../src/infoblox/lease/plan.ts';
 
-/** Every cell, written out: what the code decides is compared with what a person decided here. `-`: it cannot be. */
+/** Every cell, decided by a person, to compare with the decision of the code. `-` marks an impossible cell. */
 const cells = `
 none                   | none       create     delete     both
 unsent                 | -          -          -          -
@@ -96,13 +96,13 @@ const other: Found = { address: '10.0.0.9', view: 'default' };
 const moved: Found = { ...mine, view: 'renamed' };
 
 describe('the table', () => {
-  test('is written out in full here: 160 cells', () => expect(written).toHaveLength(160));
+  test('has all 160 cells in this file', () => expect(written).toHaveLength(160));
 
   test.each(written)('$phase, $seen, doubt $doubt: $step', ({ phase, seen, doubt, step }) => {
     expect(ruleFor(phase, seen, doubt).step).toBe(step);
   });
 
-  test('has exactly one rule or one impossibility for each cell, and none for no cell', () => {
+  test('has one rule or one impossibility for each cell, and no row that matches none', () => {
     const rows = [...table, ...impossibilities];
     const matching = ({ phase, seen, doubt }: (typeof written)[number]) =>
       rows.filter((row) => row.phase === phase && row.seen.includes(seen) && row.doubt?.includes(doubt) !== false);
@@ -115,7 +115,7 @@ describe('the table', () => {
   });
 });
 
-/** A lease as it comes to be, and a look as it is made: what `plan` makes of them is the cell of the table. */
+/** Makes a lease through its transitions, so that `plan` sees what the daemon would show it. */
 function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
   if (phase === 'none') return undefined;
   const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null, uptime: null };
@@ -163,7 +163,7 @@ describe('plan', () => {
       expect(plan(leaseOf(phase, doubt), lookOf(seen, { phase }), moment).kind).toBe(step),
   );
 
-  test('writes nothing where the grid shows what cannot be, and looks again', () => {
+  test('writes nothing if the grid shows an impossible object, and looks again', () => {
     const look = { ...lookOf('altered'), altered: 'is a printer by now' };
     expect(plan(leaseOf('pending', 'none'), look, moment)).toEqual({
       kind: 'look again',
@@ -172,7 +172,7 @@ describe('plan', () => {
     });
   });
 
-  test('removes the surplus and nothing else', () => {
+  test('removes only the surplus', () => {
     expect(plan(leaseOf('bound', 'none'), lookOf('wanted and surplus'), moment)).toEqual({
       kind: 'remove',
       object: other,
@@ -182,12 +182,12 @@ describe('plan', () => {
   test.each<[Seen, string]>([
     ['wanted and surplus', 'nothing'],
     ['surplus', 'recreate'],
-  ])('where it is not known who was told what, all that carries the mark stays: %s, %s', (seen, step) => {
+  ])('removes no object with the mark if the callers are unknown: %s, %s', (seen, step) => {
     const lease = leaseOf('bound', 'none');
     expect(plan(lease && { ...lease, callers: null }, lookOf(seen), moment).kind).toBe(step);
   });
 
-  test('removes all that a released lease has, in whatever view, one look at a time', () => {
+  test('removes all objects of a released lease in every view, one look at a time', () => {
     const found = [mine, other, moved];
     for (const [index, object] of found.entries()) {
       const look = { found: found.slice(index), askedAt: now };
@@ -195,23 +195,23 @@ describe('plan', () => {
     }
   });
 
-  test('removes nothing that only a host shows which may lag, if another attachment has its address', () => {
+  test('does not remove an object that only a possibly lagging host shows, if another attachment has its address', () => {
     const found = [{ ...mine, owner: 'mark of c2' }];
     const look = { ...lookOf('shown, unconfirmed'), found };
     expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'recreate' });
   });
 
-  test('adopts the object that fits, and names the others', () => {
+  test('adopts the object that fits, and lists the others as surplus', () => {
     const step = plan(leaseOf('pending', 'none'), lookOf('wanted and surplus'), moment);
     expect(step).toEqual({ kind: 'adopt', object: { ...mine, fresh: true }, surplus: [other] });
   });
 
-  test('names where the object is now that it refuses to touch', () => {
+  test('refuses to touch a moved object, and names its place', () => {
     const look = lookOf('in another view');
     expect(plan(leaseOf('bound', 'none'), look, moment)).toEqual({ kind: 'refuse', moved });
   });
 
-  test('looks for a create in doubt soon, and once more when the doubt ends', () => {
+  test('re-checks a create in doubt soon, and again when the doubt ends', () => {
     const lease = leaseOf('releasing', 'create');
     const at = (later: number) => plan(lease, lookOf('nothing', { askedAt: now + later }), momentAt(now + later));
     expect(at(0)).toEqual({ kind: 'look again', at: now + window.recheck });
@@ -219,7 +219,7 @@ describe('plan', () => {
     expect(at(window.end)).toEqual({ kind: 'forget' });
   });
 
-  test('waits for a delete in doubt until it must have been carried out or dropped', () => {
+  test('waits until a delete in doubt must have been carried out or dropped', () => {
     const lease = leaseOf('releasing', 'delete');
     const at = (later: number) => plan(lease, lookOf('wanted', { askedAt: now + later }), momentAt(now + later));
     expect(at(1)).toEqual({ kind: 'look again', at: now + window.end });
@@ -230,7 +230,7 @@ describe('plan', () => {
     ['a delete', 'releasing', 'delete', 'wanted'],
     ['a create', 'releasing', 'create', 'nothing'],
     ['a delete, for an ADD', 'pending', 'delete', 'surplus'],
-  ] as const)('does not know what became of %s that was in doubt when the grid was asked', (_, phase, doubt, seen) => {
+  ] as const)('still doubts %s if the grid was asked before the doubt ended', (_, phase, doubt, seen) => {
     const lease = leaseOf(phase, doubt);
     const [answered, after] = [now + window.end + 10, now + window.end];
     const step = (askedAt: number) => plan(lease, lookOf(seen, { askedAt }), momentAt(answered)).kind;

@@ -11,6 +11,6 @@ test.each([
   ['10.0.0.15', { nextOf: range }, undefined],
   ['10.0.0.16', { nextOf: range }, 'which is not a host address of 10.0.0.8-10.0.0.15'],
   ['10.0.0.1', { address: '10.0.0.2' }, 'asked for 10.0.0.2'],
-])('%s, asked for from %j: %s', (address, source, expected) => {
+])('%s as the answer to a request for %j: %s', (address, source, expected) => {
   expect(misfit({ address, view: 'default' }, { view: 'default', ...source })).toBe(expected);
 });

@@ -7,7 +7,7 @@ import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
 import { NetworkViews } from '../../../../src/infoblox/network/views.ts';
 import { ManualClock } from '../../../fixture/manual-clock.ts';
 
-test('a network is made sure of also where each request waits for half a minute, for whoever asks then', async () => {
+test('a network is confirmed even if each request takes half a minute', async () => {
   const clock = new ManualClock();
   const cidr = parseCidr('10.0.0.0/24');
   if (cidr === undefined) throw new Error('no CIDR');

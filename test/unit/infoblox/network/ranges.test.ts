@@ -26,7 +26,7 @@ test.each<[string, boolean | string, boolean | string, ReturnType<typeof range>[
     'overlaps the range',
     [range(60, 69, theirs), range(72, 79, block)],
   ],
-])('with %s, hosts without block-size share a part in blocks: %s; with: %s', (_, without, withSize, ranges) => {
+])('with %s, hosts share the part without block-size: %s, and with it: %s', (_, without, withSize, ranges) => {
   const answer = (takesBlocks: boolean) => {
     try {
       return areShared(wanted, ranges, { name, takesBlocks });
@@ -43,7 +43,7 @@ test.each<[string, boolean | string, boolean | string, ReturnType<typeof range>[
   }
 });
 
-test('a range of the whole is never made over blocks, nor used over them: the grid would give addresses of both', () => {
+test('a range is neither created nor used over blocks, whose addresses the grid would give, too', () => {
   const ranges = [range(50, 199, ours), range(64, 127, block)];
   expect(() => coverOf(span(50, 199), ranges, name)).toThrow(/overlaps the block .* of host host-b/);
 });

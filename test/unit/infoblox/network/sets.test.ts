@@ -82,7 +82,7 @@ test.each<[string, Source[][], string]>([
   expect(refusal(() => setsOf(...sets))).toBe(message);
 });
 
-test('two ranges of one subnet may be beside each other, and each source knows the subnets of the others', () => {
+test('two ranges of one subnet may be adjacent, and each source knows the subnets of the others', () => {
   const sets = setsOf([ends('10.0.0.1', '10.0.0.9'), { subnet: '10.0.1.0/24' }], [ends('10.0.0.10', '10.0.0.20')]);
   expect(sets.flat().map(({ others }) => others.map(({ text }) => text))).toEqual([
     ['10.0.1.0/24'],
@@ -105,7 +105,7 @@ describe('a requested address', () => {
       ['10.0.1.3', '10.0.0.15'],
     ],
     [['10.0.0.99'], ['10.0.0.99', undefined]],
-  ])('of %j is of the set in which it lies', (addresses, expected) => {
+  ])('%j belongs to the set in which it lies', (addresses, expected) => {
     expect(requestedOf(sets, addresses)).toEqual(expected);
   });
 

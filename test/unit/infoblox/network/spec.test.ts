@@ -29,7 +29,7 @@ test.each([
   [{ containers: '10.0.0.0/8,'.repeat(300) }, 'network-container has 3300 characters, more than 2000'],
   [{ subnet: '1'.repeat(65) }, 'subnet has 65 characters, more than 64'],
   [{ gateway: '1'.repeat(65) }, 'gateway has 65 characters, more than 64'],
-])('a value that no grid has a use for is refused by its length: %#', (over, message) => {
+])('a value that is too long for any grid is refused: case %#', (over, message) => {
   expect(refusal(over).message).toBe(message);
 });
 
@@ -39,13 +39,13 @@ test.each<[string, Partial<SpecInput>, number]>([
   ['the flags', { defaultBlockSize: 64 }, 64],
   ['nobody in a network that is too small for that of the flags', { defaultBlockSize: 128 }, 0],
   ['nobody', {}, 0],
-])('the block size is that of %s', (_, over, size) => expect(spec(over).blockSize).toBe(size));
+])('the block size is taken from %s', (_, over, size) => expect(spec(over).blockSize).toBe(size));
 
-test('subnet wins over the containers', () => {
+test('`subnet` takes precedence over the containers', () => {
   expect(spec({ subnet: '10.0.0.0/24' }).place).toMatchObject({ kind: 'subnet', cidr: { text: '10.0.0.0/24' } });
 });
 
-test('containers keep their order, whatever the spaces', () => {
+test('containers keep their order, and spaces are ignored', () => {
   const { place } = spec({ containers: ' 10.9.0.0/16,10.8.0.0/16 , ' });
   expect(place).toMatchObject({
     kind: 'container',
@@ -177,7 +177,7 @@ test.each([
   else expect(refused.hint).toMatch(hint);
 });
 
-test('a network that its container holds is accepted, one of the container’s own size is not', () => {
+test('a network smaller than its container is accepted, one of the same size is refused', () => {
   const lengths = fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 30 }));
   fc.assert(
     fc.property(lengths, ([container, prefixLength]) => {
@@ -188,7 +188,7 @@ test('a network that its container holds is accepted, one of the container’s o
   );
 });
 
-test('two specs have one key exactly if they ask for the same', () => {
+test('two specs have the same key exactly if they ask for the same', () => {
   const asked: Partial<SpecInput>[] = [
     {},
     { name: 'net-2' },
@@ -222,14 +222,14 @@ test('0.0.0.x and the full address name the same gateway', () => {
   );
 });
 
-test('::x names the gateway of an IPv6 network, to its last bit', () => {
+test('::x names the gateway of an IPv6 network', () => {
   const cidr = parseCidr('fd00:18:1::/64') ?? expect.fail('no network');
   expect(resolveGateway('::1', cidr)).toBe('fd00:18:1::1');
   expect(resolveGateway('::ffff:ffff:ffff:fff1', cidr)).toBe('fd00:18:1:0:ffff:ffff:ffff:fff1');
   expect(resolveGateway('fd00:18:1::ffff', cidr)).toBe('fd00:18:1::ffff');
 });
 
-test('the block size of a range is that of the configuration, or of the flags where the range is large enough', () => {
+test('the block size of a range is that of the configuration, or that of the flag if the range is large enough', () => {
   const ranged = (over: Partial<SpecInput>) =>
     spec({ subnet: '10.0.0.0/24', rangeStart: '10.0.0.50', rangeEnd: '10.0.0.199', ...over }).blockSize;
   expect([ranged({ blockSize: 32 }), ranged({ defaultBlockSize: 32 }), ranged({ defaultBlockSize: 64 })]).toEqual([
@@ -242,12 +242,12 @@ test('blocks of any size fit into a /64', () => {
   expect(spec({ subnet: 'fd00::/124', defaultBlockSize: 64 }).blockSize).toBe(0);
 });
 
-test('the gateway of a network that is not known yet is judged when it is', () => {
+test('the gateway of an unknown network is accepted until the network is known', () => {
   expect(spec({ gateway: '0.0.0.1' }).gateway).toBe('0.0.0.1');
   expect(spec({ gateway: '10.0.0.1' }).gateway).toBe('10.0.0.1');
 });
 
-test('a network is made only for a gateway that it may hold', () => {
+test('a gateway that no container holds is refused', () => {
   const attempt = (gateway: string) => () => refuseStrayGateway(spec({ gateway }));
   for (const gateway of ['0.0.0.1', '0.0.0.254', '172.18.7.1']) expect(attempt(gateway)).not.toThrow();
   for (const gateway of ['10.0.0.1', '0.0.1.1'])

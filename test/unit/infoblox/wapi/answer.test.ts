@@ -20,7 +20,7 @@ function failure(status: number, body: string, writes = true): GridError {
   throw new Error('expected a GridError');
 }
 
-/** An error as a grid words it, odd spaces included. */
+/** An error in the words of a grid, odd spaces included. */
 function refusal(code: string, text: string): string {
   const error = `AdmConDataError: None (IBDataError: IB.Data:${text})`;
   return `{ "Error": ${JSON.stringify(error)}, \n  "code": "${code}", \n  "text": ${JSON.stringify(text)}\n}`;
@@ -30,7 +30,7 @@ const data = 'Client.Ibap.Data';
 const conflict = 'Client.Ibap.Data.Conflict';
 const protocol = 'Client.Ibap.Proto';
 
-/** Texts as grids were seen to send them. */
+/** Texts that grids were seen to send. */
 const refusals: readonly (readonly [Reason, number, string, string])[] = [
   ['no-free-address', 400, data, 'Cannot find 1 available IP address(es) in this network.'],
   ['no-free-network', 400, data, 'Can not find requested number of networks'],
@@ -78,7 +78,7 @@ test.each([
   ['spaces before a text', 400, refusal(protocol, `${' '.repeat(100_000)}You have no permission`), 'permission'],
   ['spaces within a text', 400, refusal(protocol, `Unknown extensible attribute${' '.repeat(100_000)}x"x`), 'rejected'],
   ['a long page', 400, `<html>${'<title>'.repeat(20_000)}`, 'not-wapi'],
-])('%s is read in no time and told in few words', (_, status, body, reason) => {
+])('%s is parsed quickly and reported briefly', (_, status, body, reason) => {
   const began = performance.now();
   const error = failure(status, body);
   expect(performance.now() - began).toBeLessThan(2_000);
@@ -86,7 +86,7 @@ test.each([
   expect(error.message.length).toBeLessThan(1_100);
 });
 
-/** Names that an author of a network configuration chooses so that a refusal that quotes them reads as another one. */
+/** Names that a malicious network configuration uses so that the grid quotes them and the refusal looks like another one. */
 const names = [
   "a' is read-only 'b",
   'a" is on a Grid Master Candidate "b',
@@ -94,7 +94,7 @@ const names = [
   "x': Unknown extensible attribute: Site",
 ];
 
-test.each(names)('the name %j in a refusal says nothing about the grid', (view) => {
+test.each(names)('the name %j, quoted in a refusal, does not change its reason', (view) => {
   const request = { method: 'POST', path: 'network', body: { network: '10.0.0.0/24', network_view: view } } as const;
   for (const quoted of [view, `'${view}'`, JSON.stringify(view), `'${view.replaceAll("'", "\\'")}'`]) {
     const text = `No network can be made in ${quoted}`;
@@ -104,7 +104,7 @@ test.each(names)('the name %j in a refusal says nothing about the grid', (view) 
   }
 });
 
-test('a name that looks like a refusal hides no word of the grid’s own', () => {
+test('a name that looks like a refusal does not hide the grid’s own words', () => {
   const request = {
     method: 'GET',
     path: 'network',
@@ -114,7 +114,7 @@ test('a name that looks like a refusal hides no word of the grid’s own', () =>
   expect(() => readAnswer(answer, 'grid.example', request)).toThrow(expect.objectContaining({ reason: 'read-only' }));
 });
 
-test('an error without code and text is told by its Error alone', () => {
+test('an error without code and text is reported with its `Error` field', () => {
   expect(failure(400, '{"Error": "AdmConProtoError: broken"}')).toMatchObject({
     reason: 'rejected',
     message: 'POST fixedaddress: AdmConProtoError: broken',
@@ -139,7 +139,7 @@ const others: readonly (readonly [string, number, string, Reason, Outcome])[] = 
   ['500 with an HTML page', 500, page, 'grid-fault', 'unknown'],
   ['500 with a WAPI error', 500, refusal(data, 'internal'), 'grid-fault', 'unknown'],
   ['503 with an HTML page', 503, page, 'grid-fault', 'unknown'],
-  // A gateway on the way gives up sooner than the grid behind it.
+  // A proxy in between may give up earlier than the grid.
   ['502 without a body', 502, ' ', 'grid-fault', 'open'],
   ['504 with an HTML page', 504, page, 'grid-fault', 'open'],
 ];
@@ -151,7 +151,7 @@ describe.each(others)('%s', (_, status, body, reason, outcome) => {
   });
 });
 
-test('what came instead of JSON is told in few words', () => {
+test('a body that is not JSON is quoted briefly', () => {
   expect(failure(200, page).message).toBe(
     'POST fixedaddress: the grid at grid.example answered 200 with an HTML page, "401 Authorization Required"',
   );
@@ -167,7 +167,7 @@ test.each([
   expect(readAnswer({ status: 200, body }, 'grid.example', { method: 'GET', path: 'fixedaddress' })).toEqual(value);
 });
 
-test('errors sort into those that a retry helps, those that need the operator, and the rest', () => {
+test('errors are those that a retry may solve, those that need the operator, and the rest', () => {
   const sorted = (reason: Reason) => {
     const error = new GridError(reason, 'text');
     return isGridAway(error) ? 'retry' : isRefused(error) ? 'operator' : 'rest';
@@ -184,7 +184,7 @@ test('errors sort into those that a retry helps, those that need the operator, a
   expect(isGridAway(new Error('text')) || isRefused('text') || hasReason(undefined, 'missing')).toBe(false);
 });
 
-test('after a conflict or an unknown outcome the object may exist, else not', () => {
+test('the object may exist after a conflict or an unknown outcome, and only then', () => {
   expect(mayExist(new GridError('conflict', ''))).toBe(true);
   expect(mayExist(new GridError('timeout', '', { outcome: 'unknown' }))).toBe(true);
   expect(mayExist(new GridError('timeout', '', { outcome: 'open' }))).toBe(true);

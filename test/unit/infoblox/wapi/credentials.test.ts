@@ -33,7 +33,7 @@ test('user and password are sent as UTF-8', () => {
   expect(Buffer.from(authorization.replace('Basic ', ''), 'base64').toString('utf8')).toBe('ädmin:one');
 });
 
-test('each further refusal doubles the pause, up to a quarter of an hour', () => {
+test('each refusal doubles the pause, up to 15 minutes', () => {
   const pauses: number[] = [];
   for (let n = 0; n < 7; n += 1) {
     credentials.refused('one', wrong);
@@ -44,7 +44,7 @@ test('each further refusal doubles the pause, up to a quarter of an hour', () =>
   expect(pauses).toEqual([1, 2, 4, 8, 15, 15, 15]);
 });
 
-test('the refusal says when the next attempt comes, and nothing of the password', () => {
+test('the error names the time of the next attempt, and not the password', () => {
   credentials.refused('one', wrong);
   now = 30_000;
   expect(refused()).toMatchObject({
@@ -54,7 +54,7 @@ test('the refusal says when the next attempt comes, and nothing of the password'
   });
 });
 
-test('another password is tried at once, and its refusal starts with the short pause', () => {
+test('a new password is tried at once, and its refusal starts with the short pause', () => {
   credentials.refused('one', wrong);
   now = minute;
   credentials.refused('one', wrong);
@@ -65,7 +65,7 @@ test('another password is tried at once, and its refusal starts with the short p
   expect(refused()).toBeUndefined();
 });
 
-test('going back to the password that was refused long ago is fine once the other was refused', () => {
+test('an earlier password is tried again after the newer one was refused', () => {
   credentials.refused('one', wrong);
   password = 'two';
   credentials.refused('two', wrong);
@@ -73,13 +73,13 @@ test('going back to the password that was refused long ago is fine once the othe
   expect(refused()).toBeUndefined();
 });
 
-test('once let in, nothing is refused any more', () => {
+test('an accepted password ends the pause', () => {
   credentials.refused('one', wrong);
   credentials.accepted('one');
   expect(refused()).toBeUndefined();
 });
 
-test('a password has worked from its acceptance until another one or a refusal', () => {
+test('a password counts as working from its acceptance until a refusal or a new password', () => {
   expect(credentials.hasWorked('one')).toBe(false);
   credentials.accepted('one');
   expect(credentials.hasWorked('one')).toBe(true);

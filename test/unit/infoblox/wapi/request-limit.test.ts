@@ -4,7 +4,7 @@ import { ManualClock } from '../../../fixture/manual-clock.ts';
 
 const never = new AbortController().signal;
 
-/** A limit, and the names of the requests that it has let go. */
+/** Makes a limit, and records the names of the requests that it has let through. */
 function start(random = 0.5) {
   const clock = new ManualClock();
   const limit = new RequestLimit({ clock, random: () => random });
@@ -16,7 +16,7 @@ function start(random = 0.5) {
     for (const name of names) ask(name);
     await clock.turn();
   };
-  /** One request ends, so many milliseconds after it was sent. */
+  /** Ends one request, the given milliseconds after it was sent. */
   const end = async (took: number, hasFailed = false) => {
     limit.learn({ took, hasFailed });
     limit.release();
@@ -25,7 +25,7 @@ function start(random = 0.5) {
   return { clock, limit, sent, ask, askAll, end };
 }
 
-/** A limit of a grid that has been quick, with so many requests in flight. */
+/** Makes the limit of a quick grid, with `count` requests in flight. */
 async function inFlight(count: number, random?: number) {
   const started = start(random);
   await started.askAll('x');
@@ -36,7 +36,7 @@ async function inFlight(count: number, random?: number) {
 }
 
 describe('requests', () => {
-  test('go one by one until the grid has answered, and then eight at once, in the order they came', async () => {
+  test('are sent one by one until the grid has answered, and then eight at once, in order of arrival', async () => {
     const { sent, askAll, end } = start();
     await askAll('abcdefghijk');
     expect(sent.join('')).toBe('a');
@@ -47,7 +47,7 @@ describe('requests', () => {
     expect(sent.join('')).toBe('abcdefghijk');
   });
 
-  test('that are urgent go first', async () => {
+  test('that are urgent are sent first', async () => {
     const { limit, sent, ask, end } = await inFlight(maxConnections);
     ask('first');
     ask('urgent', 'urgent');
@@ -57,7 +57,7 @@ describe('requests', () => {
     expect(sent).toEqual(['urgent', 'first']);
   });
 
-  test('whose callers have left take no place', async () => {
+  test('whose callers have left occupy no place', async () => {
     const { limit, sent, ask, end } = await inFlight(maxConnections);
     const impatient = new AbortController();
     const left = limit.acquire(impatient.signal);
@@ -74,7 +74,7 @@ describe('requests', () => {
 });
 
 describe('a grid that answers slowly', () => {
-  /** Each of eight answers has taken a moment too long. */
+  /** Lets each of eight answers take a moment too long. */
   async function slowed() {
     const started = await inFlight(maxConnections);
     for (let n = 0; n < maxConnections; n += 1) await started.end(5_001);
@@ -82,7 +82,7 @@ describe('a grid that answers slowly', () => {
     return started;
   }
 
-  test('is asked for half as much with each slow answer, down to one request at a time', async () => {
+  test('gets half as many requests after each slow answer, down to one at a time', async () => {
     const { clock, sent, askAll, end } = await slowed();
     await askAll('abc');
     expect(sent).toEqual(['a']);
@@ -91,7 +91,7 @@ describe('a grid that answers slowly', () => {
     expect(sent).toEqual(['a', 'b']);
   });
 
-  test('is asked for as much as ever after an answer that is not slow', async () => {
+  test('gets the full number of requests again after a quick answer', async () => {
     const { sent, askAll, end } = await slowed();
     await askAll('abcdefghijk');
     await end(5_000);
@@ -103,18 +103,18 @@ describe('a grid that answers slowly', () => {
     ['half of that at least', 7_000, 0, 4_000],
     ['half more at most', 7_000, 1, 12_000],
     ['15 s, however late the answer was', 14_000, 0.5, 15_000],
-  ])('has a rest: %s', async (_, took, random, rest) => {
+  ])('is left alone for %s', async (_, took, random, rest) => {
     const { clock, sent, askAll, end } = await inFlight(1, random);
     await end(took);
     await askAll('abcdefgh');
     await clock.advance(rest - 1);
-    // Half of eight, but for the place that rests.
+    // Half of eight, minus the resting place.
     expect(sent.join('')).toBe('abc');
     await clock.advance(1);
     expect(sent.join('')).toBe('abcd');
   });
 
-  test('is asked at once all the same for what is urgent', async () => {
+  test('still gets urgent requests at once', async () => {
     const { clock, sent, ask, end } = await inFlight(maxConnections);
     for (let n = 0; n < maxConnections; n += 1) await end(15_000);
     ask('later');
@@ -123,7 +123,7 @@ describe('a grid that answers slowly', () => {
     expect(sent).toEqual(['urgent']);
   });
 
-  test('is asked again after half a minute at most, however many requests have failed', async () => {
+  test('is asked again after 30 seconds at most, however many requests have failed', async () => {
     const { clock, sent, askAll, end } = await inFlight(maxConnections, 1);
     for (let n = 0; n < maxConnections; n += 1) await end(15_000, n % 2 === 0);
     await askAll('a');
@@ -132,7 +132,7 @@ describe('a grid that answers slowly', () => {
   });
 });
 
-test('a grid that fails has a rest of four seconds, so that another host of it may serve in time', async () => {
+test('a failing grid is left alone for four seconds, so that another host can serve in time', async () => {
   const { clock, sent, askAll, end } = await inFlight(maxConnections);
   for (let n = 0; n < maxConnections; n += 1) await end(15_000, true);
   await askAll('a');
@@ -142,21 +142,21 @@ test('a grid that fails has a rest of four seconds, so that another host of it m
   expect(sent).toEqual(['a']);
 });
 
-describe('to spare for what nobody waits for', () => {
-  test('is one request until the grid has answered, if nothing else is under way', async () => {
+describe('the spare capacity for background requests', () => {
+  test('is one request before the first answer, if no other is in flight', async () => {
     const { limit, askAll } = start();
     expect(limit.spare).toBe(1);
     await askAll('a');
     expect(limit.spare).toBe(0);
   });
 
-  test('is what others leave free, once the grid answers quickly', async () => {
+  test('is what other requests leave free, once the grid answers quickly', async () => {
     const { limit, end } = await inFlight(3);
     await end(1_500);
     expect(limit.spare).toBe(6);
   });
 
-  test('is nothing while others wait', async () => {
+  test('is zero while others wait', async () => {
     const { limit, askAll, end } = await inFlight(maxConnections);
     await askAll('a');
     expect(limit.spare).toBe(0);
@@ -165,11 +165,11 @@ describe('to spare for what nobody waits for', () => {
     expect(limit.spare).toBe(1);
   });
 
-  test('is nothing for half a minute after an answer that was not quick, and then one request', async () => {
+  test('is zero for 30 seconds after a slow answer, and then one request', async () => {
     const { clock, limit, end } = await inFlight(2);
     await end(1_501);
     await clock.advance(20_000);
-    // What others are answered meanwhile does not prolong that.
+    // Further slow answers do not prolong that.
     await end(1_501);
     await clock.advance(9_999);
     expect(limit.spare).toBe(0);
@@ -177,7 +177,7 @@ describe('to spare for what nobody waits for', () => {
     expect(limit.spare).toBe(1);
   });
 
-  test('is not less because the grid was away', async () => {
+  test('is not reduced by an outage', async () => {
     const { clock, limit, askAll, end } = await inFlight(1);
     await end(15_000, true);
     await clock.advance(4_000);

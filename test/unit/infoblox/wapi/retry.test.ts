@@ -8,7 +8,7 @@ import {
   unconfirmed,
 } from '../../../../src/infoblox/wapi/retry.ts';
 
-/** A first attempt that failed at once, with a caller who waits, a grid that was well and no other host. */
+/** Judges a first attempt that failed at once. By default the caller waits, the grid was healthy and has one host. */
 function judge(reason: Reason, more: Partial<FailedAttempt> & { outcome?: GridError['outcome'] } = {}) {
   const { outcome = 'none', ...failed } = more;
   const error = new GridError(reason, 'why', { outcome });
@@ -25,7 +25,7 @@ function judge(reason: Reason, more: Partial<FailedAttempt> & { outcome?: GridEr
   });
 }
 
-/** What follows: is the host at fault, what of the grid, and is the request sent again: at once, after a pause, or not. */
+/** Words the decision: state of the host, state of the grid, and when the request is sent again. */
 function decision({ hostFailed, grid, pause }: ReturnType<typeof retryDecision>): string {
   const again = pause === undefined ? 'not again' : pause === 0 ? 'at once' : 'after a pause';
   return [hostFailed ? 'host failed' : 'host well', `grid ${grid ?? 'unknown'}`, again].join(', ');
@@ -51,19 +51,19 @@ describe.each<[Reason, string, string]>([
   ['not-wapi', 'host failed, grid unclear, not again', 'host failed, grid unclear, at once'],
   ['busy', 'host well, grid unknown, not again', 'host well, grid unknown, not again'],
 ])('%s', (reason, alone, withAnother) => {
-  test(`of the only host: ${alone}`, () => {
+  test(`from the only host: ${alone}`, () => {
     expect(decision(judge(reason))).toBe(alone);
   });
 
-  test(`of one of several: ${withAnother}`, () => {
+  test(`from one of several hosts: ${withAnother}`, () => {
     expect(decision(judge(reason, { otherHost: true }))).toBe(withAnother);
   });
 
-  test('with a caller who left at once: nothing is known, and nothing sent again', () => {
+  test('for a caller who left at once: nothing is known, and no retry', () => {
     expect(decision(judge(reason, { callerLeft: true, took: 3_000 }))).toBe('host well, grid unknown, not again');
   });
 
-  test('that may have done something is not sent again, also where another host would serve', () => {
+  test('with an open outcome is not retried, even if there is another host', () => {
     for (const outcome of ['unknown', 'open'] as const) {
       expect(judge(reason, { outcome }).pause).toBeUndefined();
       expect(judge(reason, { outcome, otherHost: true }).pause).toBeUndefined();
@@ -90,29 +90,29 @@ describe('after a write by reference has failed, another look', () => {
     (reason) => expect(mayHelp(reason, { otherHost: true })).toBe(false),
   );
 
-  test('does not help while the write may still be carried out, nor whoever has left', () => {
+  test('does not help while the write may still be carried out, or after the caller has left', () => {
     expect(mayHelp('timeout', { outcome: 'open', otherHost: true })).toBe(false);
     expect(mayHelp('unreachable', { callerLeft: true, otherHost: true })).toBe(false);
   });
 });
 
-test('a caller who left after three seconds without an answer has shown that the grid is in trouble', () => {
+test('a caller who leaves after three seconds without an answer shows that the grid is in trouble', () => {
   expect(decision(judge('timeout', { callerLeft: true, took: 3_001 }))).toBe(`${failed}, not again`);
 });
 
-test('a caller who left a slow grid before twice the time of its last answers has shown nothing', () => {
+test('a caller who leaves a slow grid before twice its usual time shows nothing', () => {
   const slow = { callerLeft: true, usualMs: 8_000 };
   expect(decision(judge('timeout', { ...slow, took: 16_000 }))).toBe('host well, grid unknown, not again');
   expect(decision(judge('timeout', { ...slow, took: 16_001 }))).toBe(`${failed}, not again`);
 });
 
-test('a grid that has been in trouble for more than ten seconds gets one try a request, but each of its hosts', () => {
+test('after ten seconds of trouble each host is asked once per request', () => {
   expect(judge('unreachable', { troubleFor: 10_000 }).pause).toBeGreaterThan(0);
   expect(judge('unreachable', { troubleFor: 10_001 }).pause).toBeUndefined();
   expect(judge('unreachable', { troubleFor: 10_001, otherHost: true }).pause).toBe(0);
 });
 
-test('five retries, with pauses that double up to three seconds, a quarter more or less', () => {
+test('there are five retries, with pauses that double up to three seconds and vary by a quarter', () => {
   for (const [attempt, pause] of [250, 500, 1_000, 2_000, 3_000].entries()) {
     expect(judge('unreachable', { attempt }).pause).toBeGreaterThanOrEqual(0.75 * pause);
     expect(judge('unreachable', { attempt }).pause).toBeLessThanOrEqual(1.25 * pause);
@@ -126,20 +126,20 @@ const refused = new GridError('rejected', 'no');
 
 const read = (confirm?: boolean): Request => ({ method: 'GET', path: 'network', confirm });
 
-/** What is asked for, what another host than the writer refuses it with, whether the writer is asked. */
+/** `confirm` of the request, the answer of a host other than the writer, whether the writer is asked. */
 test.each<[boolean | undefined, GridError | undefined, boolean]>([
   [undefined, undefined, false],
   [undefined, missing, false],
   [true, undefined, true],
   [true, missing, true],
   [true, refused, false],
-])('to confirm: %s; answered: %s; the writer is asked: %s', (confirm, answer, asked) => {
+])('confirm %s, answer %s: asks the writer: %s', (confirm, answer, asked) => {
   expect(needsConfirmation(read(confirm), { host: 'a', writer: 'b' }, answer)).toBe(asked);
   expect(needsConfirmation(read(confirm), { host: 'a', writer: undefined }, answer)).toBe(asked);
   expect(needsConfirmation(read(confirm), { host: 'a', writer: 'a' }, answer)).toBe(false);
 });
 
-test('an answer that nobody confirms names who answered, and who could not', () => {
+test('an unconfirmed answer names the host that answered, and the host that could not confirm', () => {
   const cause = new GridError('unreachable', 'down');
   expect(unconfirmed(read(true), { host: 'a', writer: 'b' }, cause)).toMatchObject({
     ...{ reason: 'unconfirmed', outcome: 'none', cause },

@@ -59,7 +59,7 @@ test.each<[Request, string, string | undefined]>([
   ],
   [{ method: 'GET', path: 'member:license' }, 'read member:license', undefined],
 ])(
-  'a refused request says what the user may not do, and which permission does it: $0.method $0.path',
+  'the error for a refused request names the missing right and its permission: $0.method $0.path',
   (request, what, permission) => {
     const said = new GridError('permission', `${request.method} x: You have no permission`, { hint: 'ask' });
     const { reason, message, hint } = refusedRight(said, request, 'cni');
@@ -73,7 +73,7 @@ test.each<[Request, string, string | undefined]>([
   },
 );
 
-test('a user whom a client certificate names is called so', () => {
+test('the error names the user of the client certificate', () => {
   const error = refusedRight(new GridError('permission', 'GET network: no'), { method: 'GET', path: 'network' }, '');
   expect(error.message).toBe('the user of the client certificate may not read network: no');
 });

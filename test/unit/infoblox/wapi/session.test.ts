@@ -1,4 +1,4 @@
-/** What a session does while the grid has much to do; the exchange with it takes as long as a test says. */
+/** How a session treats a busy grid. Each test sets how long the grid takes for an answer. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { connectionError } from '../../../../src/infoblox/wapi/connection/connection-error.ts';
 import { GridHosts } from '../../../../src/infoblox/wapi/connection/hosts.ts';
@@ -11,7 +11,7 @@ const never = new AbortController().signal;
 let clock: ManualClock;
 /** Host and method of each request, in order. */
 let sent: string[];
-/** By host: milliseconds that it takes for an answer. */
+/** Milliseconds until the answer, by host. */
 let takes: Record<string, number>;
 
 beforeEach(() => {
@@ -42,7 +42,7 @@ function open(...hosts: string[]): Session {
   });
 }
 
-/** A session that the grid has answered quickly. */
+/** Opens a session that has had a quick answer. */
 async function openQuick(...hosts: string[]): Promise<Session> {
   const session = open(...hosts);
   const first = read(session);
@@ -60,7 +60,7 @@ const create = (session: Session, neededBy: number) =>
   );
 
 describe('a create', () => {
-  /** A session whose last answer took 2 s. */
+  /** Opens a session whose last answer took 2 s. */
   async function afterSlowAnswer(): Promise<Session> {
     const session = await openQuick('a');
     takes.a = 2_000;
@@ -70,7 +70,7 @@ describe('a create', () => {
     return session;
   }
 
-  test('that has waited is not sent when its caller would have left before an answer like the last ones', async () => {
+  test('that has waited is not sent if its caller would leave before an answer like the last one', async () => {
     const session = await afterSlowAnswer();
     const others = Array.from({ length: 8 }, () => read(session));
     const created = create(session, clock.now() + 3_999);
@@ -80,7 +80,7 @@ describe('a create', () => {
     expect(sent).not.toContain('a POST');
   });
 
-  test('is sent when there is time for it', async () => {
+  test('that has waited is sent if there is time for it', async () => {
     const session = await afterSlowAnswer();
     const others = Array.from({ length: 8 }, () => read(session));
     const created = create(session, clock.now() + 4_000);
@@ -89,7 +89,7 @@ describe('a create', () => {
     expect(await created).toBe('made');
   });
 
-  test('that need not wait is sent, however little time is left: the grid may be quick by now', async () => {
+  test('that need not wait is sent however little time is left, as the grid may be quick again', async () => {
     const session = await afterSlowAnswer();
     takes.a = 10;
     const created = create(session, clock.now() + 100);
@@ -98,25 +98,25 @@ describe('a create', () => {
   });
 });
 
-describe('a host of the grid that does not answer any more', () => {
-  /** A session that has been answered quickly before that. */
+describe('a grid host that stopped answering', () => {
+  /** Opens a session that had a quick answer before the host stopped. */
   async function openBefore(...hosts: string[]): Promise<Session> {
     const session = await openQuick(...hosts);
     takes.a = Number.POSITIVE_INFINITY;
     return session;
   }
 
-  test('gets fewer requests, after a rest', async () => {
+  test('gets fewer requests after a pause', async () => {
     const session = await openBefore('a');
     void read(session);
     await clock.advance(15_000);
     for (let n = 0; n < 8; n += 1) void read(session);
     await clock.advance(0);
-    // Half of eight may go, but for the place that rests.
+    // Half of eight, minus the resting place.
     expect(session.waiting).toBe(5);
   });
 
-  test('holds up what another one is asked for by some seconds', async () => {
+  test('delays the requests to another host by a few seconds', async () => {
     const session = await openBefore('a', 'b');
     const reads = Array.from({ length: 8 }, () => read(session));
     await clock.advance(15_000 + 4_000 + 100);

@@ -10,27 +10,24 @@ const rows: readonly (readonly [ConditionKind | 'nothing', Readonly<Record<strin
   ['grid-unavailable', { '/livez': 200, '/readyz': 503, '/health': 503 }],
   ['grid-read-only', { '/livez': 200, '/readyz': 503, '/health': 503 }],
   ['state-not-writable', { '/livez': 200, '/readyz': 503, '/health': 200 }],
-  // They keep an address, not a container.
+  // These conditions block an address, not a container.
   ['releases-refused', { '/livez': 200, '/readyz': 200, '/health': 200 }],
   ['import-incomplete', { '/livez': 200, '/readyz': 200, '/health': 200 }],
-  // They keep one network from being served, not the host.
+  // These conditions block one network, not the host.
   ['network-refused', { '/livez': 200, '/readyz': 200, '/health': 200 }],
   ['network-duplicate', { '/livez': 200, '/readyz': 200, '/health': 200 }],
   ['network-full', { '/livez': 200, '/readyz': 200, '/health': 200 }],
 ];
 
-test.each(rows)(
-  'while there is %s, probes are answered as they should, over HTTP and over the socket',
-  async (kind, expected) => {
-    const conditions = new Conditions();
-    if (kind !== 'nothing') conditions.raise(kind, new GridError('timeout', 'what: why', { hint: 'fix' }));
-    for (const [path, page] of Object.entries(probePages(conditions, undefined))) {
-      const { status = 200, text } = await page('');
-      expect({ path, status }).toEqual({ path, status: expected[path] });
-      expect(text).toBe(status === 200 ? 'ok\n' : 'what: why\n');
-    }
-    const caller = { gone: AbortSignal.abort(), stopping: AbortSignal.abort(), tell: () => undefined };
-    const { result } = await probeHandler(conditions).run({}, caller);
-    expect(result.notReady).toEqual(expected['/readyz'] === 200 ? null : { message: 'what: why', hint: 'fix' });
-  },
-);
+test.each(rows)('while there is %s, HTTP and the socket answer probes alike', async (kind, expected) => {
+  const conditions = new Conditions();
+  if (kind !== 'nothing') conditions.raise(kind, new GridError('timeout', 'what: why', { hint: 'fix' }));
+  for (const [path, page] of Object.entries(probePages(conditions, undefined))) {
+    const { status = 200, text } = await page('');
+    expect({ path, status }).toEqual({ path, status: expected[path] });
+    expect(text).toBe(status === 200 ? 'ok\n' : 'what: why\n');
+  }
+  const caller = { gone: AbortSignal.abort(), stopping: AbortSignal.abort(), tell: () => undefined };
+  const { result } = await probeHandler(conditions).run({}, caller);
+  expect(result.notReady).toEqual(expected['/readyz'] === 200 ? null : { message: 'what: why', hint: 'fix' });
+});

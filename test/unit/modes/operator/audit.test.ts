@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { attachmentMark, startOf } from '../../../../src/infoblox/mark.ts';
 import { namesIn } from '../../../../src/modes/operator/commands/audit.ts';
 
-test('a host of --hosts is known by its marks, also if its name is too long for them', () => {
+test('a host of --hosts is recognised by its marks, even if its name is too long for them', () => {
   const long = 'a-host-with-a-name-that-is-longer-than-a-mark-has-room-for.example.com';
   const names = namesIn(`host-a  # in rack 7\n\n${long}\n# host-c\n`);
   const inMark = (node: string) =>

@@ -5,7 +5,7 @@ const now = Date.parse('2026-01-07T12:00:00Z');
 const minute = 60_000;
 const aged = (...ages: (number | null)[]) => ages.map((age) => ({ reservedAt: age === null ? null : now - age }));
 
-describe('what has to be confirmed', () => {
+describe('the name of the host has to be typed', () => {
   test.each([
     ['all are older than an hour', aged(60 * minute, 900 * minute), undefined],
     ['there are none', [], undefined],

@@ -15,7 +15,7 @@ const transport: Transport = {
 };
 const looking = lookingTransport(transport, (reading) => readings.push(reading));
 
-/** Sends a request, as a session would. */
+/** Sends a request like a session. */
 function send(method: Request['method'], path: string, _function?: string) {
   const request: Request = { method, path, ...(_function !== undefined && { query: { _function } }) };
   const url = `https://grid/wapi/v2.3/${path}`;
@@ -46,7 +46,7 @@ test.each<[string, string[], (name: string) => Promise<unknown>, RegExp | undefi
     undefined,
   ],
   ['is an address', ['[2001:db8::1]', '192.0.2.1'], () => coded('ENOTFOUND'), undefined],
-])('a command says within three seconds what is wrong with a name that %s', async (_, gridHosts, resolve, expected) => {
+])('within three seconds a command reports a name that %s', async (_, gridHosts, resolve, expected) => {
   const began = performance.now();
   const error = await resolveAny({ gridHosts, wapiPort: 443 }, resolve).catch((error) => error);
   if (expected === undefined) expect(error).toBeUndefined();
@@ -63,7 +63,7 @@ test.each<Parameters<typeof send>>([
   ['POST', 'network/a:b', 'next_available_ip'],
   ['POST', 'networkcontainer/a:b', 'next_available_network'],
   ['POST', 'logout'],
-])('%s %s is a look, and passes', async (method, path, name) => {
+])('%s %s only reads, and is sent', async (method, path, name) => {
   await send(method, path, name);
   expect(passed).toContain(`${method} https://grid/wapi/v2.3/${path}`);
 });
@@ -79,7 +79,7 @@ test.each<Parameters<typeof send>>([
   expect(passed).toHaveLength(before);
 });
 
-test('each answer tells what time it is on the grid', () => {
+test('each answer gives the time of the grid', () => {
   expect(readings.length).toBeGreaterThan(0);
   for (const { grid } of readings) expect(grid).toBe(Date.parse('2030-01-01T00:00:00Z'));
 });

@@ -4,12 +4,12 @@ import { aBlockRecord, aStatus, now } from '../../../fixture/a-status.ts';
 
 const condition = (kind: string, message: string) => ({ kind, subject: '', message, hint: null, since: now - 60_000 });
 
-test('a renamed host names the earlier names that no other machine may have yet', () => {
+test('a renamed host shows the former names that no other machine may use yet', () => {
   const lines = screen(aStatus({ formerNames: ['m'] }), now).split('\n');
   expect(lines).toContain('host     n in c, driver infoblox; has leases as m: no other host may use these names');
 });
 
-test('a host with many conditions of one kind still fits a screen', () => {
+test('many conditions of one kind fit on a screen', () => {
   const lost = Array.from({ length: 900 }, (_, n) => condition('reservation-lost', `10.0.0.2 of c${n} is lost`));
   const lines = screen(aStatus({ conditions: [...lost, condition('network-full', 'no address')] }), now).split('\n');
   expect(lines[0]).toBe('NOT WELL: reservation-lost, network-full');
@@ -20,7 +20,7 @@ test('a host with many conditions of one kind still fits a screen', () => {
   ]);
 });
 
-test('the blocks of a host stand there with what is left of them, and those of a host that is gone', () => {
+test('the blocks of this host and of a lost host are shown with their free addresses', () => {
   const blocks = [
     aBlockRecord(),
     aBlockRecord({

@@ -29,7 +29,7 @@ const look = (over: Partial<BlockLook> = {}): BlockLook => ({
 const unconfirmed = new GridError('unconfirmed', 'only a candidate answers');
 
 describe('the table of blocks', () => {
-  test('has one rule, or one impossibility, for each combination, and none that is never met', () => {
+  test('has one rule or one impossibility for each combination, and no row that matches none', () => {
     const combinations = blockPhases.flatMap((phase) =>
       blockSights.flatMap((seen) =>
         blockDoubts.flatMap((doubt) => insides.map((inside) => ({ phase, seen, doubt, inside }))),
@@ -50,14 +50,14 @@ describe('the table of blocks', () => {
     expect(new Set(met.flat()).size).toBe(all.length);
   });
 
-  test('lets only what was confirmed alone, long enough after its create, and without unknown marks give addresses', () => {
+  test('lets a block give addresses only if it is confirmed, alone, old enough and free of unknown marks', () => {
     const serving = [...blockTable].filter(({ step }) => step === 'hold' || step === 'confirm');
     for (const { seen, doubt, inside } of serving) {
       expect({ seen, doubt, inside }).toEqual({ seen: ['alone'], doubt: ['none'], inside: ['empty', 'leases'] });
     }
   });
 
-  test('deletes only what drains, is empty and as it was made, and was seen by a host that accepts writes', () => {
+  test('deletes a block only if it is draining, empty, unchanged and shown by a host that accepts writes', () => {
     for (const inside of ['leases', 'unknown marks'] as const) {
       for (const seen of blockSights)
         for (const doubt of blockDoubts)
@@ -106,7 +106,7 @@ describe('what to do about a block', () => {
     expect(planBlock(aBlock(block), look(over), noon)).toMatchObject(step);
   });
 
-  test('what cannot be writes nothing, and says why', () => {
+  test('an impossible combination writes nothing and gives the reason', () => {
     const step = planBlock(aBlock({ deleteInDoubtUntil: noon.now + 1 }), look(), noon);
     expect(step).toEqual({ kind: 'wait', impossible: expect.stringContaining('only draining blocks are deleted') });
   });

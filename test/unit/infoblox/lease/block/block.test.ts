@@ -26,7 +26,7 @@ const asked = { name: 'net-1', view: 'default', containers: '', prefixLength: 24
 const identity = { mark, network, view, cidr, first, size };
 
 describe('a block', () => {
-  test('is taken with a create in doubt for all its time, also of its answer, and held only then', () => {
+  test('has a create in doubt from its start to its answer, and is held only then', () => {
     const taken = take(identity, noon);
     expect(taken).toMatchObject({ phase: 'taking', takenAt: noon.now, createInDoubtUntil: noon.now + window.end });
     const later = momentAt(noon.now + 5_000);
@@ -35,11 +35,11 @@ describe('a block', () => {
     expect(hold(drain(taken)).phase).toBe('draining');
   });
 
-  test('remembers what it has given last, and when', () => {
+  test('remembers the address that it gave last, and when', () => {
     expect(given(aBlock(), '10.0.0.17', noon)).toMatchObject({ lastGiven: '10.0.0.17', usedAt: noon.wall });
   });
 
-  test('that this state did not take drains from the start, for as long as its host may be alive', () => {
+  test('drains from the start if another state took it, for as long as that host may be alive', () => {
     const block = foreign(identity, { waitMs: 90_000 });
     expect(block).toMatchObject({ phase: 'draining', takenAt: null, waitMs: 90_000 });
     const boot = { bootId: 'boot-1', bootedAt: null, uptime: 90 };
@@ -50,20 +50,20 @@ describe('a block', () => {
     expect(waited(disownedBefore, 5, { ...boot, bootId: 'boot-2' })).toBe(disownedBefore);
   });
 
-  test('has a delete in doubt until its answer says that nothing was done', () => {
+  test('has a delete in doubt until the answer says that nothing was done', () => {
     const block = drain(aBlock());
     const sent = blockDeleteInDoubt(block, noon);
     expect(sent.deleteInDoubtUntil).toBe(noon.now + window.end);
     expect(blockDeleteRefused(sent, block)).toEqual(block);
   });
 
-  test('is in doubt for all its time after a restart', () => {
+  test('is in doubt again for the whole window after a restart', () => {
     const left = aBlock({ phase: 'taking', createInDoubtUntil: 5 });
     expect(resumedBlock(left, noon)).toEqual({ ...left, createInDoubtUntil: noon.now + window.end });
     expect(resumedBlock(aBlock(), noon)).toEqual(aBlock());
   });
 
-  test('has its addresses in order', () => {
+  test('lists its addresses in order', () => {
     expect(intervalOf(aBlock())).toEqual({ first: '10.0.0.16', last: '10.0.0.23' });
     expect(addressesOf(aBlock()).map((one) => Number(one.slice(7)))).toEqual([16, 17, 18, 19, 20, 21, 22, 23]);
   });
@@ -86,11 +86,11 @@ describe('a block', () => {
     ['a range that has a part of it', false, {}, { rangeStart: '10.0.0.17', rangeEnd: '10.0.0.99' }],
     ['exclusions beside it', true, {}, { exclude: ['10.0.0.15', '10.0.0.24'] }],
     ['an exclusion inside', false, {}, { exclude: ['10.0.0.20'] }],
-  ])('%s: is what a spec asks for: %s', (_, isIt, over, input) => {
+  ])('%s: matches the spec: %s', (_, isIt, over, input) => {
     expect(isOfSpec(aBlock(over), networkSpec({ ...asked, subnet: '10.0.0.0/24', ...input }))).toBe(isIt);
   });
 
-  test('is what a spec asks for whose network came from a container around its own', () => {
+  test('matches a spec by container if its network lies in that container', () => {
     const from = (containers: string, gateway?: string) =>
       isOfSpec(aBlock(), networkSpec({ ...asked, containers, gateway }));
     expect([from('172.18.0.0/16,10.0.0.0/16'), from('172.18.0.0/16')]).toEqual([true, false]);

@@ -14,7 +14,7 @@ const all = (over: Partial<typeof ground> = {}) => {
 const firsts = (...parts: number[]) => parts.map((part) => `10.0.0.${part}`);
 
 describe('the place of a block', () => {
-  test('is any aligned one without network address, broadcast address, gateway or range, each as likely', () => {
+  test('is any aligned place without network address, broadcast address, gateway or range, all with equal chance', () => {
     expect(all()).toEqual(firsts(16, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224));
     expect(choosePlace(ground, 0)).toEqual({ first: '10.0.0.16', last: '10.0.0.31' });
     const ranges = [
@@ -24,13 +24,13 @@ describe('the place of a block', () => {
     expect(all({ ranges })).toEqual(firsts(16, 48, 112, 128, 144, 160, 176, 192, 208, 224));
   });
 
-  test('is none where less than a quarter of the network would stay outside all ranges', () => {
+  test('does not exist if less than a quarter of the network would stay outside all ranges', () => {
     const upTo = (last: number) => ({ ranges: [{ first: '10.0.0.1', last: `10.0.0.${last}` }] });
     expect(all(upTo(176))).toEqual(firsts(192, 208, 224));
     expect(all(upTo(177))).toEqual(['none']);
   });
 
-  test('lies wholly in the parts that hosts share, of which all may be taken', () => {
+  test('lies completely in the parts that hosts share, which blocks may fill', () => {
     const shared = [
       { first: '10.0.0.20', last: '10.0.0.66' },
       { first: '10.0.0.208', last: '10.0.0.254' },
@@ -41,12 +41,12 @@ describe('the place of a block', () => {
     expect(all({ shared: [{ first: '10.0.0.128', last: '10.0.0.255' }], ranges })).toEqual(firsts(240));
   });
 
-  test('is none in a network that is too small for the size', () => {
+  test('does not exist in a network that is too small for the size', () => {
     expect([isLargeEnough(cidr, 64), isLargeEnough(cidr, 128)]).toEqual([true, false]);
     expect(all({ size: 128 })).toEqual(['none']);
   });
 
-  test('is found at once in the largest network', () => {
+  test('is found quickly in the largest network', () => {
     const large = {
       ...ground,
       cidr: cidrOf('10.0.0.0/8'),
@@ -57,14 +57,14 @@ describe('the place of a block', () => {
     expect(choosePlace(large, 0)?.first).toBe('10.128.0.0');
   });
 
-  test('of a /64 is aligned, and of its size to the address', () => {
+  test('in a /64 is aligned and has exactly the size', () => {
     const place = (random: number) => choosePlace({ ...ground, cidr: cidrOf('fd00:18:1::/64'), kept: [] }, random);
     expect(place(0)).toEqual({ first: 'fd00:18:1::10', last: 'fd00:18:1::1f' });
     const { first = '', last = '' } = place(0.7123456789) ?? {};
     expect([first.endsWith('0'), sizeOf({ first, last })]).toEqual([true, 16]);
   });
 
-  test('touches no range, whatever there is', () => {
+  test('never touches a range, whichever there are', () => {
     const range = fc.tuple(fc.nat(255), fc.nat(20)).map(([from, length]) => ({
       first: `10.0.0.${from}`,
       last: `10.0.0.${Math.min(from + length, 255)}`,
@@ -83,7 +83,7 @@ describe('the place of a block', () => {
     );
   });
 
-  test('has three quarters of its addresses unused', () => {
+  test('has at least three quarters of its addresses unused', () => {
     expect([isUnusedEnough(4, 16), isUnusedEnough(5, 16)]).toEqual([true, false]);
   });
 });

@@ -1,4 +1,4 @@
-/** How the blocks of a host are, as people and figures are told. */
+/** The states of a host's blocks, as commands and metrics show them. */
 import { expect, test } from 'vitest';
 import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
@@ -26,7 +26,7 @@ const alone = ({ clock }: ReturnType<typeof hostWith>, others: string[] = []) =>
 });
 const why = new GridError('network-conflict', 'it overlaps another range');
 
-/** A reservation is owed for five minutes, and the grid shows the block alone. */
+/** Makes a reservation owed for five minutes, while the grid shows the block alone. */
 async function owe(host: ReturnType<typeof hostWith>, block: Block): Promise<void> {
   put(host.store, aLease('m1', { address: '10.0.0.17', owedSince: host.clock.now(), attempts: 1 }));
   await host.clock.advance(300_001);
@@ -79,7 +79,7 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
   expect(statesOf(host.blocks, host.store)).toMatchObject([{ block: { mark: block.mark }, state }]);
 });
 
-test('the addresses of a block are free, held by containers, or at rest; what others have is none of these', () => {
+test('an address of a block is free, held by a container or resting, or not counted if another host has it', () => {
   const block = aBlock();
   const host = hostWith(block, aBlock({ mark: blockMarkOf(2), first: '10.0.0.32' }));
   host.blocks.confirm(block, alone(host, ['10.0.0.16']));

@@ -4,7 +4,7 @@ import { connectionError, NotConnected } from '../../../../../src/infoblox/wapi/
 
 const exchange = { host: 'grid.example:443', writes: true, late: false };
 
-/** An error of Node's as it comes out of ofetch. */
+/** An error of Node as ofetch wraps it. */
 function wrapped(error: Error): Error {
   return new Error('[POST] "url"', { cause: new TypeError('fetch failed', { cause: error }) });
 }
@@ -19,7 +19,7 @@ const untrusted = [
   /^cannot connect to the grid at grid\.example:443: its certificate is not accepted/,
 ] as const;
 
-describe('while connecting, nothing was sent', () => {
+describe('an error while connecting means that nothing was sent', () => {
   test.each([
     ['ECONNREFUSED', ...away, '--grid-host, --wapi-port and the network path'],
     ['EHOSTUNREACH', ...away, '--grid-host, --wapi-port and the network path'],
@@ -44,7 +44,7 @@ describe('while connecting, nothing was sent', () => {
   });
 });
 
-test('a certificate that does not fit the file of --ssl-verify names that file, and offers pin', () => {
+test('the hint for a certificate that --ssl-verify does not trust names the file, and offers pin', () => {
   const hintOf = (file?: string) =>
     connectionError(wrapped(new NotConnected(coded('SELF_SIGNED_CERT_IN_CHAIN'), file)), exchange).hint;
   expect(hintOf('/etc/ca.pem')).toBe(
@@ -54,7 +54,7 @@ test('a certificate that does not fit the file of --ssl-verify names that file, 
 });
 
 test.each([['ECONNRESET'], ['EHOSTUNREACH'], ['ETIMEDOUT'], ['EPIPE'], ['UND_ERR_SOCKET'], ['UND_ERR_BODY_TIMEOUT']])(
-  '%s on a connection that stood leaves the outcome of a write open',
+  '%s on an established connection leaves the outcome of a write open',
   (code) => {
     const error = wrapped(coded(code));
     expect(connectionError(error, exchange)).toMatchObject({ reason: 'bad-answer', outcome: 'open' });
@@ -66,7 +66,7 @@ test.each([
   ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'asks for a client certificate', 'set --wapi-client-cert'],
   ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'refused the client certificate', 'let the grid trust its CA'],
   ['ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED', 'refused the client certificate', 'renew --wapi-client-cert'],
-])('%s is a refusal whose outcome is known, also where TLS 1.3 says it after the request', (code, what, hint) => {
+])('%s is a refusal with a known outcome, even if TLS 1.3 reports it after the request', (code, what, hint) => {
   const alert = coded(code, 'long', { reason: 'in short' });
   for (const error of [wrapped(alert), wrapped(new NotConnected(alert))]) {
     expect(connectionError(error, exchange)).toMatchObject({
@@ -76,22 +76,22 @@ test.each([
   }
 });
 
-test('a handshake that fails without a word may be about a certificate', () => {
+test('a handshake that fails without a reason may need a client certificate', () => {
   const error = connectionError(wrapped(new NotConnected(coded('ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE'))), exchange);
   expect(error).toMatchObject({ reason: 'unreachable', hint: expect.stringMatching(/HTTPS.*set --wapi-client-cert$/) });
 });
 
-test('of several addresses the first one tells why', () => {
+test('of several addresses, the first one gives the reason', () => {
   const all = new AggregateError([coded('ECONNREFUSED', 'connect ECONNREFUSED ::1:443'), coded('ENETUNREACH')]);
   expect(connectionError(wrapped(new NotConnected(all)), exchange).message).toMatch(/connect ECONNREFUSED ::1:443$/);
 });
 
-test('what judged the key of the host says so itself', () => {
+test('an error of the key check is passed on unchanged', () => {
   const refused = new GridError('untrusted', 'another key');
   expect(connectionError(wrapped(refused), exchange)).toBe(refused);
 });
 
-test('once the time has run out, whatever broke is a time-out', () => {
+test('any error after the deadline is a time-out', () => {
   const error = connectionError(wrapped(coded('ECONNRESET')), { ...exchange, late: true });
   expect(error).toMatchObject({ reason: 'timeout', outcome: 'open', message: /did not answer in time$/ });
 });

@@ -9,13 +9,13 @@ beforeEach(() => {
   hosts = new GridHosts(['a', 'b', 'c'], { now: () => now });
 });
 
-test('the first is asked as long as it is well', () => {
+test('the first host is asked as long as it is healthy', () => {
   expect(hosts.pick()).toBe('a');
   hosts.succeeded('a');
   expect(hosts.pick()).toBe('a');
 });
 
-test('a host that failed rests for 15 seconds while others are asked', () => {
+test('a failed host rests for 15 seconds while others are asked', () => {
   hosts.failed('a');
   expect(hosts.pick()).toBe('b');
   now += 14_999;
@@ -30,7 +30,7 @@ test('a success ends the rest', () => {
   expect(hosts.pick()).toBe('a');
 });
 
-test('when all have failed, the one whose failure is longest ago is asked', () => {
+test('if all have failed, the one with the oldest failure is asked', () => {
   for (const host of ['b', 'c', 'a']) {
     hosts.failed(host);
     now += 10;
@@ -38,13 +38,13 @@ test('when all have failed, the one whose failure is longest ago is asked', () =
   expect(hosts.pick()).toBe('b');
 });
 
-test('a preferred host is asked before all others if it is well', () => {
+test('a preferred host is asked before all others if it is healthy', () => {
   expect(hosts.pick('b')).toBe('b');
   hosts.failed('b');
   expect(hosts.pick('b')).toBe('a');
 });
 
-test('another host is well until it has failed too', () => {
+test('there is another healthy host until that has failed, too', () => {
   hosts.failed('a');
   expect(hosts.hasAnother('a')).toBe(true);
   hosts.failed('b');
@@ -54,7 +54,7 @@ test('another host is well until it has failed too', () => {
   expect(hosts.hasAnother('a')).toBe(true);
 });
 
-test('one host alone has no other', () => {
+test('a single host has no other', () => {
   const alone = new GridHosts(['a'], { now: () => now });
   alone.failed('a');
   expect(alone.pick()).toBe('a');
@@ -62,7 +62,7 @@ test('one host alone has no other', () => {
 });
 
 describe('the host that accepts writes', () => {
-  test('is the first of the list until another one has accepted one', () => {
+  test('is the first of the list until another one has accepted a write', () => {
     expect(hosts.writer).toBe('a');
     hosts.failed('a');
     hosts.succeeded('b');
@@ -73,7 +73,7 @@ describe('the host that accepts writes', () => {
     expect(hosts.writer).toBe('b');
   });
 
-  test('is none that has refused one, until one is accepted', () => {
+  test('is unknown after all have refused a write, until one accepts', () => {
     hosts.refusedWrite('b');
     expect(hosts.writer).toBe('a');
     hosts.refusedWrite('a');
@@ -87,7 +87,7 @@ describe('the host that accepts writes', () => {
     ['b', 'b'],
     ['', undefined],
     ['no longer in the list', 'a'],
-  ])('after a restart that remembers %j is %j', (remembered, writer) => {
+  ])('is, after a restart that remembers %j, %j', (remembered, writer) => {
     const facts = { fact: () => remembered, setFact: () => {} };
     expect(new GridHosts(['a', 'b'], { now: () => now }, facts).writer).toBe(writer);
   });
@@ -102,6 +102,6 @@ describe('the host that accepts writes', () => {
   });
 });
 
-test('no host at all is an error of the program', () => {
+test('an empty list of hosts is a bug', () => {
   expect(() => new GridHosts([], { now: () => now })).toThrow('at least one');
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseFlags, UsageError } from '../../../../../src/modes/daemon/config/command-line.ts';
 import { flags, usage } from '../../../../../src/modes/daemon/config/flags.ts';
 
-/** The original's flags and their defaults: unit files and manifests out there depend on them. */
+/** Flags and defaults of the original driver, which existing unit files and manifests depend on. */
 const original: Record<string, string> = {
   'grid-host': '192.168.124.200',
   'wapi-port': '443',
@@ -18,7 +18,7 @@ const original: Record<string, string> = {
 };
 
 describe('a flag', () => {
-  test('takes a value that looks like a switch of citty as it is', () => {
+  test('takes a value that looks like a switch of citty', () => {
     expect(parseFlags(['--wapi-password', '--no-help', '--wapi-port', '1'])).toMatchObject({
       'wapi-password': '--no-help',
       'wapi-port': '1',
@@ -27,7 +27,7 @@ describe('a flag', () => {
     expect(() => parseFlags(['--wapiPort=1'])).toThrow(UsageError);
   });
 
-  test('of the original has its name and default', () => {
+  test('of the original driver keeps its name and default', () => {
     expect(parseFlags([])).toMatchObject(original);
   });
 
@@ -37,12 +37,12 @@ describe('a flag', () => {
     [['-wapi-port=8443']],
     [['-wapi-port', '8443']],
     [['--wapi-port=1', '--wapi-port', '8443']],
-  ])('is taken as %j', (args) => {
+  ])('can be written as %j', (args) => {
     expect(parseFlags(args)['wapi-port']).toBe('8443');
   });
 
   test.each(['', 'a=b', '--grid-host', '-x', 'with space', 'p$a"s\'s', 'no-help', 'é\n', '--', 'false'])(
-    'takes the value %j as it is',
+    'takes the value %j unchanged',
     (value) => {
       expect(parseFlags([`--wapi-password=${value}`])['wapi-password']).toBe(value);
       expect(parseFlags(['--wapi-password', value, '--wapi-port', '1'])).toMatchObject({
@@ -75,7 +75,7 @@ describe('a flag', () => {
     ['wapi-port', ['port']],
     ['grid-host', ['host', 'grid']],
     ['socket-dir', ['socket']],
-  ])('--%s is suggested to who types %j', (meant, names) => {
+  ])('--%s is suggested for the typo %j', (meant, names) => {
     for (const name of names) {
       expect(() => parseFlags([`--${name}=hunter2`])).toThrow(
         new UsageError(`unknown flag --${name}; did you mean --${meant}?`),
@@ -83,7 +83,7 @@ describe('a flag', () => {
     }
   });
 
-  test('asks for help or the version in any usual way', () => {
+  test('asks for help or the version in every usual form', () => {
     for (const arg of ['--help', '-help', '-h']) expect(parseFlags([arg]).help).toBe(true);
     for (const arg of ['--version', '-version']) expect(parseFlags([arg]).version).toBe(true);
     const quiet = parseFlags([]);
@@ -92,7 +92,7 @@ describe('a flag', () => {
 });
 
 test.each([
-  // What systemd makes of a quote that is never closed: one value of all the rest.
+  // systemd makes one value of everything behind a quote that is never closed.
   [
     ['--labels=Site=Paris,Owner=Network team --network-view=x --node-name=a'],
     'the value of --labels holds the flag --network-view: a quote is missing; ',
@@ -103,19 +103,19 @@ test.each([
   ],
   [['--labels=Owner=Network', 'team --node-name=a'], 'unexpected argument "team --node-name"; if a quote is missing: '],
   [['--labels=Owner=Network', 'team'], 'unexpected argument "team"; if a quote is missing: '],
-])('a missing quote in DAEMON_FLAGS is named: %j', (args, message) => {
+])('the error names a missing quote in DAEMON_FLAGS: %j', (args, message) => {
   const hint =
     'in /etc/infoblox-cni/daemon.env, put double quotes around a value with spaces, and single quotes around all of DAEMON_FLAGS';
   expect(() => parseFlags(args)).toThrow(new UsageError(message + hint));
 });
 
-test('spaces and dashes in a value are no flag', () => {
+test('a value with spaces and dashes is not taken for a flag', () => {
   expect(parseFlags(['--labels=Note=a - b --c -x,Site=--grid-hosts']).labels).toBe(
     'Note=a - b --c -x,Site=--grid-hosts',
   );
 });
 
-test('the help names every flag with its default, and where a password may come from', () => {
+test('the help names every flag with its default, and the sources of a password', () => {
   const text = usage();
   for (const name of Object.keys(flags)) expect(text).toContain(`  --${name}`);
   for (const value of Object.values(original)) if (value !== '') expect(text).toContain(`(default "${value}")`);

@@ -18,7 +18,7 @@ function fields(config: Record<string, unknown>, args = '') {
 
 const usual = { command: 'ADD', network: 'net-1', view: 'default', container: 'c1', interface: 'eth0' };
 
-test('a call is known by its network, view, container, interface, pod and namespace', () => {
+test('a call is logged with its network, view, container, interface, pod and namespace', () => {
   const args = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1';
   expect(fields({ name: 'net-1', ipam: { 'network-view': 'priv' } }, args)).toEqual({
     ...usual,
@@ -27,13 +27,13 @@ test('a call is known by its network, view, container, interface, pod and namesp
 });
 
 test.each([[{}], [{ ipam: null }], [{ ipam: 7 }], [{ ipam: [] }], [{ ipam: { 'network-view': 7 } }]])(
-  'a configuration that will be refused is described all the same: %j',
+  'a call is logged even if its configuration will be refused: %j',
   (config) => {
     expect(fields({ name: 'net-1', ...config })).toEqual(usual);
   },
 );
 
-test('a name of any length does not fill the log', () => {
+test('a long name is shortened for the log', () => {
   const args = `K8S_POD_NAME=${'x'.repeat(1e6)};K8S_POD_NAMESPACE=${'y'.repeat(1e6)}`;
   const { network, pod, namespace } = fields({ name: 'n'.repeat(1e6) }, args);
   expect([network, pod, namespace]).toEqual(['n'.repeat(1_000), 'x'.repeat(253), 'y'.repeat(253)]);

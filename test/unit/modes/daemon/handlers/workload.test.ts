@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { workloadOf } from '../../../../../src/modes/daemon/handlers/calls.ts';
 
-/** As containerd, and as Nomad, send them. */
+/** The arguments that containerd and Nomad send. */
 const ofKubernetes =
   'IgnoreUnknown=1;K8S_POD_UID=8c1d;K8S_POD_NAMESPACE=shop;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_NAME=web-1';
 const ofNomad =
@@ -21,6 +21,6 @@ test.each([
   ['podman', 'IgnoreUnknown=1;K8S_POD_NAME=web', { pod: 'web' }],
   ['nerdctl', 'IgnoreUnknown=1;NERDCTL_CNI_DHCP_HOSTNAME=x', {}],
   ['nobody who means it', 'K8S_POD_NAME=a=b;NOMAD_JOB_ID;;K8S_POD_UID=', {}],
-])('a workload of %s is known by what CNI_ARGS say', (_, args, expected) => {
+])('CNI_ARGS describe the workload of %s', (_, args, expected) => {
   expect(workloadOf({ containerId: 'c1', args })).toEqual({ containerId: 'c1', ...expected });
 });

@@ -135,8 +135,8 @@ const table: readonly [string, Recorded, Seen, Fate][] = [
   ['another process, when its start was not noted', container, seen(another, process(900)), 'unknown'],
 ];
 
-describe('a namespace of which this was recorded', () => {
-  test.each(table)('and %s', (_, recorded, now, fate) => {
+describe('the fate of a recorded namespace', () => {
+  test.each(table)('when %s', (_, recorded, now, fate) => {
     expect(fateOf(recorded, now)).toBe(fate);
   });
 });

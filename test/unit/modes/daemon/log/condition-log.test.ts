@@ -27,14 +27,14 @@ beforeEach(() => {
 
 const messages = () => lines.map(([level, message]) => `${level} ${message}`);
 
-test('the first good answer of the grid is a line, the wait for it none', () => {
+test('the first answer of the grid is logged, the wait for it is not', () => {
   expect(lines).toEqual([]);
   grid.report(undefined, { writes: false });
   grid.report(undefined, { writes: false });
   expect(messages()).toEqual(['info grid available']);
 });
 
-test('trouble with the grid is a line when it begins and when it ends, with reason, error and hint', () => {
+test('trouble with the grid is logged when it begins and when it ends, with reason, error and hint', () => {
   grid.report(away, { writes: false });
   grid.report(away, { writes: false });
   expect(lines).toEqual([
@@ -44,7 +44,7 @@ test('trouble with the grid is a line when it begins and when it ends, with reas
   expect(messages()).toEqual(['error grid unavailable', 'info grid available']);
 });
 
-test('the grid is available again when the last of its conditions has ended', () => {
+test('"grid available" is logged when the last condition of the grid has ended', () => {
   grid.report(readOnly, { writes: true });
   grid.report(away, { writes: false });
   grid.report(undefined, { writes: false });
@@ -53,7 +53,7 @@ test('the grid is available again when the last of its conditions has ended', ()
   expect(messages().at(-1)).toBe('info grid available');
 });
 
-test('a condition that lapses is not said to have ended', () => {
+test('the end of a condition that lapses is not logged', () => {
   conditions.raise('network-full', full, { subject: '10.0.0.0/24', lapsesAfterMs: 60_000 });
   time = 60_000;
   conditions.find('network-full', '10.0.0.0/24');
@@ -64,7 +64,7 @@ test('a condition that lapses is not said to have ended', () => {
   ]);
 });
 
-test('a state that cannot be written is a line, and its end another', () => {
+test('a state that cannot be written is logged, and so is its end', () => {
   conditions.raise('state-not-writable', new GridError('state', 'disk full'), { lapsesAfterMs: 30_000 });
   conditions.clear('state-not-writable');
   expect(messages()).toEqual(['error state not writable', 'info state writable']);

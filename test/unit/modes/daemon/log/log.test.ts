@@ -18,7 +18,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test('JSON is one object a line, with the time, the level, the message and the details', () => {
+test('JSON has one object on each line, with the time, the level, the message and the fields', () => {
   const log = createLog('info', 'json');
   log.info('ADD: 10.0.0.2/24', { container: 'c1', milliseconds: 7 });
   log.error('two\nlines');
@@ -35,7 +35,7 @@ const forged = 'end\n2026-01-01T00:00:00.000Z error forged';
 const commands = '\u001b]0;title\u0007\u001b[31m\u009b2J';
 const reordered = 'a\u202egnp\u2066\u200f.\u2028b\u{e0041}';
 
-test('text is one line for one message, whatever stands in names and in texts of the grid', () => {
+test('text has one line for each message, whatever names and texts of the grid contain', () => {
   createLog('info', 'text').info(`ADD failed: ${forged}${commands}`, {
     grid: `${reordered}${forged}`,
     list: [commands],
@@ -46,25 +46,25 @@ test('text is one line for one message, whatever stands in names and in texts of
   expect(written).toContain('grid: a\\u202egnp\\u2066\\u200f.\\u2028b\\udb40\\udc41');
 });
 
-test('JSON holds nothing that a terminal would obey, and reads as what was written', () => {
+test('JSON contains no terminal control characters, and parses to what was logged', () => {
   createLog('info', 'json').info(`${forged}${commands}${reordered}`);
   expect(written).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+\n$/u);
   expect(JSON.parse(written).message).toBe(`${forged}${commands}${reordered}`);
 });
 
-test('text has the time and the level in front', () => {
+test('text begins with the time and the level', () => {
   createLog('info', 'text').error('grid unavailable');
   expect(written).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z error grid unavailable\n$/);
 });
 
-test.each(['text', 'json'] as const)('the journal is told the priority of each line of %s', (format) => {
+test.each(['text', 'json'] as const)('each line of %s carries its priority for the journal', (format) => {
   const log = createLog('debug', format, true);
   for (const level of ['error', 'warn', 'info', 'debug'] as const) log[level](level);
   const prefixes = written.split('\n').map((line) => line.slice(0, 3));
   expect(prefixes).toEqual(['<3>', '<4>', '<6>', '<7>', '']);
 });
 
-test('only the very stream that systemd names is the journal', () => {
+test('only the stream that systemd names is the journal', () => {
   const { dev, ino } = fstatSync(2, { bigint: true });
   expect(isJournal({ JOURNAL_STREAM: `${dev}:${ino}` })).toBe(true);
   expect(isJournal({ JOURNAL_STREAM: `${dev}:${ino + 1n}` })).toBe(false);
@@ -72,7 +72,7 @@ test('only the very stream that systemd names is the journal', () => {
   expect(isJournal({ JOURNAL_STREAM: `${dev}:${ino}` }, 9999)).toBe(false);
 });
 
-test('text has the message and the details in words', () => {
+test('text has the message and the fields in words', () => {
   createLog('info', 'text').warn('release failed', { attachment: 'a b', attempts: 3 });
   expect(written).toContain('release failed (attachment: a b, attempts: 3)');
   expect(() => JSON.parse(written)).toThrow();
@@ -93,7 +93,7 @@ test.each([
   expect(levels).toEqual(shown);
 });
 
-test('a message that is repeated is shown each time', () => {
+test('a repeated message is logged each time', () => {
   const log = createLog('info', 'json');
   for (let n = 0; n < 20; n += 1) log.info('same');
   expect(written.trimEnd().split('\n')).toHaveLength(20);

@@ -18,7 +18,7 @@ test.each([
   ],
   ['neither', { error: 'no route' }, 'no route', null],
   ['nothing', {}, null, null],
-])('an error about %s is remembered with what it is about', (_, fields, error, hint) => {
+])('an error with %s is remembered with its subject', (_, fields, error, hint) => {
   const { log, recentErrors } = rememberErrors(silent);
   log.error('it failed', fields);
   expect(recentErrors()).toEqual([{ at: expect.any(Number), message: 'it failed', error, hint }]);

@@ -10,7 +10,7 @@ const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
 const network = parseCidr('10.0.0.0/24');
 
 test.each(['cluster-1', 'a-cluster-with-a-name-that-is-longer-than-a-mark-has-room-for'])(
-  'all hosts of %s are counted, by what has their marks, altered or not, and none of another cluster',
+  'the hosts of %s are counted by the objects with their marks, altered or not, and those of another cluster are left out',
   async (cluster) => {
     const [node, other] = [
       { cluster, node: 'host-a' },

@@ -8,7 +8,7 @@ import { aBlock, blockMarkOf } from '../../../../fixture/a-block.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
 import { Disk, MemoryLeaseStore } from '../../../../simulation/memory-store.ts';
 
-test('blocks are told in order, those of a host that is gone with its name and for how long they are left alone', () => {
+test('blocks are listed in order, and those of a lost host with its name and the time of their return', () => {
   const clock = new ManualClock();
   const conditions = new Conditions(clock);
   const store = new MemoryLeaseStore(new Disk(), { clock, conditions });

@@ -3,7 +3,7 @@ import { byNetworkAndAddress } from '../../../../../src/modes/daemon/operator/le
 
 const lease = (network: string, address: string | null) => ({ network, address, mark: `container in ${network}` });
 
-test('leases stand by network, then by address as a number; what has none comes first', () => {
+test('leases are sorted by network, then by numeric address, those without an address first', () => {
   const leases = [
     lease('web', '10.0.0.10'),
     lease('web', '10.0.0.9'),

@@ -3,7 +3,7 @@ import { CniError } from '../../../../../src/cni/errors.ts';
 import { GridError, type Reason } from '../../../../../src/infoblox/errors.ts';
 import { asCniError, notAvailable } from '../../../../../src/modes/daemon/rpc/cni-errors.ts';
 
-/** What each cause means to a runtime. A reason that is missing here does not compile. */
+/** The CNI code for each reason. A missing reason does not compile. */
 const table: Record<Reason, number> = {
   unreachable: 11,
   untrusted: 11,
@@ -38,20 +38,23 @@ test.each(Object.entries(table))('%s is error %i', (reason, code) => {
   expect(error).toMatchObject({ code, message: 'what failed', details: 'what to do' });
 });
 
-test('an error that is one already stays as it is', () => {
+test('a CniError stays unchanged', () => {
   const error = new CniError(7, 'text', 'details');
   expect(asCniError(error)).toBe(error);
 });
 
-test.each([[new TypeError('x is not a function')], ['x is not a function']])('%s is unexpected', (thrown) => {
-  expect(asCniError(thrown)).toMatchObject({
-    code: 100,
-    message: 'unexpected failure of the daemon: x is not a function',
-    details: "see the daemon's log",
-  });
-});
+test.each([[new TypeError('x is not a function')], ['x is not a function']])(
+  '%s is reported as an unexpected error',
+  (thrown) => {
+    expect(asCniError(thrown)).toMatchObject({
+      code: 100,
+      message: 'unexpected failure of the daemon: x is not a function',
+      details: "see the daemon's log",
+    });
+  },
+);
 
-test('whatever keeps the next ADD from being served is 50 for STATUS', () => {
+test('STATUS reports 50 for any reason that blocks the next ADD', () => {
   expect(notAvailable(new GridError('credentials', 'refused', { hint: 'check' }))).toMatchObject({
     ...{ code: 50, message: 'refused', details: 'check' },
   });

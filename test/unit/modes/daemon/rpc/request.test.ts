@@ -17,7 +17,7 @@ const call: Call = {
   config: { name: 'net-1', ipam: { type: 'infoblox' } },
 };
 
-test('what the plugin sends is read as it was meant', () => {
+test('a request of the plugin parses to the same call', () => {
   for (const method of ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const) {
     const frame = requestFrame(method, call);
     expect(frame.indexOf('\n')).toBe(frame.length - 1);
@@ -28,16 +28,19 @@ test('what the plugin sends is read as it was meant', () => {
 test.each([
   [protocolVersion + 1, 'Upgrade the daemon: '],
   [protocolVersion - 1, 'Upgrade the plugin: '],
-])('a plugin of protocol %i is told which side to upgrade, whatever else is in its request', (protocol, hint) => {
-  const text = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'NEW', params: { protocol, release: '9.9.9' } });
-  expect(() => parseRequest(text)).toThrow(CniError);
-  expect(() => parseRequest(text)).toThrow(
-    expect.objectContaining({
-      message: `the plugin (release 9.9.9) speaks protocol ${protocol}, the daemon protocol ${protocolVersion}`,
-      details: expect.stringContaining(hint),
-    }),
-  );
-});
+])(
+  'the error for a plugin of protocol %i says which side to upgrade, whatever else its request contains',
+  (protocol, hint) => {
+    const text = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'NEW', params: { protocol, release: '9.9.9' } });
+    expect(() => parseRequest(text)).toThrow(CniError);
+    expect(() => parseRequest(text)).toThrow(
+      expect.objectContaining({
+        message: `the plugin (release 9.9.9) speaks protocol ${protocol}, the daemon protocol ${protocolVersion}`,
+        details: expect.stringContaining(hint),
+      }),
+    );
+  },
+);
 
 test.each([
   ['', /JSON/],
@@ -61,12 +64,12 @@ test.each([
     JSON.stringify({ ...JSON.parse(requestFrame('ADD', call)), params: { ...call, protocol: '1' } }),
     /params\.protocol is "1"/,
   ],
-])('%s is no request', (text, message) => {
+])('%s is not a request', (text, message) => {
   expect(() => parseRequest(text)).toThrow(SyntaxError);
   expect(() => parseRequest(text)).toThrow(message);
 });
 
-test('any text is a request, or refused as none', () => {
+test('any text is parsed as a request or refused', () => {
   const text = fc.oneof(
     fc.string(),
     fc.json(),
@@ -83,7 +86,7 @@ test('any text is a request, or refused as none', () => {
   );
 });
 
-describe('the place in a trace', () => {
+describe('the trace context of a request', () => {
   const valid = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   const traceOf = (traceparent: unknown, tracestate?: unknown) => {
     const frame = requestFrame('ADD', { ...call, traceparent, tracestate } as Call);
@@ -92,7 +95,7 @@ describe('the place in a trace', () => {
   };
 
   test.each([valid, valid.replace(/01$/, '00'), `cc${valid.slice(2)}`, `01${valid.slice(2)}-what-is-new`])(
-    'is taken: %s',
+    'is accepted: %s',
     (traceparent) => {
       expect(traceOf(traceparent, 'vendor=1,other=2')).toEqual([traceparent, 'vendor=1,other=2']);
     },
@@ -113,11 +116,11 @@ describe('the place in a trace', () => {
     [valid.replace(/-0af7\w+-/, `-${'0'.repeat(32)}-`)],
     [valid.replace(/-b7ad\w+-/, `-${'0'.repeat(16)}-`)],
     [`01${valid.slice(2)}-${'x'.repeat(512)}`],
-  ])('is none, and the request is taken without it: %j', (traceparent) => {
+  ])('is ignored, and the request is served without it: %j', (traceparent) => {
     expect(traceOf(traceparent)).toEqual([undefined, undefined]);
   });
 
-  test('is taken without a state that is too long or no text', () => {
+  test('is accepted without a state that is too long or not text', () => {
     for (const tracestate of [`vendor=${'x'.repeat(512)}`, 7, null, {}]) {
       expect(traceOf(valid, tracestate)).toEqual([valid, undefined]);
     }

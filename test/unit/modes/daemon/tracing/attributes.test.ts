@@ -17,13 +17,13 @@ test.each([
     { network: 'net-1', address: '10.0.0.2' },
     { 'cni.network.name': 'net-1', 'infoblox.address': '10.0.0.2' },
   ],
-  // What is no text, empty, or for the log alone.
+  // Values that are not text, empty, or only for the log are left out.
   [{ network: { name: 'net-1' }, container: '', milliseconds: 5, details: 'do this' }, {}],
-])('%o is said in the names of OpenTelemetry', (fields, attributes) => {
+])('%o gets the attribute names of OpenTelemetry', (fields, attributes) => {
   expect(attributesOf(fields)).toEqual(attributes);
 });
 
-test('a call that ends well has no error', () => {
+test('a successful call has no error', () => {
   expect(endAttributes(0)).toEqual({ 'cni.code': 0 });
   expect(endAttributes(11)).toEqual({ 'cni.code': 11, 'rpc.status_code': '11', 'error.type': '11' });
 });

@@ -31,7 +31,7 @@ test.each([
   expect(warnings).toEqual([]);
 });
 
-test('batches are as the variables say, and as the SDK has them where they say nothing', () => {
+test('batches follow the variables, and the defaults of the SDK for the rest', () => {
   const env = { OTEL_BSP_SCHEDULE_DELAY: '1000', OTEL_BSP_MAX_QUEUE_SIZE: '512', OTEL_BSP_EXPORT_TIMEOUT: '' };
   expect(readSettings(env, log).batches).toEqual({ scheduledDelayMillis: 1000, maxQueueSize: 512 });
 });

@@ -31,7 +31,7 @@ const value = {
 };
 
 describe('a bundle', () => {
-  test('has the members that a shape names and no other, and of a secret that it is set', () => {
+  test('has only the members that a shape names, and of a secret only that it is set', () => {
     const selected = new Fields(false).select(value, members);
     expect(JSON.stringify(selected)).not.toContain('planted');
     expect(selected).toEqual({
@@ -47,12 +47,12 @@ describe('a bundle', () => {
     });
   });
 
-  test('has nothing of a member with another shape than its name promises', () => {
+  test('leaves out a member that does not have the shape of its name', () => {
     const odd = { version: { password: 'planted' }, leases: 'planted', hosts: [{ name: 'planted' }] };
     expect(JSON.stringify(new Fields(false).select(odd, members))).toBe('{"hosts":[null]}');
   });
 
-  test('has no URL in the place of a host, which may hold a password', () => {
+  test('leaves out a URL in place of a host, because it may contain a password', () => {
     const fields = new Fields(false);
     expect(fields.write('host', 'https://user:planted@gm')).toBe('[left out]');
     expect(fields.write('host', 'gm.example.com, [2001:db8::1]')).toBe('gm.example.com, [2001:db8::1]');
@@ -61,7 +61,7 @@ describe('a bundle', () => {
 });
 
 describe('under --redact', () => {
-  test('the same name has the same pseudonym everywhere, and texts in which one may stand are left out', () => {
+  test('the same name has the same pseudonym everywhere, and texts that may contain a name are left out', () => {
     expect(new Fields(true).select(value, members)).toEqual({
       version: 3,
       password: '[set]',
@@ -87,20 +87,20 @@ describe('under --redact', () => {
     });
   });
 
-  test('addresses of one network stay in one, and what is no address is left out', () => {
+  test('addresses of one network stay in one network, and other text is left out', () => {
     const fields = new Fields(true);
     expect(fields.write('address', '10.0.0.0/16,10.0.0.7,10.1.0.7')).toBe('ip~1.0.0.0/16,ip~1.0.0.1,ip~1.1.0.1');
     expect(fields.write('address', 'web-1')).toBe('[left out]');
     expect(fields.write('address', '2001:db8::1')).toBe('ip~1');
   });
 
-  test('what everybody has keeps its name', () => {
+  test('default names are kept', () => {
     const fields = new Fields(true);
     expect([fields.write('view', 'default'), fields.write('cluster', 'cluster-1')]).toEqual(['default', 'cluster-1']);
   });
 });
 
-/** Names of the members of a schema, those of inner ones too. */
+/** Returns the member names of a schema, inner ones included. */
 function membersOf(schema: unknown): unknown {
   const { entries, item, wrapped } = schema as { entries?: Record<string, unknown>; item?: unknown; wrapped?: unknown };
   if (entries !== undefined) return mapped(entries, membersOf);
@@ -110,12 +110,12 @@ const mapped = (members: object, map: (value: unknown) => unknown): unknown =>
   Object.fromEntries(Object.entries(members).map(([name, member]) => [name, map(member)]));
 const namesIn = (one: unknown): unknown => (typeof one === 'string' ? null : mapped(one as object, namesIn));
 
-test('of each field that the daemon says it is decided how it goes in', () => {
+test('a shape covers each field of the daemon’s answers', () => {
   expect(namesIn(statusShape)).toEqual(membersOf(operatorMethods['operator/status'].result));
   expect(namesIn(leasesShape)).toEqual(membersOf(operatorMethods['operator/leases'].result));
 });
 
-test('of each flag of the daemon it is decided how it goes in', () => {
+test('a shape covers each flag of the daemon', () => {
   const decided = [...Object.keys(flagShape), 'environment-file', 'help', 'version'];
   expect(decided.sort()).toEqual(Object.keys(flags).sort());
 });

@@ -17,11 +17,11 @@ const saying = (title: string, verdict: Verdict, needs: Check['needs'] = []) => 
 const lines = async (checks: readonly Check[], options = {}) =>
   (await runChecks(checks, options)).map(({ level, title, message }) => `${level} ${title}: ${message}`);
 
-describe('a check that needs another one', () => {
+describe('a check that depends on another one', () => {
   const good = saying('good', ok('fine'));
   const bad = saying('bad', failure('broken', 'mend it'));
 
-  test('runs after it has not failed, a warning included', async () => {
+  test('runs if that succeeded, or gave a warning', async () => {
     const meagre = saying('meagre', warning('so so', 'more'));
     expect(await lines([good, meagre, saying('next', ok('fine'), ['good', 'meagre'])])).toEqual([
       'ok good: fine',
@@ -30,7 +30,7 @@ describe('a check that needs another one', () => {
     ]);
   });
 
-  test('is skipped with the name of what failed first, however far back that is', async () => {
+  test('is skipped with the name of the check that failed first, however far back', async () => {
     const next = saying('next', ok('fine'), ['good', 'bad']);
     expect(await lines([good, bad, next, saying('last', ok('fine'), ['next'])])).toEqual([
       'ok good: fine',
@@ -40,13 +40,13 @@ describe('a check that needs another one', () => {
     ]);
   });
 
-  test('means the nearest above where several have that title', async () => {
+  test('depends on the nearest one above if several have that title', async () => {
     const other = { ...bad, group: 'network', title: 'good' };
     expect(await lines([other, good, saying('next', ok('fine'), ['good'])])).toContain('ok next: fine');
     await expect(lines([saying('next', ok('fine'), ['good']), good])).rejects.toThrow('is not above it');
   });
 
-  test('runs it once, also if several need it', async () => {
+  test('runs that once, even if several depend on it', async () => {
     let runs = 0;
     const counted = check('counted', () => {
       runs += 1;
@@ -58,7 +58,7 @@ describe('a check that needs another one', () => {
   });
 });
 
-test('checks that need nothing of each other run side by side, and are reported in their order', async () => {
+test('independent checks run in parallel and are reported in order', async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const waiting = check('waiting', () => promise.then(() => [ok('released')]));
   const releasing = check('releasing', () => {
@@ -68,12 +68,12 @@ test('checks that need nothing of each other run side by side, and are reported 
   expect(await lines([waiting, releasing])).toEqual(['ok waiting: released', 'ok releasing: done']);
 });
 
-test('a check that does not come back in its time has failed', async () => {
+test('a check that exceeds its time has failed', async () => {
   const never = check('never', () => new Promise(() => {}));
   expect(await lines([never], { timeLimitMs: 20 })).toEqual(['failure never: no answer within 0.02 s']);
 });
 
-test('what a check throws is a failure, with the hint as the fix', async () => {
+test('an error that a check throws is a failure, with the hint as the fix', async () => {
   const thrown = check('thrown', () => {
     throw new GridError('permission', 'GET network: refused', { hint: 'give it the permission' });
   });

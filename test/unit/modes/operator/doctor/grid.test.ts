@@ -142,7 +142,7 @@ test.each<[readonly string[] | undefined, string[], (string | RegExp)[]]>([
 });
 
 const now = 1_800_000_000_000;
-/** An answer after 100 ms by a clock that is this much ahead of the grid's, in ms. */
+/** An answer of the grid, read by a clock that is `ahead` of the grid's. Both in milliseconds. */
 const reading = (ahead: number, took = 100) => ({
   sent: now - took,
   received: now,
@@ -164,10 +164,10 @@ describe('a grid host that cannot be used', () => {
   const down = [failure('refused', 'look')];
   const up = [ok('the certificate is trusted'), ok('the certificate is valid')];
 
-  test('is a warning while another one can be', () => {
+  test('is a warning while another host can be used', () => {
     expect(linesOf(judgeHosts([down, up]))).toEqual(['warning: refused -> look', ...linesOf(up)]);
   });
-  test('is a failure if it is the only one, or none can be used', () => {
+  test('is a failure if it is the only host, or no host can be used', () => {
     for (const hosts of [[down], [down, down]]) expect(judgeHosts(hosts)).toEqual(hosts.flat());
   });
 });

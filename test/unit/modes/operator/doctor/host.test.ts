@@ -60,7 +60,7 @@ test.each([
   expect(said).not.toContain('hunter2');
 });
 
-test('without a password nothing is tried', () => {
+test('credentials: a missing password ends the check', () => {
   const credentials = { passwordExposure: unexposed, passwordRemark: () => undefined, clientCertificate: undefined };
   expect(() => judgeCredentials({ wapiUsername: 'cni', readPassword: missing, ...credentials })).toThrow(GridError);
 });
@@ -78,7 +78,7 @@ test.each([
   expect(line(judgeStateDirectory('/state', facts, () => free))).toMatch(expected);
 });
 
-test('a state directory that is not there yet is made by the daemon', () => {
+test('state directory: a missing one will be made by the daemon', () => {
   expect(line(judgeStateDirectory('/nonexistent'))).toBe('ok: /nonexistent does not exist yet: the daemon creates it');
 });
 
@@ -151,7 +151,7 @@ test.each<[string, Partial<Status>, (string | null)[][]]>([
     [
       ['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null],
       ['warning', 'it reports grid-unavailable for 1m: no route', 'look'],
-      // No other check of doctor can see it.
+      // No other check of doctor can find this one.
       ['failure', 'it reports grid-read-only for 1m: no writes', 'look'],
     ],
   ],

@@ -34,7 +34,7 @@ const range = (first: string, last: string, comment = '') => ({ first, last, com
 const block = (first: string, last: string, node = 'host-a') => range(first, last, blockMarkOf(1, node));
 
 test.each(['host-a', 'a-host-with-a-name-that-is-longer-than-a-mark-has-room-for.example.com'])(
-  'what %s has itself is not that of another host',
+  'addresses of %s itself do not count as those of another host',
   async (node) => {
     const host = { cluster: 'cluster-1', node };
     const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
@@ -50,7 +50,7 @@ test.each(['host-a', 'a-host-with-a-name-that-is-longer-than-a-mark-has-room-for
   },
 );
 
-test('a view that is absent is a warning, since its name may be mistyped', () => {
+test('an absent view is a warning, as its name may be mistyped', () => {
   const priv = { view: 'priv', create: 'all' } as const;
   expect(linesOf(judgeView(priv, true))).toEqual(['ok: priv is there']);
   expect(linesOf(judgeView(priv, false))[0]).toMatch(/^warning: the grid has no view priv.* -> if the name is wrong/);
@@ -110,7 +110,7 @@ test.each([
     { used: 1, hasFree: true, ranges: [range('10.0.0.10', '10.0.0.19', 'printers')] },
     'ok: 1 of 254 addresses of 10.0.0.0/24 are used; 10 lie in reserved ranges (10.0.0.10-10.0.0.19), whose addresses are not given out',
   ],
-  // What is used in a block is not used outside.
+  // Addresses used inside a block do not count outside.
   [
     {
       used: 150,
@@ -143,7 +143,7 @@ describe('gateway', () => {
   ])('%s', (_, holder, expected) => {
     expect(linesOf(judgeGateway(bySubnet, '10.0.0.1', holder))).toEqual([like(expected)]);
   });
-  test('none, or one that is known when the network is there', () => {
+  test('none, or one that is known only with the network', () => {
     expect(linesOf(judgeGateway(byContainer, undefined))[0]).toMatch(/^ok: none configured/);
     const kept = networkSpec({ ...input, keepFirst: true });
     expect(linesOf(judgeGateway(kept, undefined))[0]).toMatch(/^ok: reserved with the network/);
@@ -207,7 +207,7 @@ describe('host blocks', () => {
     ],
   ])('%s', (_, ranges, expected) => expect(judge(taking(32), { ranges })).toEqual([expected]));
 
-  test('never lie at the first or the last place: of a quarter of the network there are two', () => {
+  test('never lie at the first or the last place, so only two of a quarter of the network fit', () => {
     expect(judge(taking(64))).toEqual(['ok: of 64 addresses; none of this host or others yet; room for 2']);
     const two = [block('10.0.0.64', '10.0.0.127', 'host-b'), block('10.0.0.128', '10.0.0.191', 'host-c')];
     expect(judge(taking(64), { ranges: two })).toEqual([
@@ -253,19 +253,19 @@ describe('host blocks', () => {
     expect(judge(spec, { ranges })).toEqual(expected === undefined ? [] : [expected]);
   });
 
-  test('that nobody asks for are no matter', () => {
+  test('are not mentioned if nothing asks for them', () => {
     expect(judge(taking(0))).toEqual([]);
     expect(judge(taking(0), { flagSize: 64 })).toEqual([]);
   });
 
-  test('that the flag asks for, and the network is too small for', () => {
+  test('are a warning if the flag asks for them and the network is too small', () => {
     const small = networkSpec({ ...input, subnet: '10.0.0.0/27', defaultBlockSize: 16 });
     expect(judge(small, { cidr: cidr('10.0.0.0/27'), flagSize: 16 })).toEqual([
       'warning: none: --block-size 16 is more than a quarter of the network, so each ADD asks the grid -> choose a smaller --block-size or a larger subnet; if no blocks are wanted, set "block-size": 0 here',
     ]);
   });
 
-  test('are not told of to a user who may not read ranges', () => {
+  test('are not mentioned to a user who may not read ranges', () => {
     expect(judge(taking(64), { ranges: undefined })).toEqual([]);
   });
 });
@@ -276,7 +276,7 @@ describe('files', () => {
     spec: networkSpec({ ...input, subnet: '10.0.0.0/24', ...differs }),
   });
 
-  test('say what is wrong with each, or that there is none', () => {
+  test('are reported with what is wrong with each, or as missing', () => {
     const errors = [{ file: 'b', message: 'unknown key', hint: 'correct it' }];
     const found = [{ ...at('a'), remarks: ['ipam.x has no effect'] }];
     expect(linesOf(judgeFiles({ found, errors }))).toEqual([
@@ -315,7 +315,7 @@ const of = (file: string, name: string, subnet = '10.0.0.0/24') => {
   return { file, spec: networkSpec({ ...input, name, subnet }) };
 };
 
-test('what is found of networks that share a name is told apart by the file, and of several sources by the subnet', () => {
+test('findings name the file if networks share a name, and the subnet if a network has several', () => {
   const all = [of('a.conf', 'net-1'), of('b.conf', 'net-1'), of('c.conf', 'net-2')];
   expect(all.map((one) => nameOf(one, all))).toEqual(['net-1 of a.conf', 'net-1 of b.conf', 'net-2']);
   const sources = [of('a.conf', 'net-1'), of('a.conf', 'net-1', '10.0.1.0/24')];

@@ -4,7 +4,7 @@ import { failure, ok, skipped, warning } from '../../../../../src/modes/operator
 
 const plain = (_: string, text: string) => text;
 
-test('findings stand under their group, with the fix below, and what was skipped for one reason in one line', () => {
+test('findings are listed by group with the fix below, and checks skipped for one reason share a line', () => {
   const findings = [
     { group: 'host', title: 'user', ...ok('root') },
     { group: 'host', title: 'state directory', ...warning('/state: 32 MiB free', 'free space there') },

@@ -1,4 +1,4 @@
-/** Verdicts as tables of tests write them. */
+/** The notation of verdicts in the tables of tests. */
 import { expect } from 'vitest';
 import type { Verdict } from '../../../../../src/modes/operator/doctor/check.ts';
 
@@ -7,7 +7,7 @@ export function linesOf(verdicts: Verdict | readonly Verdict[]): string[] {
   return [verdicts].flat().map(({ level, message, fix }) => `${level}: ${message}${fix === null ? '' : ` -> ${fix}`}`);
 }
 
-/** What a line must be: the text as a whole, or any that matches. */
+/** Matches a line: the text as a whole, or the expression. */
 export function like(expected: string | RegExp): unknown {
   return typeof expected === 'string' ? expected : expect.stringMatching(expected);
 }

@@ -23,7 +23,7 @@ const rows: readonly Row[] = [
 ];
 const at = (width: number) => table(columns, rows, width).split('\n').slice(0, -1);
 
-test('in a pipe every text stands in full, however wide the line gets', () => {
+test('in a pipe no text is shortened, however wide the line', () => {
   expect(at(Number.POSITIVE_INFINITY)).toEqual([
     'ADDRESS         NETWORK                POD                            AGE',
     '172.18.100.200  a-network-with-a-name  shop/checkout-7d9f8b6c5-x2x4z  12m',
@@ -31,8 +31,8 @@ test('in a pipe every text stands in full, however wide the line gets', () => {
   ]);
 });
 
-describe('on a terminal that is narrower', () => {
-  test('the widest columns are shortened, an address never', () => {
+describe('on a narrow terminal', () => {
+  test('the widest columns are shortened, but never an address', () => {
     expect(at(60)).toEqual([
       'ADDRESS         NETWORK             POD                  AGE',
       '172.18.100.200  a-network-with-a-…  shop/checkout-7d9f…  12m',
@@ -40,14 +40,14 @@ describe('on a terminal that is narrower', () => {
     ]);
   });
 
-  test('no line is wider than the terminal, down to what an address needs beside four characters of the rest', () => {
+  test('no line is wider than the terminal, as long as an address and four characters of the rest fit', () => {
     for (let width = 31; width <= 90; width += 1) {
       expect(Math.max(...at(width).map((line) => line.length))).toBeLessThanOrEqual(width);
     }
   });
 });
 
-test('at 80 columns leases leave out view and network first, and cut pod and container last', () => {
+test('at 80 columns leases first leave out view and network, and last shorten pod and container', () => {
   const lease = aLeaseRecord({
     network: 'net-1',
     view: 'default',
@@ -64,7 +64,7 @@ test('at 80 columns leases leave out view and network first, and cut pod and con
   expect(table(leaseColumns(Date.now(), [lease]), [lease], 170)).toMatch(/NETWORK/);
 });
 
-test('at 80 columns the longest IPv6 address stands in full, and what has it can be told', () => {
+test('at 80 columns the longest IPv6 address is shown in full, and its container can be recognised', () => {
   const address = 'fd00:1234:5678:9abc:def0:1234:5678:9abc';
   const names = { network: 'net-1', view: 'default', containerId: '3f2b9c7d8e1a'.repeat(5), workload: 'shop/web-1' };
   const lease = aLeaseRecord({ ...names, address });
@@ -76,12 +76,12 @@ test('at 80 columns the longest IPv6 address stands in full, and what has it can
   ]);
 });
 
-test('nothing in a cell commands the terminal', () => {
+test('a cell contains no terminal control characters', () => {
   const evil = [{ address: '10.0.0.1', network: 'n', pod: 'web\u001b[31m\n\u202e', age: '1s' }];
   expect(table(columns, evil, 80)).toContain('web\\u001b[31m\\n\\u202e');
 });
 
-test('nothing in a document commands a terminal or reorders what is read, and it is the same document', () => {
+test('a JSON document contains no control characters, and parses to the same value', () => {
   const value = {
     pod: 'web\u001b[31m\u009b5m\u007f',
     name: 'a\u202eb\u2028c',
@@ -95,11 +95,11 @@ test('nothing in a document commands a terminal or reorders what is read, and it
   expect(JSON.parse(text)).toEqual(value);
 });
 
-test('a document is indented, so that people read it, too', () => {
+test('a JSON document is indented for people', () => {
   expect(jsonText({ a: [1] })).toBe('{\n  "a": [\n    1\n  ]\n}');
 });
 
-test('times are written as ISO 8601 writes them, wherever they stand, and nothing else is', () => {
+test('all times, and no other numbers, are written as ISO 8601', () => {
   const value = {
     startedAt: 0,
     errors: [{ at: 1_500, message: 'x' }],
@@ -115,7 +115,7 @@ test('times are written as ISO 8601 writes them, wherever they stand, and nothin
   });
 });
 
-/** A schema of valibot's, as far as it is walked here. */
+/** The parts of a valibot schema that are visited here. */
 interface Schema {
   readonly type: string;
   readonly entries?: Readonly<Record<string, Schema>>;
@@ -123,7 +123,7 @@ interface Schema {
   readonly wrapped?: Schema;
 }
 
-/** The numbers in what a schema describes, with their names. */
+/** Lists the numbers that a schema describes, with their names. */
 function numbersIn(schema: Schema, name = ''): [string, Schema][] {
   const { type, entries, item, wrapped } = schema;
   if (type === 'number') return [[name, schema]];
@@ -131,7 +131,7 @@ function numbersIn(schema: Schema, name = ''): [string, Schema][] {
   return [item, wrapped].flatMap((inner) => (inner === undefined ? [] : numbersIn(inner, name)));
 }
 
-test('what the daemon answers as a time is known by its name, and no other number has such a name', () => {
+test('times in the daemon’s answers are recognised by name, and no other number has such a name', () => {
   const results = Object.values(operatorMethods).map(({ result }) => result as unknown as Schema);
   const numbers = results.flatMap((result) => numbersIn(result));
   expect(numbers.length).toBeGreaterThan(20);

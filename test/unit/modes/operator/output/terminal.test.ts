@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { progressBar, progressText, whatToDo } from '../../../../../src/modes/operator/output/terminal.ts';
 
-/** A bar on a stream that is, or is no, terminal, and a clock to set. */
+/** Makes a bar on a stream that is a terminal or not, with a manual clock. */
 function bar(isTTY: boolean, columns = 80) {
   const written: string[] = [];
   const clock = { now: 0 };
@@ -10,7 +10,7 @@ function bar(isTTY: boolean, columns = 80) {
 }
 
 describe('a progress bar', () => {
-  test('is not shown for what is over within a second', () => {
+  test('is not shown for work that takes less than a second', () => {
     const { written, clock, bar: shown } = bar(true);
     clock.now = 999;
     shown.show({ done: 9, total: 10 });
@@ -18,7 +18,7 @@ describe('a progress bar', () => {
     expect(written).toEqual([]);
   });
 
-  test('is shown after that, in its place, and removed at the end', () => {
+  test('is shown after a second, updated in place, and removed at the end', () => {
     const { written, clock, bar: shown } = bar(true);
     clock.now = 2_000;
     shown.show({ done: 1, total: 4 });
@@ -45,7 +45,7 @@ describe('a progress bar', () => {
     expect(progressText('x', { progress, passed: 1_000, columns: 79 })).toBe(text);
   });
 
-  test('says how long it has been going on where nobody knows how much there is to do', () => {
+  test('shows the elapsed time if the amount of work is unknown', () => {
     expect(progressText('asking the grid', { progress: undefined, passed: 7_400, columns: 79 })).toBe(
       'asking the grid, for 7s',
     );
@@ -60,7 +60,7 @@ describe('a progress bar', () => {
     expect(progressText('releasing', { progress: { done: 452, total: 2_000 }, passed: 10_000, columns })).toBe(text);
   });
 
-  test('stays within its line of the terminal, also when Ctrl-C is pressed, which is shown behind it', () => {
+  test('leaves room on its line for the ^C that a terminal echoes', () => {
     const { written, clock, bar: shown } = bar(true, 42);
     clock.now = 2_000;
     shown.show({ done: 1, total: 4 });
