@@ -1,4 +1,4 @@
-/** docs/monitoring.md names what a scrape of a host that has done something shows: metric, type, labels. */
+/** Compares docs/monitoring.md with a scrape of a busy host: metrics, types, labels. */
 import { expect, test } from 'vitest';
 import { ClientCa } from '../../fixture/client-ca.ts';
 import { freePort } from '../../fixture/free-port.ts';

@@ -25,7 +25,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const at = (name: string) => join(directory, name);
 
-test('a text and a copy get their mode, whatever the umask, and nothing else is left behind', () => {
+test('a text and a copy get their mode whatever the umask, and no other file remains', () => {
   writeFileSync(at('source'), 'a program', { mode: 0o600 });
   const umask = process.umask(0o077);
   try {
@@ -39,19 +39,15 @@ test('a text and a copy get their mode, whatever the umask, and nothing else is 
   expect(readdirSync(directory).sort()).toEqual(['copy', 'source', 'text']);
 });
 
-rootTest(
-  'in a setgid directory a file is of the directory’s group, as the notes are for the service',
-  'other groups',
-  async () => {
-    const group = 65_534;
-    chownSync(directory, 0, group);
-    chmodSync(directory, 0o2770);
-    writeDurably({ directory, name: 'text', mode: 0o640 }, 'one');
-    expect([statSync(at('text')).gid, statSync(at('text')).mode & 0o7777]).toEqual([group, 0o640]);
-  },
-);
+rootTest('a file in a setgid directory gets the group of the directory', 'other groups', async () => {
+  const group = 65_534;
+  chownSync(directory, 0, group);
+  chmodSync(directory, 0o2770);
+  writeDurably({ directory, name: 'text', mode: 0o640 }, 'one');
+  expect([statSync(at('text')).gid, statSync(at('text')).mode & 0o7777]).toEqual([group, 0o640]);
+});
 
-test('what a link of the name leads to is not touched: the link is replaced', () => {
+test('a link of that name is replaced, and its target is not touched', () => {
   writeFileSync(at('elsewhere'), 'of somebody else');
   writeFileSync(at('source'), 'new');
   for (const name of ['text', 'copy', 'link']) symlinkSync('elsewhere', at(name));
@@ -63,14 +59,14 @@ test('what a link of the name leads to is not touched: the link is replaced', ()
   expect(readlinkSync(at('link'))).toBe('source');
 });
 
-test('a failure leaves the former file, and no draft', () => {
+test('a failure keeps the former file and removes the draft', () => {
   writeFileSync(at('copy'), 'former');
   expect(() => copyDurably({ directory, name: 'copy', mode: 0o755 }, at('absent'))).toThrow('ENOENT');
   expect(readFileSync(at('copy'), 'utf8')).toBe('former');
   expect(readdirSync(directory)).toEqual(['copy']);
 });
 
-test('drafts of killed processes are removed, but for young ones, and nothing that only looks like one', () => {
+test('old drafts of killed processes are removed, but neither young ones nor files that only look alike', () => {
   const hour = 3_600_000;
   const old = new Date(Date.now() - hour);
   const names = ['.plugin.0123456789abcdef', '.plugin.0123456789abcde', '.plugin.x.0123456789abcdef', 'plugin'];

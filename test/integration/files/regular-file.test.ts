@@ -1,4 +1,4 @@
-/** What another user can plant under a file's name, and that none of it is read or written to. */
+/** Another user may plant links, FIFOs and devices under a file's name. None of them is read or written. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -33,7 +33,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const read = (maxBytes = 100) => readRegularFile(file, { maxBytes, user: service })?.bytes.toString();
 
-test('a file of the reader is read up to its limit, and one that is absent is undefined', () => {
+test('a file of the reader is read up to the limit, and a missing one is undefined', () => {
   expect(read(4)).toBe('text');
   expect(() => read(3)).toThrow(new IrregularFile('it has 4 bytes, more than 3'));
   rmSync(file);
@@ -48,13 +48,13 @@ test.each<[string, RegExp, () => void]>([
   ['a link to a device without end', /is a symbolic link/, () => replaceBy(() => symlinkSync('/dev/zero', file))],
   ['a pipe that nobody writes to', /not a regular file/, () => replaceBy(() => execFileSync('mkfifo', [file]))],
   ['a directory', /not a regular file/, () => replaceBy(() => mkdirSync(file))],
-])('%s is refused, and not waited for', (_, reason, plant) => {
+])('%s is refused without waiting', (_, reason, plant) => {
   plant();
   expect(() => read()).toThrow(IrregularFile);
   expect(() => read()).toThrow(reason);
 });
 
-test('what is written is for its owner alone, or as it was before', () => {
+test('a written file is readable by its owner alone, or keeps its former mode', () => {
   writeRegularFile(file, 'newer');
   expect([read(), modeOf(file)]).toEqual(['newer', 0o600]);
   chmodSync(file, 0o640);
@@ -93,16 +93,19 @@ test('a socket is refused', async () => {
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) process.stderr.write('NOT TESTED: owners of files - needs root for files of another user\n');
 
-test.runIf(isRoot)('a file of the service is read where it is named, one of anybody else never', () => {
-  chownSync(file, service, service);
-  expect(read()).toBe('text');
-  chownSync(file, service + 1, service);
-  const refusal = new IrregularFile(`it belongs to uid ${service + 1}, not to root`);
-  expect(() => read()).toThrow(refusal);
-  expect(() => writeRegularFile(file, 'new')).toThrow(refusal);
-});
+test.runIf(isRoot)(
+  'a file of the service is read if the service may own it, and a file of another user is refused',
+  () => {
+    chownSync(file, service, service);
+    expect(read()).toBe('text');
+    chownSync(file, service + 1, service);
+    const refusal = new IrregularFile(`it belongs to uid ${service + 1}, not to root`);
+    expect(() => read()).toThrow(refusal);
+    expect(() => writeRegularFile(file, 'new')).toThrow(refusal);
+  },
+);
 
-test.runIf(isRoot)('where one owner is named, nobody else may be it, not even the reader', () => {
+test.runIf(isRoot)('if an owner is given, files of all other users are refused, even those of the reader', () => {
   chownSync(file, service, service);
   expect(readRegularFile(file, { maxBytes: 100, owner: service })?.bytes.toString()).toBe('text');
   expect(() => readRegularFile(file, { maxBytes: 100, owner: 0 })).toThrow(/belongs to uid/);

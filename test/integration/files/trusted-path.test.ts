@@ -1,4 +1,4 @@
-/** A path is trusted if root alone can change where it leads to. */
+/** A path is trusted if only root can change where it leads. */
 import {
   chmodSync,
   chownSync,
@@ -19,7 +19,7 @@ import { rootTest } from '../../fixture/root.ts';
 
 const nobody = 65534;
 
-/** Runs with a directory `base` in which `ours` is root's. */
+/** Runs a test with a directory `base` in which `ours` belongs to root. */
 function trustTest(name: string, run: (base: string) => void): void {
   rootTest(name, 'directories of another user', async () => {
     const base = mkdtempSync(join(tmpdir(), 'infoblox-cni-trust-'));
@@ -42,7 +42,7 @@ function refusal(path: string): UntrustedPath {
   throw new Error(`${path} is trusted`);
 }
 
-trustTest('root’s directories, files and links are trusted, and so is what is absent in them', (base) => {
+trustTest('directories, files and links of root are trusted, and so are missing paths in them', (base) => {
   writeFileSync(join(base, 'ours/file'), '');
   symlinkSync('ours', join(base, 'link'));
   for (const path of ['ours', 'ours/file', 'ours/absent', 'ours/absent/further', 'link/file', 'ours/../link//./file']) {
@@ -50,7 +50,7 @@ trustTest('root’s directories, files and links are trusted, and so is what is 
   }
 });
 
-trustTest('a part that belongs to somebody else is named, with the command that mends it', (base) => {
+trustTest('the error names a part that belongs to another user, with the command that fixes it', (base) => {
   const theirs = join(base, 'theirs');
   mkdirSync(join(theirs, 'inner'), { recursive: true });
   chownSync(theirs, nobody, nobody);
@@ -62,7 +62,7 @@ trustTest('a part that belongs to somebody else is named, with the command that 
   }
 });
 
-trustTest('what belongs to the service is trusted where it is named, and only where nobody else can write', (base) => {
+trustTest('a directory of the service is trusted if the service is named and nobody else can write to it', (base) => {
   const state = join(base, 'ours/state');
   mkdirSync(state, { mode: 0o700 });
   chownSync(state, nobody, nobody);
@@ -75,7 +75,7 @@ trustTest('what belongs to the service is trusted where it is named, and only wh
   expect(() => refuseUntrusted(state, { user: nobody })).toThrow(/is writable by users other than root/);
 });
 
-trustTest('a part that others can write to is named, with its mode and the command that mends it', (base) => {
+trustTest('the error names a part that others can write to, with its mode and the command that fixes it', (base) => {
   const ours = join(base, 'ours');
   for (const [mode, shown] of [
     [0o775, '0775'],
@@ -91,20 +91,20 @@ trustTest('a part that others can write to is named, with its mode and the comma
   }
 });
 
-trustTest('under a sticky directory only what is there and root’s is trusted', (base) => {
+trustTest('in a sticky directory only existing paths of root are trusted', (base) => {
   const shared = join(base, 'shared');
   mkdirSync(join(shared, 'ours'), { recursive: true });
   mkdirSync(join(shared, 'theirs'));
   chmodSync(shared, 0o1777);
   chownSync(join(shared, 'theirs'), nobody, nobody);
   refuseUntrusted(join(shared, 'ours/absent'));
-  // Anybody could make it between this look and its use.
+  // Anybody could create the missing path between this check and its use.
   for (const path of ['', 'absent', 'theirs']) expect(() => refuseUntrusted(join(shared, path))).toThrow(UntrustedPath);
-  // Nobody is told to close /tmp.
+  // The hint must not suggest to close /tmp.
   expect(refusal(shared).hint).toBe(`install -d -m 0700 ${shared}/infoblox-cni and name that directory instead`);
 });
 
-trustTest('a link is followed if root made it, and never for anybody else', (base) => {
+trustTest('a link is followed only if root made it', (base) => {
   const theirs = join(base, 'theirs');
   mkdirSync(theirs);
   chownSync(theirs, nobody, nobody);
@@ -117,7 +117,7 @@ trustTest('a link is followed if root made it, and never for anybody else', (bas
   expect(() => refuseUntrusted(join(base, 'ours/loop'))).not.toThrow();
 });
 
-trustTest('no directory is made where others could exchange it, or where their link leads', (base) => {
+trustTest('no directory is made in a place of other users, or behind their link', (base) => {
   const theirs = join(base, 'theirs');
   mkdirSync(theirs);
   chownSync(theirs, nobody, nobody);
@@ -129,7 +129,7 @@ trustTest('no directory is made where others could exchange it, or where their l
   expect(['theirs/run', 'theirs/cni', 'ours/victim'].filter((path) => existsSync(join(base, path)))).toEqual([]);
 });
 
-trustTest('a directory may be made under a sticky one: there it stays root’s', (base) => {
+trustTest('a directory may be made in a sticky one, where root keeps it', (base) => {
   const shared = join(base, 'shared');
   mkdirSync(shared);
   chmodSync(shared, 0o1777);
@@ -137,7 +137,7 @@ trustTest('a directory may be made under a sticky one: there it stays root’s',
   expect(existsSync(join(shared, 'run/cni'))).toBe(true);
 });
 
-test('a directory is made with all that is missing above it, whatever the umask; a file in its place is named', () => {
+test('a directory is made with its missing parents whatever the umask, and the error names a file in its place', () => {
   const base = mkdtempSync(join(tmpdir(), 'infoblox-cni-directory-'));
   const umask = process.umask(0o777);
   try {

@@ -8,7 +8,7 @@ import { fromContainer } from './grid-and-host.ts';
 
 const open: { grid: Grid; host: Host }[] = [];
 
-/** A host whose daemon has had its first contact with the grid. */
+/** Starts a host and waits until its daemon has had an answer of the grid. */
 async function start(options: GridOptions, prepare: (grid: Grid) => void = () => undefined) {
   const grid = await startGrid(options);
   prepare(grid);
@@ -36,7 +36,7 @@ const restricted = (name: string, value: string) => (grid: Grid) => {
   grid.add('extensibleattributedef', { name, type: 'ENUM', list_values: [{ value }] });
 };
 
-/** A grid, and the attributes that a container's address and its network get there. */
+/** A grid, and the attributes that the address and the network of a container get there. */
 const cases: readonly Case[] = [
   ['no attribute is defined', {}, nothing, {}, {}],
   [
@@ -81,7 +81,7 @@ describe.each(cases)('when %s', (_, options, prepare, ofAddress, ofNetwork) => {
   const values = (extattrs: Record<string, { value: unknown }> = {}) =>
     Object.fromEntries(Object.entries(extattrs).map(([name, { value }]) => [name, value]));
 
-  test('address and network carry the attributes that the grid takes, and a further ADD costs one request', async () => {
+  test('address and network carry the attributes that the grid accepts, and a further ADD costs one request', async () => {
     const { grid, host } = await start(options, prepare);
     const args = 'K8S_POD_NAME=web-1';
     const address = await host.add('c1', { args });
@@ -106,7 +106,7 @@ describe.each(cases)('when %s', (_, options, prepare, ofAddress, ofNetwork) => {
   });
 });
 
-test('an attribute that takes other values only is left out of what the grid would refuse, and costs no request', async () => {
+test('a value outside the list of an attribute is left out without a request', async () => {
   const { grid, host } = await start({}, restricted('VM ID', 'c2'));
   const last = () => grid.fixedAddresses().at(-1)?.extattrs;
   await host.add('c1');
@@ -116,8 +116,8 @@ test('an attribute that takes other values only is left out of what the grid wou
   expect(grid.requests.filter(({ status }) => status === 400)).toEqual([]);
 });
 
-test('a refused value of one network leaves the next one its attribute: it is found by its name, and is no second one', async () => {
-  // A user who may not read the definitions learns what the grid takes from refusals.
+test('a refused value of one network does not keep the next one from being found by its attribute', async () => {
+  // A user who may not read the definitions learns from refusals what the grid accepts.
   const { host } = await start({}, (fresh) => {
     fresh.add('extensibleattributedef', { name: 'Network Name', type: 'ENUM', list_values: [{ value: 'pods' }] });
     fresh.add('networkcontainer', { network: '172.18.0.0/16' });
@@ -132,7 +132,7 @@ test('a refused value of one network leaves the next one its attribute: it is fo
   ]);
 });
 
-test('an attribute that addresses must not have is left out of them, and networks are found by it', async () => {
+test('an attribute that is not allowed for addresses is left out of them, and networks are found by it', async () => {
   const { grid, host } = await start({ attributes: ['Network Name'] });
   const body = JSON.stringify({
     ...{ Error: 'AdmConDataError', code: 'Client.Ibap.Data.Conflict' },
@@ -145,7 +145,7 @@ test('an attribute that addresses must not have is left out of them, and network
   expect(grid.networks()[0]?.extattrs).toEqual({ 'Network Name': { value: 'pods' } });
 });
 
-test('attributes that the network hands down do no harm', async () => {
+test('inherited attributes of the network do no harm', async () => {
   const { grid, host } = await start({ attributes: all }, (fresh) => {
     fresh.add('extensibleattributedef', { name: 'Site', type: 'STRING', flags: 'VI' });
     fresh.add('network', { network: '10.0.0.0/24', extattrs: { Site: { value: ['Rome', 'Oslo'] } } });
@@ -156,7 +156,7 @@ test('attributes that the network hands down do no harm', async () => {
   await host.del('c1');
 });
 
-test('a reservation says when it was made, where the grid defines an attribute for that', async () => {
+test('a reservation carries its time if the grid defines an attribute for it', async () => {
   const { grid, host } = await start({ attributes: ['Reserved At'] });
   const before = Date.now();
   const address = await host.add('c1');
@@ -168,7 +168,7 @@ test('a reservation says when it was made, where the grid defines an attribute f
   expect(reservedAtIn(new Map([['Reserved At', 'yesterday']]))).toBeNull();
 });
 
-test('what is said to be written is what is written', async () => {
+test('`attributeDefinitions` lists exactly the attributes that are written', async () => {
   const definitions = attributeDefinitions({ Site: 'Paris' });
   const grid = await startGrid();
   for (const { name, type, values } of definitions) {
@@ -184,7 +184,7 @@ test('what is said to be written is what is written', async () => {
   expect(Object.keys(object?.extattrs ?? {}).sort()).toEqual(definitions.map(({ name }) => name).sort());
 });
 
-test('an attribute that is removed from the grid later is learned from the refusal', async () => {
+test('an attribute that is removed from the grid later is left out after its refusal', async () => {
   const { grid, host } = await start({ attributes: ['VM Name'] });
   await host.add('c1');
   grid.remove(grid.objects('extensibleattributedef')[0]?._ref ?? '');
@@ -217,13 +217,13 @@ describe('extensible attributes', () => {
     expect(told).toEqual([]);
   });
 
-  test('do not believe an empty list of definitions, which rights may have emptied', () => {
+  test('are sent despite an empty list of definitions, which may be a lack of rights', () => {
     const attributes = made();
     attributes.learn(new Map());
     expect(attributes.taken(type, {})['Tenant ID']).toBe('blue');
   });
 
-  test('leave out what was refused, whatever the definitions say', () => {
+  test('are left out once refused, whatever the definitions say', () => {
     const attributes = made({ Site: 'Paris' });
     const sent = attributes.taken(type, {});
     for (const name of ['Tenant ID', 'Site', 'Site']) {
@@ -234,14 +234,14 @@ describe('extensible attributes', () => {
     expect(told).toEqual([{ name: 'Site' }]);
   });
 
-  test('that were not sent are not what a refusal is about', () => {
+  test('that were not sent are not blamed for a refusal', () => {
     const attributes = made();
     for (const error of [refusal('unknown-attribute', 'Site'), new GridError('rejected', 'no'), new Error('no')]) {
       expect(attributes.noteRefusal(error, { type, attributes: { 'Tenant ID': 'blue' } })).toBe(false);
     }
   });
 
-  test('go without a refused value alone, and say so once', () => {
+  test('lose only a refused value, which is reported once', () => {
     const attributes = made();
     for (const network of ['odd', 'strange']) {
       const request = { type, attributes: ofNetwork(network) };
@@ -252,7 +252,7 @@ describe('extensible attributes', () => {
     expect(told).toEqual([{ name: 'Network Name', value: 'odd' }]);
   });
 
-  test('of which only a list of values is taken are not sent, or searched by, with another', () => {
+  test('with a list of values are neither sent nor searched with another value', () => {
     const attributes = made({ Site: 'Paris' });
     attributes.learn(
       new Map([
@@ -268,7 +268,7 @@ describe('extensible attributes', () => {
     ]);
   });
 
-  test('that one type of object must not have stay on the others', () => {
+  test('that are not allowed on one type of object stay on the others', () => {
     const attributes = made();
     const request = { type, attributes: ofNetwork('pods') };
     expect(attributes.noteRefusal(refusal('attribute-not-allowed', 'Network Name'), request)).toBe(true);
@@ -277,7 +277,7 @@ describe('extensible attributes', () => {
     expect(told).toEqual([{ name: 'Network Name', type }]);
   });
 
-  test('believe an empty list if the grid does not know what is searched by either, but try what the operator wants', () => {
+  test('are not sent after an empty list and a refused search, except for those of the operator', () => {
     const search = { type: 'network', attributes: ofNetwork('n') };
     const unknown = refusal('unknown-attribute', 'Network Name');
     const attributes = made({ Site: 'Paris' });
@@ -290,7 +290,7 @@ describe('extensible attributes', () => {
   });
 });
 
-test('a network name that is too long for an attribute is shortened as in the mark, and stays one of its own', () => {
+test('a network name that is too long for an attribute is shortened like in the mark, and stays unique', () => {
   const long = attributedName('n'.repeat(300));
   expect(long).toMatch(/^n{233}~[0-9a-f]{16}$/);
   expect(attributedName('n'.repeat(301))).not.toBe(long);

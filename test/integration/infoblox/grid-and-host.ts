@@ -7,11 +7,11 @@ import { type Grid, type GridOptions, startGrid } from '../../simulator/grid.ts'
 export interface GridAndHost {
   grid: Grid;
   host: Host;
-  /** Another host on the same grid, disposed of after the test; not started yet. */
+  /** Makes another host on the same grid without starting it. It is disposed of after the test. */
   another(options: HostOptions): Host;
 }
 
-/** The members are valid inside tests. */
+/** Sets up a grid and a host for each test. The members are valid only inside tests. */
 export function useGridAndHost(gridOptions: GridOptions = {}, hostOptions: HostOptions = {}): GridAndHost {
   const hosts: Host[] = [];
   const fixture = {} as GridAndHost;
@@ -31,19 +31,19 @@ export function useGridAndHost(gridOptions: GridOptions = {}, hostOptions: HostO
   return fixture;
 }
 
-/** The addresses that the grid holds in a view, in the order of the grid. */
+/** Lists the addresses that the grid holds in a view, in the order of the grid. */
 export function held(grid: Grid, view = 'default'): string[] {
   return grid.fixedAddresses(view).map((object) => object.ipv4addr);
 }
 
-/** Writes that the grid has received, as `POST fixedaddress 201`. */
+/** Lists the writes that the grid has received, such as `POST fixedaddress 201`. */
 export function writes(grid: Grid): string[] {
   return grid.requests
     .filter(({ method, query }) => method !== 'GET' && query._function === undefined)
     .map(({ method, type, status }) => `${method} ${type} ${status}`);
 }
 
-/** The error that a call ends with, as its caller sees it. */
+/** Returns the error that a call ends with, as its caller sees it. */
 export async function errorOf(call: Promise<unknown>): Promise<{ code: number; msg: string; details: string }> {
   try {
     await call;
@@ -54,7 +54,7 @@ export async function errorOf(call: Promise<unknown>): Promise<{ code: number; m
   throw new Error('expected the call to fail');
 }
 
-/** A call whose configuration names no subnet: its network is found by name or comes from a container. */
+/** Makes a call without subnet, whose network is found by name or comes from a container. */
 export function fromContainer(ipam: Record<string, unknown> = {}, name = 'pods'): CallOptions {
   return { config: { name }, ipam: { subnet: undefined, gateway: undefined, ...ipam } };
 }

@@ -1,4 +1,4 @@
-/** What every implementation of the port `Grid` has to do: the same cases for the one over WAPI and for the one in memory. */
+/** The contract of the port `Grid`: the same cases for the implementation over WAPI and for the one in memory. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   addressAt,
@@ -19,44 +19,44 @@ import {
 } from '../../../src/infoblox/grid.ts';
 import { attachmentMark, blockMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
 
-/** An empty grid that defines all attributes, with what happens to it from outside. */
+/** An empty grid that defines all attributes, and the ways in which others change it. */
 export interface GridUnderTest {
   readonly grid: Grid;
-  /** An administrator gives an address to a client of DHCP. */
+  /** An administrator gives an address to a DHCP client. */
   addClient(where: { readonly address: string; readonly view: string; readonly comment?: string }): void;
-  /** An administrator makes a range that a member serves to clients of DHCP. */
+  /** An administrator makes a range that a member serves to DHCP clients. */
   addServedRange(range: Interval & { readonly view: string }): void;
   /** An administrator gives an address to a host. */
   addHost(where: { readonly address: string; readonly view: string }): void;
-  /** An administrator writes something else into the comment of a reservation. */
+  /** An administrator changes the comment of a reservation. */
   comment(where: Pick<Reservation, 'address' | 'view'>, comment: string): void;
-  /** The answer to the next write does not come; `isCarriedOut`: whether the write is. */
+  /** Loses the answer to the next write. `isCarriedOut`: whether the grid carries the write out. */
   loseAnswer(isCarriedOut: boolean): void;
-  /** From now on only a host answers that does not accept writes, and knows nothing but the view `default`. */
+  /** Lets only a host answer that does not accept writes, and that knows nothing but the view `default`. */
   loseMaster(): Promise<void>;
   end(): Promise<void>;
 }
 
-/** The places of the cases in one family. */
+/** The networks of the cases in one address family. */
 interface Ground {
   readonly family: Family;
-  /** A network with few hosts, and how many. */
+  /** A network with few host addresses, and their number. */
   readonly small: Cidr;
   readonly hosts: number;
   readonly wide: Cidr;
-  /** A network that is not there. */
+  /** A network that does not exist. */
   readonly gone: Cidr;
-  /** Room for two networks of a length. */
+  /** A container with room for two networks of `prefixLength`. */
   readonly container: Cidr;
   readonly prefixLength: number;
   readonly inContainer: readonly [string, string];
-  /** Beside `small`, in it, around both, and elsewhere. */
+  /** Networks beside `small`, in it, around both, and elsewhere. */
   readonly beside: Cidr;
   readonly further: Cidr;
   readonly inner: Cidr;
   readonly outer: Cidr;
   readonly elsewhere: Cidr;
-  /** An address of `small` and `wide`, by its offset. */
+  /** Returns an address of `small` and `wide` by its offset. */
   readonly at: (offset: number) => string;
 }
 
@@ -128,7 +128,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
     if (one === undefined) throw new Error(`nothing carries ${mark}`);
     return one;
   };
-  /** The same look, as if its answer had come so many milliseconds later. */
+  /** Returns the same look as if its answer had come `milliseconds` later. */
   const later = ({ seen: at }: Sighted, milliseconds: number) => ({
     seen: sighting({ ...at, answeredAt: at.answeredAt + milliseconds }),
   });
@@ -140,7 +140,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
   describe('an address', () => {
     beforeEach(() => createNetwork(small));
 
-    test('is reserved, found by its mark and at its place, and free again when that is removed', async () => {
+    test('is reserved, found by its mark and at its place, and free again after the removal', async () => {
       const mark = markOf('c1');
       const made = await reserve(mark);
       expect(made).toMatchObject({ view, address: expect.toBeOneOf(hosts) });
@@ -154,7 +154,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await grid.isUsed(made.address, view, inTime())).toBe(false);
     });
 
-    test('is every host address of the network once, and then none', async () => {
+    test('is each host address of the network once, and then there is none', async () => {
       const addresses = new Set<string>();
       for (const n of hosts.keys()) addresses.add((await reserve(markOf(`c${n}`))).address);
       expect([...addresses].sort()).toEqual(hosts);
@@ -165,7 +165,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       await expect(reserve(markOf('more'))).resolves.toMatchObject({ view });
     });
 
-    test('is none of those that are left out', async () => {
+    test('is never an excluded one', async () => {
       const source = { view, nextOf: small, exclude: hosts.filter((one) => one !== at(3) && one !== at(5)) };
       expect(await reserve(markOf('c1'), source)).toEqual({ view, address: at(3) });
       expect(await grid.hasRoom(source, inTime())).toBe(true);
@@ -174,7 +174,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await failure(reserve(markOf('c3'), source))).toMatchObject({ reason: 'no-free-address' });
     });
 
-    test('that is asked for is had or refused, whoever has it', async () => {
+    test('that is requested is reserved, or refused if it is taken', async () => {
       const source = { view, address: at(3) };
       outside.addClient({ ...source, comment: 'printer' });
       expect(await failure(reserve(markOf('c1'), source))).toMatchObject({ reason: 'conflict', outcome: 'none' });
@@ -182,20 +182,20 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await reserve(markOf('c1'), { view, address: at(4) })).toEqual({ view, address: at(4) });
     });
 
-    test('of hosts that ask at once is never the same', async () => {
+    test('is never given twice to hosts that ask at once', async () => {
       const asked = await Promise.allSettled([1, 2, 3, 4].map((n) => reserve(markOf(`c${n}`))));
       const made = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value.address] : []));
       expect(new Set(made).size).toBe(made.length);
       for (const one of asked) if (one.status === 'rejected') expect(one.reason).toMatchObject({ reason: 'conflict' });
     });
 
-    test('cannot come from a network that is not there', async () => {
+    test('cannot come from a missing network', async () => {
       const nothing = { view, nextOf: gone };
       expect(await failure(reserve(markOf('c1'), nothing))).toMatchObject({ outcome: 'none' });
       expect(await grid.hasRoom(nothing, inTime())).toBeUndefined();
     });
 
-    test('is looked for letter by letter, in one view or in all', async () => {
+    test('is found by exactly its mark, in one view or in all', async () => {
       await grid.create({ view: 'other' }, inTime());
       await grid.createNetwork({ source: { view: 'other', cidr: small }, name: 'n', comment: '' }, inTime());
       const mark = markOf('c1');
@@ -218,7 +218,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       for (const mark of [...marks, 'router']) await reserve(mark);
     });
 
-    test('has the reservations of a cluster, of a host, of a network name, of a view and of a network', async () => {
+    test('selects reservations by cluster, host, network name, view and network', async () => {
       const host = { cluster: 'c', node: 'host-a' };
       expect(await listed({ marks: { cluster: 'c' } })).toEqual([...marks].sort());
       expect(await listed({ marks: host })).toEqual([marks[0], marks[1]]);
@@ -230,7 +230,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await listed({ network: gone })).toEqual([]);
     });
 
-    test('has also what somebody has added something to', async () => {
+    test('includes reservations with an extended comment', async () => {
       const { address } = await seen(marks[0] ?? '');
       outside.comment({ address, view }, `${marks[0]} (ticket 4711)`);
       expect(await listed({ marks: { cluster: 'c', node: 'host-a', network: 'net-1' } })).toEqual([
@@ -238,7 +238,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       ]);
     });
 
-    test('with descriptions says when and for whom each was reserved, and finds them by that', async () => {
+    test('with descriptions contains time and workload of each reservation, and can be searched by them', async () => {
       const mark = markOf('c9');
       const described = { comment: mark, ...describeReservation('net-1', { containerId: 'c9', pod: 'web-1' }) };
       await grid.reserve({ source: next, ...described }, inTime());
@@ -253,14 +253,14 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
     });
   });
 
-  describe('a write to what was looked at', () => {
+  describe('a write to an object that was shown', () => {
     const mark = markOf('c1');
     beforeEach(async () => {
       await createNetwork(small);
       await reserve(mark);
     });
 
-    test('makes it another’s, attributes and all', async () => {
+    test('gives it to another owner, including attributes', async () => {
       const label = { comment: markOf('c2'), name: 'db', attributes: ofNetwork('net-2') };
       const before = await seen(mark);
       await grid.relabel(before, label, inTime());
@@ -270,7 +270,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(one?.attributes.get('Network Name')).toBe('net-2');
     });
 
-    test('is not sent when the look is older than a second: another one may lead to it', async () => {
+    test('is not sent if the look is older than a second, as the reference may name another object by then', async () => {
       const old = later(await seen(mark), -sightingMaxAgeMs - 1);
       const outdated = { reason: 'busy', outcome: 'none', mayLookAgain: true };
       expect(await failure(grid.remove(old, inTime()))).toMatchObject(outdated);
@@ -278,7 +278,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await found(mark)).toHaveLength(1);
     });
 
-    test('that is gone is removed already, and not there to be changed', async () => {
+    test('that is gone counts as removed, and cannot be changed', async () => {
       const one = later(await seen(mark), 60_000);
       await grid.remove(one, inTime());
       await grid.remove(one, inTime());
@@ -286,7 +286,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await failure(grid.relabel(one, { comment: 'x' }, inTime()))).toMatchObject(gone);
     });
 
-    test('goes by a name that whoever comes next in its place has, too', async () => {
+    test('hits the next object of the same place, which has the same reference', async () => {
       const { address, ...one } = await seen(mark);
       const look = later(one, 60_000);
       await grid.remove(look, inTime());
@@ -309,7 +309,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       },
     );
 
-    test.each([true, false])('is open for a delete, too (carried out: %s)', async (isCarriedOut) => {
+    test.each([true, false])('has an open outcome for a delete, too (carried out: %s)', async (isCarriedOut) => {
       await reserve(mark);
       const one = await seen(mark);
       outside.loseAnswer(isCarriedOut);
@@ -323,7 +323,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
     const createNext = (name: string) =>
       grid.createNetwork({ source: another, name, comment: pendingNetworkMark(name) }, inTime());
 
-    test('is created once, found where it lies, and removed', async () => {
+    test('is created once, found by its place, and removed', async () => {
       expect(await networkAt(small)).toBeUndefined();
       expect((await createNetwork(small)).text).toBe(small.text);
       expect(await failure(createNetwork(small))).toMatchObject({ reason: 'conflict', outcome: 'none' });
@@ -335,7 +335,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await networkAt(small)).toBeUndefined();
     });
 
-    test('is the next free one of a container, as long as that has one', async () => {
+    test('is the next free one of a container, until that is full', async () => {
       expect(await grid.hasRoom(another, inTime())).toBeUndefined();
       expect(await failure(createNext('a'))).toMatchObject({ outcome: 'none' });
       await grid.create({ view, container }, inTime());
@@ -346,7 +346,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await grid.hasRoom(another, inTime())).toBe(false);
     });
 
-    test('is found by its name, in its comment or its attribute, and keeps that when its comment changes', async () => {
+    test('is found by the name in its comment or attribute, and keeps that when its comment changes', async () => {
       await createNetwork(small, 'net-1', pendingNetworkMark('net-1'));
       await createNetwork(ground.beside, 'net-1', 'Paris');
       await createNetwork(ground.further, 'net-10');
@@ -364,7 +364,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await grid.networksNamed('net-1', { view: 'nowhere', family }, inTime())).toEqual([]);
     });
 
-    test('shares addresses with those that it lies in, or that lie in it, not with itself', async () => {
+    test('overlaps the networks around it and inside it, but not itself', async () => {
       await createNetwork(small);
       await createNetwork(ground.beside);
       const overlapping = async (one: Cidr) =>
@@ -375,7 +375,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await overlapping(ground.elsewhere)).toEqual([]);
     });
 
-    test('says where it lies, and how full it is if the grid counts', async () => {
+    test('is reported with its place, and with its utilisation if the grid counts', async () => {
       await createNetwork(small);
       for (const n of [1, 2, 3]) await reserve(markOf(`c${n}`));
       const utilization = await grid.utilization({ address: at(1), view }, inTime());
@@ -405,7 +405,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
     };
     beforeEach(() => createNetwork(wide));
 
-    test('is created once, found by its mark and by what it touches, and removed without what is reserved inside', async () => {
+    test('is created once, found by its mark and by overlap, and removed without the reservations inside', async () => {
       await createRange(eight, block(1));
       const one = await only(block(1));
       expect(one).toMatchObject({ ...eight, view, network: wide, comment: block(1), isReserved: true });
@@ -422,7 +422,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await found(markOf('c1'))).toHaveLength(1);
     });
 
-    test('of a host is told from those of other hosts and of other networks, and from one that a member serves', async () => {
+    test('of a host is distinguished from those of other hosts and networks, and from one that a member serves', async () => {
       outside.addServedRange({ ...interval(1, 4), view });
       await createRange(eight, block(1));
       await createRange(interval(16, 23), block(2, { network: 'net-2' }));
@@ -440,7 +440,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(kinds.filter(([, isReserved]) => !isReserved)).toEqual([[at(1), false]]);
     });
 
-    test('gives its addresses to whoever names it, and not to who asks its network', async () => {
+    test('gives addresses to requests that name it, and not to requests for the network', async () => {
       await createRange(interval(1, 2), block(1));
       const nextOf = interval(1, 2);
       expect(await reserve(markOf('c1'), { view, nextOf: wide })).toMatchObject({ address: at(3) });
@@ -452,7 +452,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await grid.hasRoom({ view, nextOf: interval(1, 3) }, inTime())).toBeUndefined();
     });
 
-    test('does not make its addresses used: what is at them does', async () => {
+    test('does not make its addresses used, only the objects in it do', async () => {
       await createRange(eight, block(1));
       outside.addHost({ address: at(10), view });
       outside.addClient({ address: at(9), view, comment: 'printer' });
@@ -468,7 +468,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await occupants({ first: wide.base, last: at(8) })).toEqual([]);
     });
 
-    test('needs a network that holds all of it', async () => {
+    test('needs a network that contains it completely', async () => {
       const where = { first: addressAt(gone, 1), last: addressAt(gone, 8) };
       expect(await failure(createRange(where, block(1), gone))).toMatchObject({ reason: 'missing', outcome: 'none' });
       expect(await failure(createRange(where, block(1)))).toMatchObject({ outcome: 'none' });
@@ -476,7 +476,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       expect(await grid.occupants(where, { network: gone, view }, inTime())).toEqual([]);
     });
 
-    test('is written to by a look at it, like any object', async () => {
+    test('can be written only after a look at it, like any object', async () => {
       await createRange(eight, block(1));
       await grid.relabel(await only(block(1)), { comment: `${block(1)} (Oslo)` }, inTime());
       const [one] = await ranges({ network: wide });
@@ -502,7 +502,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
     expect(await grid.exists({ view, container }, inTime())).toBe(false);
   });
 
-  test('where the master is away, nothing that another host says counts as confirmed, and nothing goes to it by a look at the master', async () => {
+  test('while the master is away, no answer of another host is confirmed, and no write goes there with a look at the master', async () => {
     await createNetwork(small);
     const mark = markOf('c1');
     await reserve(mark);

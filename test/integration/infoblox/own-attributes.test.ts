@@ -10,7 +10,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('the attributes of --labels stand on all that is created, where the grid defines them', async () => {
+test('the attributes of --labels are written to every created object, if the grid defines them', async () => {
   grid = await startGrid({ attributes: ['Site', 'Owner'] });
   host = await new Host(grid, { flags: ['--labels=Site=Paris, Owner=Network team'] }).start();
   await host.add('c1');
@@ -29,7 +29,7 @@ test('an attribute of --labels that the grid does not define is left out, with a
   );
 });
 
-test('--labels that cannot be read are a start error', () => {
+test('malformed --labels are a start error', () => {
   host = new Host(
     { host: '127.0.0.1', port: 443, username: '', password: '', caFile: 'false' },
     { flags: ['--labels=Site'] },

@@ -7,7 +7,7 @@ const fixture = useGridAndHost();
 const identity = 'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0';
 
 describe('ADD', () => {
-  test('reserves the next address in the name of the attachment', async () => {
+  test('reserves the next address with the mark of the attachment', async () => {
     const { grid, host } = fixture;
     const document = (await host.call('ADD', 'c1', { args: 'K8S_POD_NAME=web-1' })) as AddDocument;
     expect(document).toEqual({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24', gateway: '10.0.0.1' }] });
@@ -22,11 +22,11 @@ describe('ADD', () => {
     ['K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=', 'web-1'],
     ['K8S_POD_NAMESPACE=shop', 'c1'],
     [`K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${'w'.repeat(300)}`, `shop/${'w'.repeat(245)}`],
-  ])('shows people whose the reservation is: %s', async (args, name) => {
+  ])('names the owner of the reservation for people: %s', async (args, name) => {
     const { grid, host } = fixture;
     await host.call('ADD', 'c1', { args });
     expect(grid.fixedAddresses()[1]).toMatchObject({ name, comment: identity });
-    // Nothing is decided by it.
+    // The driver decides nothing by the name.
     await host.del('c1');
     expect(held(grid)).toHaveLength(1);
   });
@@ -44,7 +44,7 @@ describe('ADD', () => {
     });
   });
 
-  test('of a network that was full ends that condition when it gets an address that others gave back', async () => {
+  test('ends the condition "network full" when it gets an address that others have released', async () => {
     const { grid, host } = fixture;
     const ipam = { subnet: '10.0.8.0/30', gateway: '10.0.8.1' };
     grid.add('network', { network: ipam.subnet });
@@ -56,14 +56,14 @@ describe('ADD', () => {
     await host.call('STATUS', '', { ipam });
   });
 
-  test('again gives the same address and reserves nothing', async () => {
+  test('gives the same address again and reserves nothing', async () => {
     const { grid, host } = fixture;
     const first = await host.add('c1');
     expect(await host.add('c1')).toBe(first);
     expect(held(grid)).toHaveLength(2);
   });
 
-  test('again after a restart of the daemon gives the same address', async () => {
+  test('gives the same address again after a restart of the daemon', async () => {
     const { grid, host } = fixture;
     const first = await host.add('c1');
     await host.add('c2');
@@ -73,19 +73,19 @@ describe('ADD', () => {
     expect(held(grid)).toHaveLength(3);
   });
 
-  test('again with another namespace, as after a failed start, gives the same address', async () => {
+  test('gives the same address again for another namespace, as after a failed start', async () => {
     const first = await fixture.host.add('c1', { netns: '/run/netns/one' });
     expect(await fixture.host.add('c1', { netns: '/run/netns/two' })).toBe(first);
   });
 
-  test('of another interface of a container gives another address', async () => {
+  test('gives another address for another interface of the container', async () => {
     const { host } = fixture;
     expect([await host.add('c1'), await host.add('c1', { ifName: 'eth1' })]).toEqual(['10.0.0.2', '10.0.0.3']);
     await host.del('c1', { ifName: 'eth1' });
     expect(await host.add('c1')).toBe('10.0.0.2');
   });
 
-  test('on two networks gives an address of each', async () => {
+  test('gives an address of each of two networks', async () => {
     const { host } = fixture;
     const other = { config: { name: 'net-2' }, ipam: { subnet: '10.2.0.0/24', gateway: undefined } };
     expect([await host.add('c1'), await host.add('c1', { ...other, ifName: 'eth1' })]).toEqual([
@@ -109,7 +109,7 @@ describe('ADD', () => {
   test.each([
     ['another view', { 'network-view': 'mistyped' }],
     ['another subnet', { subnet: '10.9.0.0/24', gateway: undefined }],
-  ])('of an attachment that holds an address is refused for %s, and makes nothing', async (_, ipam) => {
+  ])('of an attachment that holds an address is refused for %s, and creates nothing', async (_, ipam) => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.clearLog();
@@ -117,7 +117,7 @@ describe('ADD', () => {
     expect(writes(grid)).toEqual([]);
   });
 
-  test('takes an address again that was removed from the grid', async () => {
+  test('re-creates a reservation that was removed from the grid', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.remove(grid.fixedAddresses()[1]?._ref ?? '');
@@ -125,7 +125,7 @@ describe('ADD', () => {
     expect(grid.fixedAddresses()[1]).toMatchObject({ ipv4addr: '10.0.0.2', comment: identity });
   });
 
-  test('goes on from what the grid holds when the state of the host is lost', async () => {
+  test('uses the reservations of the grid if the state of the host is lost', async () => {
     const { grid, host } = fixture;
     const first = await host.add('c1');
     const twin = fixture.another({ node: 'host-a' });
@@ -147,7 +147,7 @@ describe('ADDs at once', () => {
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
   });
 
-  test('of 32 containers, the first on the network, all succeed with an address of their own', async () => {
+  test('of the first 32 containers on a network all succeed with different addresses', async () => {
     const { grid, host } = fixture;
     grid.latencyMs = 2;
     const addresses = await Promise.all(Array.from({ length: 32 }, (_, n) => host.add(`c${n}`)));
@@ -157,7 +157,7 @@ describe('ADDs at once', () => {
     expect(grid.inFlightMax).toBeLessThanOrEqual(8);
   });
 
-  test('on two hosts never give one address twice', async () => {
+  test('on two hosts never give the same address', async () => {
     const { grid, host } = fixture;
     const other = await fixture.another({ node: 'host-b' }).start();
     const addresses = await Promise.all(Array.from({ length: 40 }, (_, n) => (n % 2 ? host : other).add(`c${n}`)));
@@ -165,7 +165,7 @@ describe('ADDs at once', () => {
     expect(held(grid)).toHaveLength(41);
   });
 
-  test('that collide with another user of the grid are tried again', async () => {
+  test('that collide with another user of the grid are retried', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     const body = {
@@ -191,7 +191,7 @@ describe('a requested address', () => {
     ['CNI_ARGS with a prefix length', { args: 'IgnoreUnknown=1;IP=10.0.0.9/24' }],
     ['runtimeConfig', { config: { runtimeConfig: { ips: ['10.0.0.9/24'] } } }],
     ['args', { config: { args: { cni: { ips: ['10.0.0.9'] } } } }],
-  ])('by %s is given', async (_, options) => {
+  ])('in %s is given', async (_, options) => {
     const { grid, host } = fixture;
     expect(await host.add('c1', options)).toBe('10.0.0.9');
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
@@ -205,14 +205,14 @@ describe('a requested address', () => {
     ['10.0.0.255', 'the requested address 10.0.0.255 is not an address for containers in 10.0.0.0/24'],
     ['10.0.0.1', 'the requested address 10.0.0.1 is the gateway in 10.0.0.0/24'],
     ['fd00::9', 'the requested address fd00::9 lies in none of the subnets'],
-  ])('%s cannot be had, and nothing is made for it', async (address, msg) => {
+  ])('%s is refused, and nothing is created for it', async (address, msg) => {
     const { grid, host } = fixture;
     expect(await errorOf(host.add('c1', { args: `IP=${address}` }))).toMatchObject({ code: 105, msg });
     expect(held(grid)).toEqual([]);
     expect(grid.networks()).toEqual([]);
   });
 
-  test('is one, not two', async () => {
+  test('may only be one for one set', async () => {
     const ips = ['10.0.0.8', '10.0.0.9'];
     expect(await errorOf(fixture.host.add('c1', { config: { runtimeConfig: { ips } } }))).toMatchObject({
       code: 105,
@@ -220,7 +220,7 @@ describe('a requested address', () => {
     });
   });
 
-  test('that another container has is refused, naming it', async () => {
+  test('that another container has is refused, and the error names that container', async () => {
     const { grid, host } = fixture;
     await host.add('c1', { args: 'IP=10.0.0.9' });
     expect(await errorOf(host.add('c2', { args: 'IP=10.0.0.9' }))).toMatchObject({
@@ -230,7 +230,7 @@ describe('a requested address', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
   });
 
-  test('that a host record has is refused, although a reservation could sit on it', async () => {
+  test('that a host record has is refused, although the grid would accept a reservation of it', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.0.0.0/24' });
     grid.add('record:host', {
@@ -244,7 +244,7 @@ describe('a requested address', () => {
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('that two containers want at once goes to one of them', async () => {
+  test('that two containers request at once goes to one of them', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
     grid.latencyMs = 10;
@@ -259,7 +259,7 @@ describe('a create whose answer is lost', () => {
   test.each([
     ['was carried out', true, ['POST fixedaddress 0']],
     ['was not', false, ['POST fixedaddress 0', 'POST fixedaddress 201']],
-  ])('is looked for before it is repeated: it %s', async (_, commit, expected) => {
+  ])('is searched before it is repeated: it %s', async (_, commit, expected) => {
     const { grid, host } = fixture;
     await host.add('c0');
     grid.clearLog();
@@ -271,7 +271,7 @@ describe('a create whose answer is lost', () => {
 });
 
 describe('a failed ADD', () => {
-  /** A host that looks soon at what may have landed late. */
+  /** Starts a host with a short doubt window, which soon looks for late writes. */
   async function mistrustful() {
     const doubtWindow = { recheck: 50, end: 400 };
     const host = await fixture.another({ node: 'host-b', doubtWindow, flags: ['--add-timeout=1s'] }).start();
@@ -279,7 +279,7 @@ describe('a failed ADD', () => {
     return host;
   }
 
-  test('gives back what the grid had reserved without answering', async () => {
+  test('releases an address that the grid reserved without answering', async () => {
     const { grid } = fixture;
     const host = await mistrustful();
     grid.inject({ method: 'POST', effect: { kind: 'reset', commit: true } });
@@ -290,7 +290,7 @@ describe('a failed ADD', () => {
     await until('the address has gone back', () => held(grid).length === 2);
   });
 
-  test('says what is wrong with the grid when its time is over', async () => {
+  test('reports what is wrong with the grid when its time is over', async () => {
     const { grid } = fixture;
     const host = await fixture.another({ node: 'host-b', flags: ['--add-timeout=4s'] }).start();
     await host.add('c0');
@@ -303,7 +303,7 @@ describe('a failed ADD', () => {
     });
   });
 
-  test('says that the grid refuses the password, though all its time was spent waiting for an earlier release', async () => {
+  test('reports that the grid refuses the password, even if it only waited for an earlier release', async () => {
     const { grid } = fixture;
     const host = await fixture.another({ node: 'host-b', flags: ['--add-timeout=3s'] }).start();
     await host.add('c1');
@@ -321,7 +321,7 @@ describe('a failed ADD', () => {
     });
   });
 
-  test('leaves nothing on the grid and nothing in the state when the grid refuses it', async () => {
+  test('leaves nothing on the grid and in the state if the grid refuses it', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
     const body = { Error: 'AdmConDataError: None', code: 'Client.Ibap.Data', text: 'You have no permission' };
@@ -342,7 +342,7 @@ describe('a failed ADD', () => {
     expect(grid.requests).toHaveLength(1);
   });
 
-  test('is one of a caller that hangs up before the answer', async () => {
+  test('is also one whose caller hangs up before the answer', async () => {
     const { grid } = fixture;
     const host = await mistrustful();
     grid.clearLog();
@@ -352,7 +352,7 @@ describe('a failed ADD', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2']);
   });
 
-  test('of one caller does not take the address from another who asked for the same', async () => {
+  test('of one caller does not take the address from another caller for the same attachment', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
     grid.latencyMs = 100;

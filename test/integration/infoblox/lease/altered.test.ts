@@ -1,4 +1,4 @@
-/** Reservations that somebody has altered on the grid: a mark ends where it ends, and what goes on is not ours. */
+/** Reservations that were altered on the grid. A comment with anything behind the mark is not ours any more. */
 import { describe, expect, test } from 'vitest';
 import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
 import { type Host, until } from '../../../fixture/host.ts';
@@ -24,10 +24,10 @@ const conditions = async ({ socket }: Host) =>
 const last = async ({ socket }: Host, address: string) =>
   (await askDaemon({ socket, method: 'operator/history', params: { address } })).holdings[0];
 const reports = (host: Host) => host.log.filter(({ message }) => message.includes('was altered on the grid'));
-/** GC does not judge what is younger than its own millisecond. */
+/** Waits a few milliseconds, as GC spares reservations of the millisecond in which it was called. */
 const later = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-/** A host of the same name without its state; it has read the grid when this returns. */
+/** Starts a host of the same name without its state, and waits until it has read the grid. */
 async function reinstalled(): Promise<Host> {
   await fixture.host.stop();
   fixture.grid.clearLog();
@@ -38,8 +38,8 @@ async function reinstalled(): Promise<Host> {
 }
 
 describe.each([
-  ['whose comment somebody has added to', { comment: `${mark}${note}` }],
-  ['that somebody has made a fixed address of a MAC', { match_client: 'MAC_ADDRESS', mac: '02:00:00:00:00:77' }],
+  ['with an extended comment', { comment: `${mark}${note}` }],
+  ['that was turned into a fixed address of a MAC', { match_client: 'MAC_ADDRESS', mac: '02:00:00:00:00:77' }],
 ])('a reservation %s', (_, change) => {
   test('of a valid container is left alone by GC, which reports it once', async () => {
     const { grid, host } = fixture;
@@ -53,7 +53,7 @@ describe.each([
     ]);
   });
 
-  test('is left alone by the DEL of its container, which says so', async () => {
+  test('is left alone by the DEL of its container, which reports it', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     alter(address, change);
@@ -72,7 +72,7 @@ describe.each([
   test.each([
     ['restored', (address: string) => alter(address, { ...reservation, comment: mark })],
     ['deleted', (address: string) => fixture.grid.remove(at(address)?._ref ?? '')],
-  ])('is a condition after a DEL, and in the history not returned before a person has %s it', async (_, putRight) => {
+  ])('is a condition after a DEL, and not returned in the history until a person has %s it', async (_, putRight) => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     alter(address, change);
@@ -95,7 +95,7 @@ describe.each([
     expect((await last(host, address))?.returned).not.toBeNull();
   });
 
-  test('of a living container is a condition until somebody restores it', async () => {
+  test('of a live container is a condition until a person restores it', async () => {
     const { host } = fixture;
     const address = await host.add('c1');
     alter(address, change);
@@ -121,7 +121,7 @@ describe.each([
     expect(twin.log.map(({ message }) => message)).not.toContainEqual(expect.stringContaining('imported'));
   });
 
-  test('is missed by CHECK, which quotes it', async () => {
+  test('fails CHECK, which quotes it', async () => {
     const { host } = fixture;
     const address = await host.add('c1');
     alter(address, change);
@@ -131,7 +131,7 @@ describe.each([
     });
   });
 
-  test('is not answered by a repeated ADD, which takes no second address for the container', async () => {
+  test('fails a repeated ADD, which takes no second address', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     alter(address, change);
@@ -147,7 +147,7 @@ describe.each([
     expect(await host.add('c1')).toBe(address);
   });
 
-  test('is not reserved again after a fail-over, nor called lost', async () => {
+  test('is neither re-created after a fail-over nor reported as lost', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     alter(address, change);
@@ -158,7 +158,7 @@ describe.each([
   });
 });
 
-test('a mark that somebody has added to without a space is still no reason to take the address of a valid container', async () => {
+test('GC spares a valid container whose mark was extended even without a space', async () => {
   const { grid, host } = fixture;
   const address = await host.add('c1');
   alter(address, { comment: `${mark},Paris` });
@@ -168,7 +168,7 @@ test('a mark that somebody has added to without a space is still no reason to ta
   expect(reports(host)).toHaveLength(1);
 });
 
-test('a copy of a reservation that somebody made for a device of his own is nobody’s but his', async () => {
+test('a copy of a reservation for another device is left to its owner', async () => {
   const { grid, host } = fixture;
   const address = await host.add('c1');
   grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: '02:00:00:00:00:77', comment: mark });

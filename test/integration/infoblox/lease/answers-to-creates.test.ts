@@ -1,4 +1,4 @@
-/** What the grid answers is compared with what it was asked for: nobody is told an address that makes no sense. */
+/** The answer to a create is compared with the request, so that no container gets a wrong address. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../../fixture/host.ts';
 import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
@@ -10,7 +10,7 @@ beforeEach(async () => {
   fixture.grid.clearLog();
 });
 
-/** The grid carries creates out as always, and answers with other fields. */
+/** Lets the grid carry creates out, but answer with other fields. */
 function answerWith(fields: Record<string, string>, times = Number.POSITIVE_INFINITY): void {
   const answer = (body: string) => JSON.stringify({ ...JSON.parse(body), ...fields });
   fixture.grid.inject({ method: 'POST', type: 'fixedaddress', times, effect: { kind: 'alter', answer } });
@@ -19,7 +19,7 @@ function answerWith(fields: Record<string, string>, times = Number.POSITIVE_INFI
 const creates = () => writes(fixture.grid).filter((line) => line.startsWith('POST fixedaddress'));
 const onlyC0 = () => until('only c0 has an address', () => held(fixture.grid).join() === '10.0.0.1,10.0.0.2');
 
-describe('an ADD fails, and gives back what was reserved, when the grid answers', () => {
+describe('an ADD fails and releases the reservation if the grid answers with', () => {
   test.each([
     ['an address outside the network', { ipv4addr: '169.254.169.254' }, 'which is not a host address of 10.0.0.0/24'],
     ['the address of the network', { ipv4addr: '10.0.0.0' }, 'which is not a host address of 10.0.0.0/24'],
@@ -36,7 +36,7 @@ describe('an ADD fails, and gives back what was reserved, when the grid answers'
     await onlyC0();
   });
 
-  test('another address than was requested', async () => {
+  test('another address than the requested one', async () => {
     answerWith({ ipv4addr: '10.0.0.77' });
     expect(await errorOf(fixture.host.add('c1', { args: 'IP=10.0.0.9' }))).toMatchObject({
       code: 11,
@@ -47,7 +47,7 @@ describe('an ADD fails, and gives back what was reserved, when the grid answers'
   });
 
   test.each(['10.0.0.1', '10.0.0.2'])(
-    '%s, which is taken, again and again, and nothing is made another’s',
+    'the taken address %s again and again, and changes no owner',
     async (ipv4addr) => {
       answerWith({ ipv4addr });
       const before = fixture.grid.fixedAddresses();
@@ -63,7 +63,7 @@ describe('an ADD fails, and gives back what was reserved, when the grid answers'
   );
 });
 
-test('an ADD fails when the grid answers with another network than its subnet', async () => {
+test('an ADD fails if the grid answers with another network than its subnet', async () => {
   const { grid, host } = fixture;
   const answer = (body: string) => body.replaceAll('"10.7.0.0/24"', '"169.254.169.0/24"');
   grid.inject({ type: 'network', times: 99, effect: { kind: 'alter', answer } });
@@ -75,7 +75,7 @@ test('an ADD fails when the grid answers with another network than its subnet', 
   expect(creates()).toEqual([]);
 });
 
-test('a grid that loses the gateway’s reservation time and again is told once in an ADD', async () => {
+test('a gateway reservation that the grid loses repeatedly is reported once in an ADD', async () => {
   const { grid, host } = fixture;
   const lose = () => {
     const gateway = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === '10.0.0.1');
@@ -91,17 +91,17 @@ test('a grid that loses the gateway’s reservation time and again is told once 
   await until('nothing of c1 is left', () => held(grid).join() === '10.0.0.2');
 });
 
-test('a requested address is not replaced by what an earlier ADD has reserved late', async () => {
+test('a late create of an earlier ADD does not replace the requested address', async () => {
   const { grid } = fixture;
   const host = await fixture.another({ node: 'host-b', doubtWindow: { recheck: 1_000, end: 2_000 } }).start();
-  // It learns which attributes the grid takes: a late create is not sent again without them.
+  // The host learns which attributes the grid accepts, so that the late create is not repeated without them.
   await host.add('c9');
   await host.del('c9');
   grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 500, answer: 'hang' } });
   expect(await errorOf(host.call('ADD', 'c1', { limit: 300 }))).toMatchObject({ code: 11 });
   const isRequested = ({ body }: { readonly body: unknown }) => JSON.stringify(body)?.includes('"10.0.0.9"') ?? false;
   grid.inject({ method: 'POST', when: isRequested, effect: { kind: 'reset' } });
-  // The look that follows comes after the late one.
+  // The next look follows after the late create.
   grid.inject({ method: 'GET', when: () => grid.requests.some(isRequested), effect: { kind: 'delay', ms: 600 } });
   expect(await host.add('c1', { args: 'IP=10.0.0.9' })).toBe('10.0.0.9');
   await until('the late one has gone back', () => held(grid).join() === '10.0.0.1,10.0.0.2,10.0.0.9');
@@ -110,7 +110,7 @@ test('a requested address is not replaced by what an earlier ADD has reserved la
 test.each([
   ['the look and the request', 'ipv4address'],
   ['the question for its status and the create', 'fixedaddress'],
-])('a requested address that an earlier ADD of the attachment takes between %s is its own', async (_, type) => {
+])('a requested address that a late create of the same attachment takes between %s is given', async (_, type) => {
   const { grid } = fixture;
   const host = await fixture.another({ node: 'host-b' }).start();
   await host.add('c9');

@@ -1,4 +1,4 @@
-/** Many releases at once, after the grid was away. */
+/** Many releases at once after an outage of the grid. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import type { SqliteLeaseStore } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
@@ -34,7 +34,7 @@ const count = (method: string) =>
   grid.requests.filter((one) => one.type === 'fixedaddress' && one.method === method).length;
 const said = (text: string) => host.log.filter(({ message }) => message === text).length;
 
-/** Containers that are deleted while the grid is away. */
+/** Adds containers and deletes them while the grid is away. */
 async function owe(containers: number): Promise<void> {
   for (let n = 0; n < containers; n += 1) await host.add(`c${n}`);
   await grid.pause();
@@ -43,7 +43,7 @@ async function owe(containers: number): Promise<void> {
   grid.clearLog();
 }
 
-/** Waits until the grid holds no more than that many addresses, of which one is the gateway's. */
+/** Waits until the grid holds at most that many addresses, including the gateway. */
 async function payBack(left = 1): Promise<void> {
   await grid.resume();
   await until('the others are back', () => held(grid).length === left, 20_000);
@@ -55,7 +55,7 @@ test('a backlog costs a look and a delete for each release', async () => {
   expect([count('GET'), count('DELETE')]).toEqual([40, 40]);
 });
 
-test('all that carries a mark is removed', async () => {
+test('all objects with the mark are removed', async () => {
   await owe(10);
   const mark = grid.fixedAddresses().find(({ comment }) => comment?.includes('container=c0 '))?.comment ?? '';
   const reservation = { match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: mark };
@@ -64,7 +64,7 @@ test('all that carries a mark is removed', async () => {
   expect(count('DELETE')).toBe(11);
 });
 
-test('one lease that cannot be read keeps no other', async () => {
+test('a lease that cannot be read does not block the others', async () => {
   await owe(12);
   isDamaged = true;
   await payBack(2);

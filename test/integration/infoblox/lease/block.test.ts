@@ -1,4 +1,4 @@
-/** What an ADD costs that is answered from a host block. */
+/** The cost of an ADD that is answered from a host block. */
 import { expect, test } from 'vitest';
 import { type AddRequest, add } from '../../../../src/infoblox/lease/add.ts';
 import { addressesOf } from '../../../../src/infoblox/lease/block/block.ts';
@@ -26,7 +26,7 @@ function request(containerId: string, requested?: string) {
   };
 }
 
-/** The host has a block that serves. */
+/** Gives the host a block that serves. */
 async function serve(): Promise<void> {
   const { store, deps, grid } = fixture();
   store.setWhole(0);
@@ -39,7 +39,7 @@ async function serve(): Promise<void> {
 
 const signal = AbortSignal.timeout(20_000);
 
-/** @returns the one address that an ADD is given */
+/** Runs an ADD. @returns its only address */
 async function addOne(deps: LeaseDeps, wanted: AddRequest) {
   const [taken] = (await add(deps, wanted, signal)).taken;
   if (taken === undefined) throw new Error('no address');
@@ -65,7 +65,7 @@ test('an ADD from a block costs no request and one commit, and its lease is owed
   expect(store.blocks()).toMatchObject([{ lastGiven: address }]);
 });
 
-test('ADDs at once share a commit, get addresses of their own, and are not kept by a slow grid', async () => {
+test('simultaneous ADDs share a commit, get different addresses, and do not wait for a slow grid', async () => {
   await serve();
   const { deps, grid } = fixture();
   grid.latencyMs = 10_000;
@@ -74,7 +74,7 @@ test('ADDs at once share a commit, get addresses of their own, and are not kept 
   expect([grid.requests.length, fixture().commits]).toEqual([0, 1]);
 });
 
-test("an address that is the host's own, that others have, or that is kept for the gateway is not given", async () => {
+test('an address of the host itself, of others or of the gateway is not given', async () => {
   await serve();
   const { deps } = fixture();
   deps.blocks.confirm(block, { now: deps.clock.now(), wall: deps.clock.wall(), others: new Set(['10.0.0.33']) });
@@ -82,7 +82,7 @@ test("an address that is the host's own, that others have, or that is kept for t
   expect((await addOne(own, request('c1'))).address).toBe('10.0.0.34');
 });
 
-test('the history says who had an address whose create was never sent, and who ended that', async () => {
+test('the history shows who had an address whose create was never sent, and who released it', async () => {
   await serve();
   const { deps, store } = fixture();
   const { address } = await addOne(deps, request('c1'));
@@ -98,7 +98,7 @@ test('the history says who had an address whose create was never sent, and who e
   expect(store.history('10.0.0.33').entries).toMatchObject([{ mark: markOf('c2'), releasedBy: 'operator', ...ended }]);
 });
 
-test('an address that was never reserved rests all the same', async () => {
+test('an address that was never reserved rests, too', async () => {
   await serve();
   const { deps, store } = fixture();
   const resting = { ...request('c1'), sets: [[{ ...spec, cooldownMs: 60_000 }]] as const };
@@ -109,7 +109,7 @@ test('an address that was never reserved rests all the same', async () => {
   expect((await addOne(deps, resting)).address).toBe(address);
 });
 
-test('a state that cannot be written gives no address and keeps none', async () => {
+test('an ADD whose state cannot be written fails and occupies no address', async () => {
   await serve();
   const { deps, store } = fixture();
   fixture().isFull = true;

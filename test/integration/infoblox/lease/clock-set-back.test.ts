@@ -1,4 +1,4 @@
-/** A clock of the host that somebody sets, while the daemon runs and between two runs. */
+/** The clock of the host is set, while the daemon runs and between two runs. */
 import { expect, test } from 'vitest';
 import { endLease } from '../../../../src/infoblox/lease/endings.ts';
 import { postpone } from '../../../../src/infoblox/lease/lease.ts';
@@ -17,7 +17,7 @@ const fixture = useLeases(() => {
 test.each([
   ['back', -hour],
   ['forward', hour],
-])('that is set %s keeps no release waiting, on a host that is busy meanwhile', async (_, by) => {
+])('that is set %s delays no release on a busy host', async (_, by) => {
   const { deps, store, grid } = fixture();
   const reconciler = new Reconciler(deps);
   reconciler.start();
@@ -27,7 +27,7 @@ test.each([
     const address = `10.0.0.${n + 2}`;
     fixture().reserve(container, address);
     put(store, aLease(mark, { address, phase: 'bound' }));
-    // Half of them come before somebody sets the clock, and have failed once.
+    // Half of the releases begin before the clock is set, and fail once.
     if (n === 19) clock.set(clock.now() + by);
     endLease(deps, aLease(mark), { cause: 'DEL' });
     if (n < 19) store.apply(mark, (lease) => lease && postpone(lease, clock.now() + 1_000));
@@ -35,7 +35,7 @@ test.each([
   });
   const left = () => deleted.filter((mark) => store.get(mark) !== undefined);
   for (let n = 0; n < 300 && left().length > 0; n += 1) {
-    // ADDs and DELs of others: each is a reason to look when something is due.
+    // Each ADD and DEL of other containers makes the reconciler compute the next due time.
     put(store, aLease(markOf('other'), { address: '10.0.0.99', dueAt: clock.now() + hour + n }));
     await clock.advance(20);
     await new Promise((resolve) => setTimeout(resolve, 5));

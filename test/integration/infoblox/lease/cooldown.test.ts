@@ -1,4 +1,4 @@
-/** A released address stays reserved for a while, so that nobody gets it while others remember who had it. */
+/** A released address stays reserved for its cool-down, so that caches of its former owner can expire. */
 import { describe, expect, test } from 'vitest';
 import { endLease } from '../../../../src/infoblox/lease/endings.ts';
 import { Reconciler } from '../../../../src/infoblox/lease/reconciler.ts';
@@ -17,7 +17,7 @@ describe('a lease that rests', () => {
   });
 
   test.each([-3_600_000, 0, 3_600_000])(
-    'keeps its reservation until its cool-down is over, and no longer, while somebody sets the clock by %s ms',
+    'keeps its reservation exactly until its cool-down is over, even if the clock is set by %s ms',
     async (by) => {
       const { deps, store, grid, reserve } = fixture();
       const reconciler = new Reconciler(deps);
@@ -40,12 +40,12 @@ describe('a lease that rests', () => {
 
 describe('with a cool-down', () => {
   const fixture = useGridAndHost({}, { flags: ['--ip-cooldown=1h'] });
-  /** Two addresses for containers. */
+  /** A subnet with two addresses for containers. */
   const small = { subnet: '10.0.7.0/30', gateway: '10.0.7.1' };
   const rest = () =>
     fixture.host.log.filter(({ message }) => message.startsWith('no free address but those that rest'));
 
-  test('an address is not given again, and a DEL asks the grid for nothing', async () => {
+  test('an address is not given again, and a DEL sends no request', async () => {
     const { grid, host } = fixture;
     expect(await host.add('c1')).toBe('10.0.0.2');
     grid.clearLog();
@@ -55,7 +55,7 @@ describe('with a cool-down', () => {
     expect(grid.requests.map(({ method, type }) => `${method} ${type}`)).toEqual(['POST fixedaddress']);
   });
 
-  test('of 0s in its network configuration an address goes back at once', async () => {
+  test('of 0s in the network configuration, an address is released at once', async () => {
     const { grid, host } = fixture;
     const ipam = { 'ip-cooldown': '0s' };
     await host.add('c1', { ipam });
@@ -63,7 +63,7 @@ describe('with a cool-down', () => {
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('what nobody was told goes back at once', async () => {
+  test('an address that no caller was told is released at once', async () => {
     const { grid, host } = fixture;
     grid.latencyMs = 100;
     await expect(host.call('ADD', 'c1', { limit: 150 })).rejects.toThrow();
@@ -89,7 +89,7 @@ describe('with a cool-down', () => {
     expect(await host.add('c2', { args: 'IP=10.0.0.2' })).toBe('10.0.0.2');
   });
 
-  test('a full network gives what has rested longest, with a warning, and is not full for STATUS', async () => {
+  test('a full network gives the address that has rested longest, with a warning, and STATUS succeeds', async () => {
     const { host } = fixture;
     const ipam = { ...small, subnet: '10.0.7.0/29' };
     const containers = ['c1', 'c2', 'c3', 'c4', 'c5'];
@@ -99,7 +99,7 @@ describe('with a cool-down', () => {
     await expect(host.call('STATUS', '', { ipam })).resolves.toBeNull();
     expect(rest()).toEqual([]);
     expect(await host.add('c6', { ipam })).toBe('10.0.7.5');
-    // A restart takes the order along.
+    // A restart keeps the order.
     await host.stop();
     await host.start();
     expect(await host.add('c7', { ipam })).toBe('10.0.7.3');
@@ -109,7 +109,7 @@ describe('with a cool-down', () => {
     ]);
   });
 
-  test('GC leaves addresses to rest, and says that they are being released', async () => {
+  test('GC lets addresses rest, and reports that they are being released', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     const lists = { 'cni.dev/valid-attachments': [] };

@@ -1,4 +1,4 @@
-/** A DEL is answered when the release is durable; the grid is asked afterwards, and whoever needs the address waits for that. */
+/** A DEL is answered when the release is durable. The grid is asked afterwards, and an ADD that needs the address waits. */
 import { describe, expect, test } from 'vitest';
 import { until } from '../../../fixture/host.ts';
 import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
@@ -7,7 +7,7 @@ const fixture = useGridAndHost();
 const markOf = (container: string) => (object: { readonly comment?: string | undefined }) =>
   object.comment?.includes(` container=${container} `) ?? false;
 
-/** Milliseconds of a DEL, as its caller sees it. */
+/** Measures a DEL as its caller sees it, in milliseconds. */
 async function del(container: string, ipam: Record<string, unknown> = {}): Promise<number> {
   const began = performance.now();
   await fixture.host.call('DEL', container, { ipam });
@@ -15,7 +15,7 @@ async function del(container: string, ipam: Record<string, unknown> = {}): Promi
 }
 
 describe('a DEL', () => {
-  test('is answered without a request, however slow the grid is, and carried out at once afterwards', async () => {
+  test('is answered without a request, however slow the grid, and carried out right afterwards', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.latencyMs = 1_000;
@@ -56,18 +56,18 @@ describe('while a release is under way', () => {
     expect(grid.fixedAddresses().filter(markOf('c1'))).toEqual([]);
   });
 
-  test('an ADD that finds the network full waits for it', async () => {
+  test('an ADD on a full network waits for it', async () => {
     const { grid, host } = fixture;
     const ipam = { subnet: '10.0.7.0/30', gateway: '10.0.7.1' };
     const address = await host.add('c1', { ipam });
     grid.latencyMs = 100;
     await del('c1', ipam);
     expect(await host.add('c2', { ipam })).toBe(address);
-    // Nobody gives an address back now.
+    // No release is under way now.
     expect(await errorOf(host.add('c3', { ipam }))).toMatchObject({ code: 101 });
   });
 
-  test('an ADD that finds the network full asks for no release that waits for a lost delete', async () => {
+  test('an ADD on a full network does not hasten a release that waits for a lost delete', async () => {
     const { grid, host } = fixture;
     const ipam = { subnet: '10.0.7.0/29', gateway: '10.0.7.1' };
     const containers = ['c1', 'c2', 'c3', 'c4', 'c5'];

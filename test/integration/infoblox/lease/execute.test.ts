@@ -21,7 +21,7 @@ const reconciled = async () => {
 const requests = (method: string) => leases.grid.requests.filter((request) => request.method === method).length;
 const onTheGrid = () => leases.grid.fixedAddresses().map(({ ipv4addr, comment }) => [ipv4addr, comment]);
 
-test('a live attachment whose address somebody else has by now is a line in the log, once, and a condition', async () => {
+test('a live attachment whose address was taken is logged once, and is a condition', async () => {
   const printer = leases.grid.add('fixedaddress', {
     ipv4addr: '10.0.0.2',
     mac: '02:00:00:00:00:01',
@@ -48,7 +48,7 @@ test('a live attachment whose address somebody else has by now is a line in the 
   expect(conditions.all()).toEqual([]);
 });
 
-test('a reservation that comes between the look and the create is not told as lost', async () => {
+test('a reservation that appears between the look and the create is not reported as lost', async () => {
   put(leases.store, aLease(mark, { dueAt: 1 }));
   const answer = (body: string) => {
     leases.reserve('c1', '10.0.0.2');
@@ -59,7 +59,7 @@ test('a reservation that comes between the look and the create is not told as lo
   expect([onTheGrid(), leases.log, leases.deps.conditions.all()]).toEqual([[['10.0.0.2', mark]], [], []]);
 });
 
-test('a release sends no delete while the state cannot be written, and one as soon as it can', async () => {
+test('a release sends its delete only when the state can be written', async () => {
   leases.releasing('c1', '10.0.0.2');
   await leases.store.durable();
   leases.isFull = true;
@@ -71,7 +71,7 @@ test('a release sends no delete while the state cannot be written, and one as so
   expect(onTheGrid()).toEqual([]);
 });
 
-test('a live attachment that has lost its reservation gets it back, and is looked at again', async () => {
+test('the lost reservation of a live attachment is re-created, and looked at again', async () => {
   put(leases.store, aLease(mark, { dueAt: 1, attempts: 2 }));
   const { now, window } = leases.deps.moment();
   const lease = await reconciled();
@@ -82,7 +82,7 @@ test('a live attachment that has lost its reservation gets it back, and is looke
   expect(leases.warnings).toEqual(['re-created a reservation that the grid had lost']);
 });
 
-test('a delete in doubt is not sent again because a reservation was re-created meanwhile', async () => {
+test('a delete in doubt is not repeated because a reservation was re-created meanwhile', async () => {
   leases.reserve('c1', '10.0.0.9');
   const doubtful = deleteInDoubt(aLease(mark, { dueAt: 1 }), leases.deps.moment());
   put(leases.store, doubtful);
@@ -92,7 +92,7 @@ test('a delete in doubt is not sent again because a reservation was re-created m
   expect(requests('DELETE')).toBe(0);
 });
 
-test('a reservation in another view, the old one being renamed, is left alone, and a delete in doubt stays in doubt', async () => {
+test('a reservation in another view after a rename is left alone, and a delete in doubt stays in doubt', async () => {
   leases.grid.add('networkview', { name: 'renamed' });
   leases.grid.add('network', { network: '10.0.0.0/24', network_view: 'renamed' });
   leases.reserve('c1', '10.0.0.2', { network_view: 'renamed' });
@@ -104,7 +104,7 @@ test('a reservation in another view, the old one being renamed, is left alone, a
   expect(onTheGrid()).toEqual([['10.0.0.2', mark]]);
 });
 
-test('all that carries the mark of a released lease goes, each after a look of its own', async () => {
+test('all objects with the mark of a released lease are removed, each after a look of its own', async () => {
   leases.reserve('c1', '10.0.0.2');
   leases.reserve('c1', '10.0.0.3');
   put(leases.store, aLease(mark, { phase: 'releasing', dueAt: 1 }));
@@ -121,14 +121,14 @@ describe('a delete that fails', () => {
   const methods = () => leases.grid.requests.map(({ method, status }) => `${method} ${status}`);
   const notFound = JSON.stringify({ Error: 'x', code: 'Client.Ibap.Data.NotFound', text: 'Reference not found' });
 
-  test('is followed by another look, and sent again only for what that shows', async () => {
+  test('is followed by another look, and repeated only for the object that it shows', async () => {
     leases.releasing('c1', '10.0.0.2');
     leases.grid.inject({ method: 'DELETE', effect: { kind: 'status', status: 503 } });
     expect(await reconciled()).toBeUndefined();
     expect(methods()).toEqual(['GET 200', 'DELETE 503', 'GET 200', 'DELETE 200']);
   });
 
-  test('hits nobody who has the address by the next look', async () => {
+  test('is not repeated if somebody else has the address at the next look', async () => {
     leases.releasing('c1', '10.0.0.2');
     const when = () => {
       leases.grid.remove(leases.grid.fixedAddresses()[0]?._ref ?? '');
@@ -141,7 +141,7 @@ describe('a delete that fails', () => {
     expect(requests('DELETE')).toBe(1);
   });
 
-  test('as the object is gone is enough', async () => {
+  test('because the object is gone counts as success', async () => {
     leases.releasing('c1', '10.0.0.2');
     leases.grid.inject({
       method: 'DELETE',
@@ -151,7 +151,7 @@ describe('a delete that fails', () => {
     expect(methods()).toEqual(['GET 200', 'DELETE 404']);
   });
 
-  test('again and again ends the attempt; nothing is in doubt then', async () => {
+  test('again and again ends the attempt, and nothing is in doubt', async () => {
     leases.releasing('c1', '10.0.0.2');
     leases.grid.inject({ method: 'DELETE', times: 99, effect: { kind: 'status', status: 503 } });
     const noPause: Clock = { ...leases.deps.clock, sleep: async () => {} };
@@ -162,7 +162,7 @@ describe('a delete that fails', () => {
   });
 });
 
-test('what has the address of another attachment is looked at once more before it is made its own, and left alone if somebody else has it', async () => {
+test('an object at the address of another attachment is looked at again before it is reassigned, and left alone if it was replaced', async () => {
   const owner = markOf('c2');
   put(leases.store, aLease(owner, { address: '10.0.0.9' }));
   put(leases.store, aLease(mark, { phase: 'releasing', dueAt: 1 }));
@@ -179,7 +179,7 @@ test('what has the address of another attachment is looked at once more before i
   expect(requests('PUT')).toBe(0);
 });
 
-test('a release does not wait for the lease whose address it has: an ADD of that one may wait for the release', async () => {
+test('a release does not wait for the lock of the lease whose address it has, as an ADD of that lease may wait for the release', async () => {
   const owner = markOf('c2');
   put(leases.store, aLease(owner, { address: '10.0.0.9' }));
   leases.releasing('c1', '10.0.0.2');
@@ -199,7 +199,7 @@ test.each([
   ['a create', 'POST', { phase: 'bound' }, undefined, 'createInDoubtUntil'],
   ['a reassignment', 'PUT', { phase: 'releasing' }, '10.0.0.9', 'deleteInDoubtUntil'],
 ] as const)(
-  '%s is in doubt from when its answer is lost, however long it waited before it was sent',
+  '%s is in doubt from the loss of its answer on, however long it waited before it was sent',
   async (...row) => {
     const [, method, over, there, doubt] = row;
     const owner = markOf('c2');
@@ -220,7 +220,7 @@ test.each([
   },
 );
 
-test('a release that comes while a surplus goes still knows the address that it has to give back', async () => {
+test('a release during the removal of a surplus still knows the address to release', async () => {
   leases.reserve('c1', '10.0.0.2');
   leases.reserve('c1', '10.0.0.3');
   put(leases.store, aLease(mark, { dueAt: 1, callers: 'call-1' }));

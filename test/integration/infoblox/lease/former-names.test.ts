@@ -7,7 +7,7 @@ import { drop } from '../../../fixture/a-lease.ts';
 import { Host, until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 
-/** Configuration of a GC whose runtime knows no attachment. */
+/** The configuration of a GC without valid attachments. */
 const knowingNone = { ifName: '', config: { 'cni.dev/valid-attachments': [] } };
 
 let grid: Grid;
@@ -35,7 +35,7 @@ async function rename(name = 'new-name'): Promise<void> {
   await host.start();
 }
 
-test('a renamed host gives back what it gave under its old name', async () => {
+test('a renamed host releases the addresses that it gave under its old name', async () => {
   await host.add('c1');
   await rename();
   await host.del('c1');
@@ -50,7 +50,7 @@ test('a renamed host answers a repeated ADD with the address that the container 
   await host.call('CHECK', 'c1', { config: { prevResult } });
 });
 
-test('a renamed host gives new addresses under its present name, also where it has just taken one back', async () => {
+test('a renamed host gives new addresses under its present name, even one that it just released', async () => {
   await host.add('c1');
   await rename();
   const marks = () =>
@@ -65,7 +65,7 @@ test('a renamed host gives new addresses under its present name, also where it h
   await until('the new one is released', () => addresses().length === 0);
 });
 
-test('garbage collection on a renamed host spares valid attachments and releases others, whatever their name', async () => {
+test('garbage collection on a renamed host spares valid attachments and releases others, under both names', async () => {
   await host.add('c1');
   await host.add('c2');
   await rename();
@@ -75,7 +75,7 @@ test('garbage collection on a renamed host spares valid attachments and releases
   expect(addresses()).toEqual(['10.0.0.2']);
 });
 
-test('garbage collection on a renamed host leaves alone what a new machine with the old name gives', async () => {
+test('garbage collection on a renamed host spares the leases of a new machine with the old name', async () => {
   await host.add('c1');
   await rename();
   const successor = await new Host(grid, { node: 'old-name' }).start();

@@ -4,13 +4,13 @@ import { errorOf, held, useGridAndHost } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost();
 
-/** Configuration of GC, with the attachments that the runtime knows. */
+/** The configuration of a GC with the attachments that the runtime knows. */
 const knowing = (...containers: string[]) => ({
   config: { 'cni.dev/valid-attachments': containers.map((containerID) => ({ containerID, ifname: 'eth0' })) },
 });
 
 describe('GC', () => {
-  test('releases what the runtime does not know any more', async () => {
+  test('releases attachments that the runtime does not know any more', async () => {
     const { grid, host } = fixture;
     for (const name of ['c1', 'c2', 'c3']) await host.add(name);
     await host.call('GC', '', knowing('c2'));
@@ -19,7 +19,7 @@ describe('GC', () => {
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('without a list releases nothing; an entry that cannot be read is an error', async () => {
+  test('releases nothing without a list, and refuses a malformed entry', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.call('GC', '');
@@ -30,7 +30,7 @@ describe('GC', () => {
     expect(held(grid)).toHaveLength(2);
   });
 
-  test('leaves other networks, other hosts and other people alone', async () => {
+  test('spares other networks, other hosts and objects of people', async () => {
     const { grid, host } = fixture;
     const other = await fixture.another({ node: 'host-ab' }).start();
     await host.add('c1');
@@ -41,7 +41,7 @@ describe('GC', () => {
     expect(held(grid).sort()).toEqual(['10.0.0.1', '10.0.0.3', '10.0.0.9', '10.1.0.1']);
   });
 
-  test('finds on the grid what the state of the host does not know', async () => {
+  test('finds reservations on the grid that the state of the host does not know', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.add('c2');
@@ -51,7 +51,7 @@ describe('GC', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
   });
 
-  test('releases what was given in a network whose name is too long for a mark', async () => {
+  test('releases addresses of a network whose name is too long for a mark', async () => {
     const { grid, host } = fixture;
     const config = { name: 'n'.repeat(60) };
     await host.add('c1', { config });
@@ -59,7 +59,7 @@ describe('GC', () => {
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('does not take the address of an ADD under way', async () => {
+  test('spares the address of an ADD under way', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
     grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 150 } });
@@ -72,7 +72,7 @@ describe('GC', () => {
     expect(held(grid)).toContain(address);
   });
 
-  test('does not take an address from an ADD that is about to repeat it', async () => {
+  test('spares the address that an ADD is about to answer again', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 150 } });
@@ -84,7 +84,7 @@ describe('GC', () => {
     expect(held(grid)).toContain(address);
   });
 
-  test('does not trust a search that finds too much', async () => {
+  test('spares reservations that a too wide search returns', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: 'aa:bb:cc:00:00:01', comment: 'printer' });
@@ -98,7 +98,7 @@ describe('GC', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
   });
 
-  test('releases what was given while the clock of the host was ahead', async () => {
+  test('releases addresses that were given while the clock of the host was ahead', async () => {
     const { grid, host } = fixture;
     const tomorrow = Date.now() + 86_400_000;
     const clock = vi.spyOn(Date, 'now').mockReturnValue(tomorrow);
@@ -108,7 +108,7 @@ describe('GC', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
   });
 
-  test('leaves alone what an ADD that was under way when it came has been given since', async () => {
+  test('spares an address that an ADD under way got after the call', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
     grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 100 } });
@@ -122,7 +122,7 @@ describe('GC', () => {
     expect(held(grid)).toContain(address);
   });
 
-  test('leaves alone what an ADD has been told once more since it came', async () => {
+  test('spares an address that an ADD was answered again after the call', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.add('c2');
@@ -134,7 +134,7 @@ describe('GC', () => {
     expect(held(grid)).toEqual(['10.0.0.1', address]);
   });
 
-  test('goes on after a failure and reports it', async () => {
+  test('continues after a failure and reports it', async () => {
     const { grid, host } = fixture;
     for (const name of ['c1', 'c2', 'c3']) await host.add(name);
     grid.inject({ method: 'GET', when: ({ query }) => 'comment~' in query, effect: { kind: 'status', status: 400 } });
@@ -144,7 +144,7 @@ describe('GC', () => {
 });
 
 describe('STATUS', () => {
-  test('is well once the grid has answered', async () => {
+  test('succeeds once the grid has answered', async () => {
     const { host } = fixture;
     await until('the first contact', async () => {
       try {
@@ -157,7 +157,7 @@ describe('STATUS', () => {
     await expect(host.call('STATUS', '')).resolves.toBeNull();
   });
 
-  test('says that the grid does not let us in, and recovers with the password', async () => {
+  test('reports a refused login, and succeeds with the right password', async () => {
     const { grid } = fixture;
     const host = fixture.another({ node: 'host-b', flags: ['--wapi-password=wrong'] });
     await host.start();
@@ -171,7 +171,7 @@ describe('STATUS', () => {
     expect(JSON.stringify(host.log)).not.toContain('wrong');
   });
 
-  test('is well though a web server refuses what one network configuration asks for', async () => {
+  test('succeeds although a web server refuses the requests of one network configuration', async () => {
     const { grid, host } = fixture;
     grid.inject({
       method: 'GET',
@@ -184,7 +184,7 @@ describe('STATUS', () => {
     expect(host.log.filter(({ message }) => message === 'grid unavailable')).toEqual([]);
   });
 
-  test('says that a network is full, and that it no longer is', async () => {
+  test('reports a full network, and succeeds when it is not full any more', async () => {
     const { host } = fixture;
     const ipam = { subnet: '10.0.0.0/30', gateway: '10.0.0.1' };
     await host.add('c1', { ipam });

@@ -12,10 +12,10 @@ beforeEach(() => {
   leases = fixture();
   importer = new Import(leases.deps);
 });
-// Before the fixture ends.
+// Stops before the fixture ends.
 afterEach(() => importer.stop());
 
-/** Lets the grid refuse to list reservations. @returns what ends that */
+/** Lets the grid refuse to list reservations. @returns a function that ends the refusals */
 const refuseReading = () => {
   const body = JSON.stringify({ Error: 'x', code: 'Client.Ibap.Proto', text: 'no' });
   const effect = { kind: 'status', status: 400, contentType: 'application/json', body } as const;
@@ -23,7 +23,7 @@ const refuseReading = () => {
 };
 const isRefused = () => until('it has been refused', () => leases.warnings.length > 0);
 
-test('what this host has is bound: whoever was told may live on it', async () => {
+test('a reservation of this host becomes a bound lease, as a container may use it', async () => {
   leases.reserve('c1', '10.0.0.2');
   leases.reserve('c2', '10.0.0.3', { comment: markOf('c2').replace('host-a', 'host-ab') });
   await importer.attempt();
@@ -36,7 +36,7 @@ test('what this host has is bound: whoever was told may live on it', async () =>
 });
 
 test.each([false, true])(
-  'what this host has in IPv6 is bound, too, if this user may see it (denied: %s)',
+  'an IPv6 reservation of this host becomes a bound lease, too, if this user may see it (denied: %s)',
   async (isDenied) => {
     const { grid, store } = leases;
     leases.reserve('c1', '10.0.0.2');
@@ -51,7 +51,7 @@ test.each([false, true])(
   },
 );
 
-test('what is known, is being given, or was released meanwhile is left as it is', async () => {
+test('a lease that is known, being given or released meanwhile is unchanged', async () => {
   const { store, grid } = leases;
   for (const [index, name] of ['known', 'adding', 'released'].entries()) leases.reserve(name, `10.0.0.${index + 2}`);
   const known = aLease(markOf('known'), { phase: 'releasing', dueAt: 9 });
@@ -67,7 +67,7 @@ test('what is known, is being given, or was released meanwhile is left as it is'
   expect(store.where(({ network }) => network === 'net-1')).toEqual([known]);
 });
 
-test('the address of a live attachment is its own, whatever mark somebody has given its reservation', async () => {
+test('a live attachment keeps its address whatever mark its reservation was given', async () => {
   put(leases.store, aLease(markOf('c1')));
   leases.reserve('c2', '10.0.0.2');
   await importer.attempt();
@@ -75,7 +75,7 @@ test('the address of a live attachment is its own, whatever mark somebody has gi
   expect(leases.store.where(() => true)).toEqual([aLease(markOf('c1'))]);
 });
 
-test('is tried until it succeeds', async () => {
+test('the import is retried until it succeeds', async () => {
   leases.reserve('c1', '10.0.0.2');
   const disarm = refuseReading();
   await importer.attempt();
@@ -93,7 +93,7 @@ test('is tried until it succeeds', async () => {
   expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2', network: 'net-1' });
 });
 
-test('is tried again, and fails nobody, if the state cannot be written', async () => {
+test('the import is retried, and fails no call, if the state cannot be written', async () => {
   leases.reserve('c1', '10.0.0.2');
   leases.isFull = true;
   await expect(importer.attempt()).resolves.toBeUndefined();
@@ -103,7 +103,7 @@ test('is tried again, and fails nobody, if the state cannot be written', async (
   expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2' });
 });
 
-test('lets calls in between, however much it is', async () => {
+test('the import lets calls run in between, however large it is', async () => {
   const { store } = leases;
   for (let n = 2; n < 250; n += 1) leases.reserve(`c${n}`, `10.0.0.${n}`);
   const writesAtATime = await leases.writesAtATime(() => importer.attempt());
@@ -111,13 +111,13 @@ test('lets calls in between, however much it is', async () => {
   expect(Math.max(...writesAtATime)).toBeLessThanOrEqual(50);
 });
 
-test('is not tried again once it was stopped', async () => {
+test('the import is not retried after a stop', async () => {
   refuseReading();
   await importer.attempt();
   await isRefused();
   importer.stop();
   await importer.attempt();
-  // Longer than the first pause.
+  // This is longer than the first pause.
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect(leases.grid.requests.filter(({ query }) => 'comment~' in query)).toHaveLength(1);
 });

@@ -1,4 +1,4 @@
-/** What works on leases, put together over a simulated grid and a state of its own, fresh for every test of a file. */
+/** The parts that work on leases, composed over a simulated grid and a state of their own, fresh for every test. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,16 +23,16 @@ import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
 
 export const origin: Origin = { cluster: 'cluster-1', node: 'host-a' };
 
-/** The mark of a container of the host. */
+/** Returns the mark of a container of the host. */
 export const markOf = (containerId: string) =>
   attachmentMark(origin, { network: 'net-1', containerId, ifName: 'eth0' });
 
 export class LeaseFixture {
   readonly log: LogLine[] = [];
-  /** Whether no commit of the state succeeds. */
+  /** Whether every commit of the state fails. */
   isFull = false;
   commits = 0;
-  /** Methods of the store that have been called, in order. */
+  /** The called methods of the store, in order. */
   readonly calls: string[] = [];
   readonly grid: Grid;
   readonly store: SqliteLeaseStore;
@@ -93,7 +93,7 @@ export class LeaseFixture {
     rmSync(this.#directory, { recursive: true });
   }
 
-  /** A reservation on the grid with the mark of a container. */
+  /** Adds a reservation with the mark of a container to the grid. */
   reserve(containerId: string, address: string, over: Record<string, string> = {}): void {
     this.grid.add('fixedaddress', {
       ...{ ipv4addr: address, match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: markOf(containerId) },
@@ -101,7 +101,7 @@ export class LeaseFixture {
     });
   }
 
-  /** A container's lease that is being released, with its reservation. @returns its mark */
+  /** Adds a lease in phase `releasing` with its reservation. @returns its mark */
   releasing(containerId: string, address: string, over: Partial<Lease> = {}): string {
     const mark = markOf(containerId);
     this.reserve(containerId, address);
@@ -109,7 +109,7 @@ export class LeaseFixture {
     return mark;
   }
 
-  /** Does some work. @returns how many leases were written between turns of the event loop, turn by turn */
+  /** Runs `work`. @returns the number of leases written in each turn of the event loop */
   async writesAtATime(work: () => Promise<void>): Promise<number[]> {
     const writes: number[] = [];
     const count = () => writes.push(this.calls.splice(0).filter((method) => method === 'apply').length);
@@ -131,7 +131,7 @@ export class LeaseFixture {
   }
 }
 
-/** @returns what gives the fixture of the test under way. @param clock makes the clock of each */
+/** Sets up a fixture for each test. @param clock makes its clock @returns a function that gives the current fixture */
 export function useLeases(clock: () => Clock = hostClock): () => LeaseFixture {
   let fixture: LeaseFixture;
   beforeEach(async () => {

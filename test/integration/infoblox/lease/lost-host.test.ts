@@ -1,4 +1,4 @@
-/** What another host has left, released through the state of this one: what a lost answer and a live container of ours mean. */
+/** Releases the reservations of a lost host through the state of this one, with lost answers and live containers of ours. */
 import { describe, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import { listOfHost, releaseOfHost } from '../../../../src/infoblox/lease/gc.ts';
@@ -13,7 +13,7 @@ const leases = useLeases();
 const lost: Origin = { cluster: 'cluster-1', node: 'host-9' };
 const lostMark = (containerId: string) => attachmentMark(lost, { network: 'net-1', containerId, ifName: 'eth0' });
 
-/** Reserves addresses as the lost host has. @returns them as they are to be released */
+/** Reserves addresses with marks of the lost host. @returns them as the arguments of the release */
 function leave(...last: number[]) {
   return last.map((each) => {
     leases().reserve(`c${each}`, `10.0.0.${each}`, { comment: lostMark(`c${each}`) });
@@ -28,8 +28,8 @@ const comments = () =>
     .grid.fixedAddresses()
     .map(({ comment }) => comment);
 
-describe('what a lost host has reserved', () => {
-  test('is exactly what carries its mark', async () => {
+describe('a reservation of a lost host', () => {
+  test('is one with exactly its mark', async () => {
     const [first] = leave(5);
     leases().reserve('c1', '10.0.0.6');
     leases().reserve('c7', '10.0.0.7', { comment: `${lostMark('c7')} (audit)` });
@@ -41,7 +41,7 @@ describe('what a lost host has reserved', () => {
     });
   });
 
-  test('goes back, and leaves nothing in the state', async () => {
+  test('is released, and leaves nothing in the state', async () => {
     const done: number[] = [];
     const wanted = leave(5, 6, 7);
     const result = await release(wanted, { onDone: (count) => done.push(count) });
@@ -52,7 +52,7 @@ describe('what a lost host has reserved', () => {
     expect([comments(), done, leases().store.count('releasing')]).toEqual([[], [1, 2, 3], 0]);
   });
 
-  test('goes back by this call, though it is due for the reconciler as soon as it is in the state', async () => {
+  test('is released by this call, and not by the reconciler', async () => {
     const reconciler = new Reconciler(leases().deps);
     reconciler.start();
     const wanted = leave(5, 6, 7, 8, 9, 10, 11, 12);
@@ -61,7 +61,7 @@ describe('what a lost host has reserved', () => {
     reconciler.stop();
   });
 
-  test('is looked at right before its delete: what is another object by now stays', async () => {
+  test('is looked at right before its delete, and stays if it was replaced', async () => {
     const wanted = leave(5);
     const [object] = leases().grid.fixedAddresses();
     leases().grid.update(object?._ref ?? '', { comment: markOf('c1') });
@@ -72,7 +72,7 @@ describe('what a lost host has reserved', () => {
     expect(comments()).toEqual([markOf('c1')]);
   });
 
-  test('becomes the reservation of a live container of this host that has the same address', async () => {
+  test('is reassigned to a live container of this host with the same address', async () => {
     const wanted = leave(5);
     put(leases().store, aLease(markOf('c1'), { phase: 'bound', address: '10.0.0.5' }));
     expect(await release(wanted)).toMatchObject({ released: [] });
@@ -93,7 +93,7 @@ describe('what a lost host has reserved', () => {
     await until('the delete is carried out', () => comments().length === 0);
   });
 
-  test('goes back from all views and places that hold one mark', async () => {
+  test('is released in all views and places that hold its mark', async () => {
     const { grid } = leases();
     grid.add('networkview', { name: 'blue' });
     grid.add('network', { network: '10.0.0.0/24', network_view: 'blue' });
@@ -106,7 +106,7 @@ describe('what a lost host has reserved', () => {
     expect(leases().store.count('releasing')).toBe(0);
   });
 
-  test('stays from where it is stopped', async () => {
+  test('stays if the release is stopped before', async () => {
     const wanted = leave(5, 6, 7, 8, 9, 10, 11, 12);
     const stop = new AbortController();
     const result = await release(wanted, { gone: stop.signal, onDone: () => stop.abort() });
@@ -116,7 +116,7 @@ describe('what a lost host has reserved', () => {
     expect(leases().store.count('releasing')).toBe(0);
   });
 
-  test('stays from where the daemon stops, which is said', async () => {
+  test('stays if the daemon stops before, which is reported', async () => {
     const wanted = leave(5, 6, 7, 8, 9, 10, 11, 12);
     const stopping = new AbortController();
     const why = new GridError('busy', 'the daemon is stopping');

@@ -19,14 +19,14 @@ const mark = markOf('c1');
 const lease = aLease(mark, { view: 'here' });
 const address = '10.0.0.2';
 
-/** An object at the address of the lease. */
+/** Adds an object at the address of the lease. */
 function object(comment: string, over: Record<string, string> = {}): void {
   leases.reserve('c1', address, { network_view: 'here', comment, ...over });
 }
 
 const look = (of: Lease = lease) => leases.deps.observer.look(of, inTime());
 
-describe('a reservation that is not where it was left', () => {
+describe('a reservation that is missing from its place', () => {
   const real = { mac: '02:00:00:00:00:01', match_client: 'MAC_ADDRESS' };
   const table: [string, () => void, 'gone' | 'altered'][] = [
     ['is gone if nothing is at its address', () => undefined, 'gone'],
@@ -57,7 +57,7 @@ describe('a reservation that is not where it was left', () => {
     expect(leases.warnings).toHaveLength(kind === 'altered' ? 1 : 0);
   });
 
-  test('is said to be altered once, with what to do', async () => {
+  test('is reported as altered once, with a hint', async () => {
     object(mark, real);
     await look();
     expect((await look()).altered).toBe(
@@ -76,30 +76,30 @@ describe('a reservation that is not where it was left', () => {
 describe('a look', () => {
   const requests = () => leases.grid.requests.filter(({ type }) => type === 'fixedaddress').length;
 
-  test('at what is there costs one request', async () => {
+  test('at an existing reservation costs one request', async () => {
     object(mark);
     expect(await look()).toMatchObject({ found: [{ address, view: 'here' }] });
     expect(requests()).toBe(1);
   });
 
-  test('finds what has moved to another view', async () => {
+  test('finds a reservation that moved to another view', async () => {
     object(mark, { network_view: 'there' });
     expect((await look()).found).toMatchObject([{ address, view: 'there' }]);
   });
 
-  test('at an attachment that a whole state does not know costs one request, too', async () => {
+  test('at an attachment that a complete state does not know costs one request, too', async () => {
     leases.store.setWhole(Date.now());
     expect((await look({ ...lease, phase: 'releasing', address: null })).found).toEqual([]);
     expect(requests()).toBe(1);
   });
 
-  test('names the attachment of this host whose address it is', async () => {
+  test('names the attachment of this host that owns the address', async () => {
     leases.store.apply(markOf('c2'), () => aLease(markOf('c2'), { view: 'here' }));
     object(mark);
     expect((await look()).found).toMatchObject([{ address, owner: markOf('c2') }]);
   });
 
-  test('means the mark, letter by letter', async () => {
+  test('matches the mark case-sensitively', async () => {
     object(mark.toUpperCase());
     expect((await look()).found).toEqual([]);
   });

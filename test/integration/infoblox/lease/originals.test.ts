@@ -1,4 +1,4 @@
-/** What the original driver has left is released by DEL, once the host is told to, and only if it is certainly its work. */
+/** With --release-original, DEL releases reservations that are certainly the work of the original driver. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseCidr } from '../../../../src/infoblox/address.ts';
 import { type DescribedReservation, sighting } from '../../../../src/infoblox/grid.ts';
@@ -9,7 +9,7 @@ import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { held, useGridAndHost, writes } from '../grid-and-host.ts';
 import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
 
-/** Containers that the grid was searched for by the attribute. */
+/** Lists the containers that the grid was searched for by the attribute. */
 const searches = (grid: Grid) => grid.requests.flatMap(({ query }) => query['*VM ID'] ?? []);
 
 const id = '85f177f2f1981087309589281979e1190931a9f3d7840660ac8dd9eaeb5685fb';
@@ -27,7 +27,7 @@ describe('a fixed address', () => {
     return originalOf(object, 'cluster-1');
   };
 
-  test('that is exactly as the original makes it is its work', () => {
+  test('that is exactly as the original driver makes it counts as its work', () => {
     expect(judge()).toEqual({
       ...{ address: '10.0.0.2', view: 'default', network: '10.0.0.0/24' },
       ...{ containerId: id, name: 'web-1', mac: '66:c2:1c:94:6e:e5', seen },
@@ -43,7 +43,7 @@ describe('a fixed address', () => {
     ['of a gateway', { attributes: { 'VM ID': 'N/A' } }],
     ['whose container is a list', { attributes: { 'VM ID': [id] } }],
     ['of this driver', { comment: 'infoblox-cni cluster=cluster-1 node=a network=n container=c interface=eth0' }],
-  ])('%s is not', (_, changes) => {
+  ])('%s does not count as its work', (_, changes) => {
     expect(judge(changes)).toBeUndefined();
   });
 
@@ -51,12 +51,12 @@ describe('a fixed address', () => {
     ['a comment', { comment: 'do not touch' }, 'has a comment: "do not touch"'],
     ['another attribute', { attributes: { Site: 'Paris' } }, 'has the attribute "Site"'],
     ['another identifier', { matchedBy: 'CLIENT_ID' }, 'is matched by CLIENT_ID'],
-  ])('that somebody has given %s is told as altered', (_, changes, altered) => {
+  ])('that was given %s is reported as altered', (_, changes, altered) => {
     expect(judge(changes)).toMatchObject({ altered });
   });
 });
 
-describe('a host that is told to', () => {
+describe('a host with --release-original', () => {
   const fixture = useGridAndHost(
     { cloudLicence: true, attributes: ['Site'] },
     { flags: ['--release-original=cluster-1'] },
@@ -74,7 +74,7 @@ describe('a host that is told to', () => {
     ['with a MAC address', { mac: '0a:58:0a:00:00:02', pod: 'web-1' }],
     ['without one', {}],
     ['by a build before release 1.0', { cmpType: 'CNI' }],
-  ])('releases on DEL what the original has reserved %s, and nothing else', async (_, of) => {
+  ])('releases on DEL only the reservation of the original driver %s', async (_, of) => {
     const { grid, host } = fixture;
     const address = original.add(id, of);
     const other = original.add('another', { mac: '0a:58:0a:00:00:03' });
@@ -88,7 +88,7 @@ describe('a host that is told to', () => {
     });
   });
 
-  test('pays one search more for a container that nobody knows, and five requests for one of the original', async () => {
+  test('sends one more search for an unknown container, and five requests for one of the original driver', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.clearLog();
@@ -112,7 +112,7 @@ describe('a host that is told to', () => {
     expect(lines()).toEqual(['GET fixedaddress', 'GET fixedaddress']);
   });
 
-  test('takes only what the container has in the network of the DEL, however often that comes', async () => {
+  test('releases only the address in the network of the DEL, however often that is repeated', async () => {
     const { grid, host } = fixture;
     original.network({ network: '10.0.1.0/24', name: 'net-2' });
     const [one, two] = [original.add(id), original.add(id, { network: '10.0.1.0/24' })];
@@ -124,7 +124,7 @@ describe('a host that is told to', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.1.1']);
   });
 
-  test('finds the network by its name where the configuration has no subnet, and the view that it names', async () => {
+  test('finds the network by name if the configuration has no subnet, and the view that it names', async () => {
     const { grid, host } = fixture;
     original.network({ view: 'pods', name: 'allocated', network: '172.18.0.0/24' });
     original.add(id, { view: 'pods', network: '172.18.0.0/24' });
@@ -138,7 +138,7 @@ describe('a host that is told to', () => {
   test.each<[string, MadeByOriginal, string]>([
     ['has a comment', { fields: { comment: 'ticket 4711' } }, 'has a comment: "ticket 4711"'],
     ['has another attribute', { extattrs: { Site: 'Paris' } }, 'has the attribute "Site"'],
-  ])('leaves alone what somebody has changed: it %s', async (_, of, reason) => {
+  ])('spares a reservation that was changed: it %s', async (_, of, reason) => {
     const { grid, host } = fixture;
     const address = original.add(id, of);
     await host.del(id);
@@ -150,7 +150,7 @@ describe('a host that is told to', () => {
     ['another cluster', { tenant: 'cluster-2' }],
     ['another program', { cmpType: 'Docker' }],
     ['nobody who says so', { extattrs: { 'Cloud API Owned': undefined } }],
-  ])('leaves alone what belongs to %s', async (_, of) => {
+  ])('spares a reservation of %s', async (_, of) => {
     const { grid, host } = fixture;
     const address = original.add(id, of);
     await host.del(id);
@@ -158,7 +158,7 @@ describe('a host that is told to', () => {
     expect(writes(grid)).toEqual([]);
   });
 
-  test('leaves alone several of one container: which interface has which nobody knows', async () => {
+  test('spares several reservations of one container, as their interfaces are unknown', async () => {
     const { grid, host } = fixture;
     const addresses = [original.add(id, { mac: '0a:00:00:00:00:01' }), original.add(id, { mac: '0a:00:00:00:00:02' })];
     await host.del(id);
@@ -166,7 +166,7 @@ describe('a host that is told to', () => {
     expect(leftAlone()).toEqual([expect.objectContaining({ addresses, reason: 'it is one of several' })]);
   });
 
-  test('leaves alone the address that a container of its own has, though the grid has lost that reservation', async () => {
+  test('spares the address of a container of its own, even if the grid has lost that reservation', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     const [reservation] = grid.fixedAddresses().filter(({ ipv4addr }) => ipv4addr === address);
@@ -177,7 +177,7 @@ describe('a host that is told to', () => {
     expect(leftAlone()).toEqual([expect.objectContaining({ reason: expect.stringContaining('in use by ') })]);
   });
 
-  test('gives an address of its own beside those of the original, and releases that first', async () => {
+  test('gives an address of its own beside those of the original driver, and releases its own first', async () => {
     const { grid, host } = fixture;
     const old = original.add(id);
     const own = await host.add(id);
@@ -188,7 +188,7 @@ describe('a host that is told to', () => {
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('asks for it again when the grid is back', async () => {
+  test('searches again when the grid is back', async () => {
     const { grid, host } = fixture;
     original.add(id);
     await grid.pause();
@@ -207,7 +207,7 @@ describe('a delete whose answer is lost', () => {
     { flags: ['--release-original=cluster-1'], doubtWindow: window },
   );
 
-  test('is not sent again while it may still be carried out: the address may be somebody else’s by then', async () => {
+  test('is not repeated while it may still be carried out, as the address may have a new owner by then', async () => {
     const { grid, host } = fixture;
     const original = new OriginalDriver(grid);
     original.network();
@@ -222,7 +222,7 @@ describe('a delete whose answer is lost', () => {
   });
 });
 
-test('what is left is listed by pages: containers with their pods, no gateways, and what somebody has changed', async () => {
+test('the remaining reservations are listed by pages: containers with their pods and changed ones, but no gateways', async () => {
   const grid = await startGrid({ cloudLicence: true, attributes: ['Site'] });
   const session = openSession({ port: grid.port });
   try {
@@ -255,10 +255,10 @@ test('what is left is listed by pages: containers with their pods, no gateways, 
   }
 });
 
-describe('a host that is not told to', () => {
+describe('a host without --release-original', () => {
   const fixture = useGridAndHost({ cloudLicence: true });
 
-  test('leaves alone what the original has reserved', async () => {
+  test('spares the reservations of the original driver', async () => {
     const { grid, host } = fixture;
     const original = new OriginalDriver(grid);
     original.network();
@@ -271,10 +271,10 @@ describe('a host that is not told to', () => {
   });
 });
 
-describe('a grid that does not define the attributes of the original', () => {
+describe('a grid without the attributes of the original driver', () => {
   const fixture = useGridAndHost({}, { flags: ['--release-original=cluster-1'] });
 
-  test('has nothing of it, and is not asked', async () => {
+  test('is not searched for its reservations', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.del('c1');

@@ -1,4 +1,4 @@
-/** Addresses that the host itself has, and that the grid knows nothing of: no container is given one. */
+/** No container gets an address of the host itself, of which the grid knows nothing. */
 import { beforeEach, expect, test } from 'vitest';
 import { errorOf, held, useGridAndHost } from '../grid-and-host.ts';
 
@@ -10,7 +10,7 @@ const hostComment = 'infoblox-cni address of host cluster=cluster-1 node=host-a'
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 150));
 const requests = () => fixture.grid.requests.map(({ method, type }) => `${method} ${type}`);
 
-/** What the grid calls the reservation of an address. */
+/** Returns the comment of the reservation of an address. */
 const named = (address: string) => {
   const { name, comment } = fixture.grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address) ?? {};
   return { name, comment };
@@ -31,7 +31,7 @@ test('the address that the grid gives out is reserved for the host, and the cont
       details: { address: '10.0.0.3' },
     },
   ]);
-  // From now on the grid knows them.
+  // From now on the grid has reservations of them.
   await quiet();
   grid.clearLog();
   expect(await host.add('c2')).toBe('10.0.0.5');
@@ -40,13 +40,13 @@ test('the address that the grid gives out is reserved for the host, and the cont
   expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
 });
 
-test('the gateway on a bridge of this host stays the gateway’s', async () => {
+test('an address that is the gateway on a bridge of this host stays reserved as the gateway', async () => {
   own.add('10.0.0.1');
   expect(await fixture.host.add('c1')).toBe('10.0.0.2');
   expect(named('10.0.0.1').comment).toBe('infoblox-cni gateway of network=net-1');
 });
 
-test('a request for such an address is refused, and costs the grid nothing', async () => {
+test('a request for such an address is refused without a write', async () => {
   const { grid, host } = fixture;
   await host.add('c0');
   await quiet();
@@ -59,7 +59,7 @@ test('a request for such an address is refused, and costs the grid nothing', asy
   expect(requests()).toEqual([]);
 });
 
-test('a create whose answer was lost gives no such address either', async () => {
+test('a create whose answer was lost gives no such address, either', async () => {
   const { grid, host } = fixture;
   await host.add('c0');
   own.add('10.0.0.3');
@@ -76,7 +76,7 @@ test('an attachment keeps its address when the host gets it later', async () => 
   expect(named(address).comment).toContain('container=c1');
 });
 
-test('where every address of a network is the host’s, an ADD ends with a reason before the network is used up', async () => {
+test('an ADD fails with a reason after 8 addresses of the host, before it uses up the network', async () => {
   const { grid, host } = fixture;
   for (let n = 2; n < 255; n += 1) own.add(`10.0.0.${n}`);
   expect(await errorOf(host.call('ADD', 'c1'))).toMatchObject({

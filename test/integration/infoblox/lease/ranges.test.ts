@@ -1,4 +1,4 @@
-/** A part of a subnet, and further sources where the first is full. */
+/** Addresses from a part of a subnet, and from further sources when the first is full. */
 import { expect, test } from 'vitest';
 import { rangeMark } from '../../../../src/infoblox/mark.ts';
 import { errorOf, held, useGridAndHost } from '../grid-and-host.ts';
@@ -11,7 +11,7 @@ const mark = rangeMark('net-1');
 const ends = (rangeStart: string, rangeEnd: string, more = {}) => ({ ipam: { rangeStart, rangeEnd, ...more } });
 const part = ends('10.0.0.50', '10.0.0.52');
 
-test('addresses come from a reserved range of exactly these bounds, and cost one request each when it is there', async () => {
+test('addresses come from a reserved range of exactly these bounds, and cost one request each once it exists', async () => {
   const { grid, host } = fixture;
   expect(await host.add('c1', part)).toBe('10.0.0.50');
   expect(ranges()).toEqual([`10.0.0.50-10.0.0.52 ${mark}`]);
@@ -20,7 +20,7 @@ test('addresses come from a reserved range of exactly these bounds, and cost one
   expect(lines()).toEqual(['POST fixedaddress']);
 });
 
-test('two hosts that make the range at once agree on one', async () => {
+test('two hosts that create the range at once agree on one', async () => {
   const { grid, host, another } = fixture;
   const other = await another({ node: 'host-b' }).start();
   grid.add('network', { network: '10.0.0.0/24' });
@@ -29,7 +29,7 @@ test('two hosts that make the range at once agree on one', async () => {
   expect(ranges()).toHaveLength(1);
 });
 
-test('a reserved range of these bounds that an administrator made is used as it is', async () => {
+test('a reserved range of these bounds made by an administrator is used unchanged', async () => {
   const { grid, host } = fixture;
   grid.add('network', { network: '10.0.0.0/24' });
   grid.add('range', { start_addr: '10.0.0.50', end_addr: '10.0.0.52', comment: 'pods' });
@@ -37,7 +37,7 @@ test('a reserved range of these bounds that an administrator made is used as it 
   expect(ranges()).toEqual(['10.0.0.50-10.0.0.52 pods']);
 });
 
-test('of an earlier range of ours inside it, the missing parts are added', async () => {
+test('the parts missing around an earlier range of ours are added', async () => {
   const { host } = fixture;
   await host.add('c1', ends('10.0.0.52', '10.0.0.53'));
   const wide = ends('10.0.0.51', '10.0.0.54');
@@ -65,7 +65,7 @@ test.each([
     { start_addr: '10.0.0.40', end_addr: '10.0.0.50', comment: mark },
     'the range 10.0.0.50-10.0.0.52 overlaps 10.0.0.40-10.0.0.50 of an earlier configuration of network net-1, which reaches beyond it',
   ],
-])('%s is refused, and nothing is taken', async (_, range, msg) => {
+])('%s is refused, and nothing is reserved', async (_, range, msg) => {
   const { grid, host } = fixture;
   grid.add('network', { network: '10.0.0.0/24' });
   grid.add('range', range);
@@ -73,7 +73,7 @@ test.each([
   expect(held(grid)).toEqual(['10.0.0.1']);
 });
 
-test('hosts with a block-size share a range in blocks, and others take blocks of 8 then, until nothing is left', async () => {
+test('hosts with a block-size divide a range into blocks, and hosts without one take blocks of 8 of it, until it is full', async () => {
   const { grid, host, another } = fixture;
   const shared = ends('10.0.0.16', '10.0.0.47', { 'block-size': 8 });
   const other = await another({ node: 'host-b' }).start();
@@ -98,7 +98,7 @@ test('hosts with a block-size share a range in blocks, and others take blocks of
   expect(lines()).toEqual(['POST fixedaddress']);
 });
 
-test('a range that somebody has deleted is made again', async () => {
+test('a range that was deleted is created again', async () => {
   const { grid, host } = fixture;
   await host.add('c1', part);
   for (const { _ref } of grid.objects('range')) grid.remove(String(_ref));
@@ -106,7 +106,7 @@ test('a range that somebody has deleted is made again', async () => {
   expect(ranges()).toHaveLength(1);
 });
 
-test('what is excluded is given to nobody, at one request for an ADD', async () => {
+test('excluded addresses are never given, at one request for an ADD', async () => {
   const { grid, host } = fixture;
   const some = { ipam: { exclude: ['10.0.0.2-10.0.0.9', '10.0.0.11'] } };
   expect(await host.add('c1', some)).toBe('10.0.0.10');
@@ -116,7 +116,7 @@ test('what is excluded is given to nobody, at one request for an ADD', async () 
   expect(ranges()).toEqual([]);
 });
 
-test('more exclusions than a request can name cut a range in parts, of which the first with room gives', async () => {
+test('more exclusions than a request can name divide a range, and the first part with room gives the address', async () => {
   const { grid, host } = fixture;
   const cut = ends('10.0.0.2', '10.0.0.101', { exclude: ['10.0.0.3', '10.0.0.5-10.0.0.99'] });
   const given = [];
@@ -134,7 +134,7 @@ test('more exclusions than a request can name cut a range in parts, of which the
 test.each([
   ['outside the range', '10.0.0.53'],
   ['that is excluded', '10.0.0.51'],
-])('a requested address %s cannot be had', async (_, address) => {
+])('a requested address %s is refused', async (_, address) => {
   const wanted = { ...ends('10.0.0.50', '10.0.0.52', { exclude: ['10.0.0.51'] }), args: `IP=${address}` };
   expect(await errorOf(fixture.host.add('c1', wanted))).toMatchObject({
     code: 105,
@@ -142,7 +142,7 @@ test.each([
   });
 });
 
-test('the next source counts only while those before it are full, and each has its gateway', async () => {
+test('the next source is used only while those before it are full, and each has its gateway', async () => {
   const { grid, host } = fixture;
   const ipam = {
     subnet: undefined,
@@ -158,7 +158,7 @@ test('the next source counts only while those before it are full, and each has i
   grid.clearLog();
   expect(await host.add('c3', { ipam })).toBe('10.0.2.3');
   expect(lines()).toEqual(['POST fixedaddress']);
-  // It is the same network name: the attachment has what it had.
+  // The network name is the same, so the attachment keeps its address.
   expect(await host.add('c2', { ipam })).toBe('10.0.2.2');
   expect(await host.add('c1', { ipam })).toBe('10.0.1.2');
   await host.call('STATUS', '', { ipam });

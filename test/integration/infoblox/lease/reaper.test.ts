@@ -10,7 +10,7 @@ import { markOf, useLeases } from './lease-fixture.ts';
 
 const leases = useLeases();
 
-/** A reaper and what it works with; `fate` is that of the sandbox of every lease. */
+/** Makes a reaper and its dependencies. `fate` applies to the sandbox of every lease. */
 function reaperAndDeps(fate: (netns: string | null) => Fate, graceMs = 0) {
   const { deps: all } = leases();
   const host = {
@@ -22,7 +22,7 @@ function reaperAndDeps(fate: (netns: string | null) => Fate, graceMs = 0) {
   return { deps, reaper: new Reaper(deps, graceMs) };
 }
 
-/** An ADD of the container c1 from a namespace. */
+/** Returns the request of an ADD of container c1 from a namespace. */
 const addFrom = (netns: string): AddRequest => ({
   ...{
     attachment: { network: 'net-1', containerId: 'c1', ifName: 'eth0' },
@@ -44,7 +44,7 @@ const addFrom = (netns: string): AddRequest => ({
   ],
 });
 
-test('an ADD that is under way for the same container in a new namespace is not ended', async () => {
+test('an ADD under way for the same container in a new namespace is not ended', async () => {
   const { deps, reaper } = reaperAndDeps((netns) => (netns === '/run/netns/new' ? 'alive' : 'gone'));
   const { grid, store } = leases();
   leases().reserve('c1', '10.0.0.2');
@@ -59,13 +59,13 @@ test('an ADD that is under way for the same container in a new namespace is not 
   expect(store.get(markOf('c1'))).toMatchObject({ phase: 'bound', netns: '/run/netns/new' });
 });
 
-test('a container that an ADD has answered between the two looks counts as alive until two looks more', async () => {
+test('a container whose ADD was answered between the two looks counts as alive for two more looks', async () => {
   const { deps, reaper } = reaperAndDeps(() => 'gone');
   const { store } = leases();
   leases().reserve('c1', '10.0.0.2');
   put(store, aLease(markOf('c1')));
   await reaper.look();
-  // The kernel gives the number of a namespace that is gone to the next one.
+  // The kernel reuses the inode of a namespace that is gone.
   await add(deps, addFrom('/run/netns/a'), inTime());
   await reaper.look();
   expect(store.get(markOf('c1'))?.phase).toBe('bound');
@@ -73,7 +73,7 @@ test('a container that an ADD has answered between the two looks counts as alive
   expect(store.get(markOf('c1'))?.phase).toBe('releasing');
 });
 
-test('a container of an earlier boot of the host is released on the first look, unless an ADD has come since', async () => {
+test('a container of an earlier boot is released on the first look, unless an ADD came since', async () => {
   const rebooted = (netns: string | null) => (netns === '/run/netns/new' ? 'alive' : 'gone with its boot');
   const { deps, reaper } = reaperAndDeps(rebooted, 600_000);
   const { store } = leases();
@@ -86,7 +86,7 @@ test('a container of an earlier boot of the host is released on the first look, 
   expect(store.get(markOf('c2'))?.phase).toBe('releasing');
 });
 
-test('many that died at once are released with calls in between', async () => {
+test('many containers that died at once are released with calls in between', async () => {
   const { store } = leases();
   const gone = { netns: '/run/netns/gone', netnsId: '4:1', bootId: 'before', bootedAt: 1_000_000 };
   for (let n = 2; n < 202; n += 1) put(store, aLease(markOf(`c${n}`), { address: `10.0.0.${n}`, ...gone }));

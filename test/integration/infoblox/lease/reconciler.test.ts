@@ -16,13 +16,13 @@ beforeEach(() => {
   leases = fixture();
   reconciler = new Reconciler(leases.deps);
 });
-// Before the fixture ends.
+// Stops before the fixture ends.
 afterEach(() => reconciler.stop());
 
 const allReleased = () => until('all is released', () => leases.grid.fixedAddresses().length === 0);
 
-describe('a state that fails', () => {
-  test('is a warning and a pause, in which the grid is not asked, and the reconciler goes on', async () => {
+describe('a state that cannot be written', () => {
+  test('makes the reconciler log a warning and pause without requests, and then continue', async () => {
     leases.releasing('c1', '10.0.0.2');
     await leases.store.durable();
     leases.isFull = true;
@@ -36,7 +36,7 @@ describe('a state that fails', () => {
     await allReleased();
   });
 
-  test('at the start keeps unfinished ADDs for later, and ends none that has begun since', async () => {
+  test('at the start postpones the end of unfinished ADDs, and never ends a newer one', async () => {
     const pending = (container: string) =>
       put(leases.store, aLease(markOf(container), { phase: 'pending', address: null, dueAt: Date.now() }));
     pending('c1');
@@ -46,7 +46,7 @@ describe('a state that fails', () => {
     const gate = Promise.withResolvers<void>();
     const adding = leases.deps.locks.run(markOf('c2'), () => gate.promise);
     await until('it has tried', () => leases.warnings.length > 0);
-    // An attempt that is under way may end it once more, until that cannot be written, either.
+    // An attempt under way may end it once more, before that fails, too.
     await until('it is pending still', () => leases.store.get(markOf('c1'))?.phase === 'pending');
     leases.isFull = false;
     pending('c2');
@@ -57,7 +57,7 @@ describe('a state that fails', () => {
   });
 });
 
-test('an ADD that the last run has begun is released, and its create held for possible', async () => {
+test('an unfinished ADD of the last run is released, with its create in doubt', async () => {
   put(leases.store, aLease(markOf('c1'), { phase: 'pending', address: null }));
   put(leases.store, aLease(markOf('c2')));
   const begun = leases.deps.clock.now();
@@ -68,7 +68,7 @@ test('an ADD that the last run has begun is released, and its create held for po
   expect(leases.store.get(markOf('c2'))).toEqual(aLease(markOf('c2')));
 });
 
-test('releases that the grid refuses are a condition of their network, until one of them is carried out', async () => {
+test('refused releases are a condition of their network, until one of them succeeds', async () => {
   const { conditions } = leases.deps;
   const subject = 'network net-1 in view default';
   const disarm = leases.grid.inject({ method: 'DELETE', times: 99, effect: { kind: 'html', status: 403 } });
@@ -89,21 +89,21 @@ test('releases that the grid refuses are a condition of their network, until one
   await until('it is over', () => conditions.all().length === 0);
 });
 
-describe('the grid is back', () => {
-  test('what had failed is done at once, whatever its pause', async () => {
+describe('when the grid is back', () => {
+  test('failed releases are retried at once, whatever their pause', async () => {
     leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
     reconciler.gridIsBack(false);
     await until('the release is settled', () => leases.grid.fixedAddresses().length === 0);
   });
 
-  test('once and at once again, a release that keeps failing keeps its pause', () => {
+  test('twice in a row, a release that keeps failing keeps its pause', () => {
     reconciler.gridIsBack(false);
     const mark = leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
     reconciler.gridIsBack(false);
     expect(leases.store.get(mark)?.attempts).toBe(9);
   });
 
-  test('what was reserved lately is looked at; after a second time soon after, a while later', async () => {
+  test('recent leases are compared with the grid at once, and minutes later after a second outage', async () => {
     const mark = leases.releasing('c1', '10.0.0.2', { phase: 'bound', writtenAt: Date.now(), dueAt: null });
     const dueIn = () => (leases.store.get(mark)?.dueAt ?? Number.NaN) - Date.now();
     reconciler.gridIsBack(true);
@@ -115,7 +115,7 @@ describe('the grid is back', () => {
   });
 });
 
-test('a lease whose lock an ADD has does not keep the others waiting, and is attended to after it', async () => {
+test('a lease whose lock an ADD holds delays no others, and follows after the ADD', async () => {
   const { deps, grid } = leases;
   const gate = Promise.withResolvers<void>();
   const taken = ['c1', 'c2', 'c3', 'c4', 'c5'].map((name, index) =>
@@ -130,7 +130,7 @@ test('a lease whose lock an ADD has does not keep the others waiting, and is att
   await allReleased();
 });
 
-test('on a grid that takes 8 s an answer, a release is forgotten as soon as it is carried out', async () => {
+test('a release is forgotten as soon as it is carried out, even if the grid takes 8 s for each answer', async () => {
   const clock = new ManualClock();
   const { deps, store } = leases;
   const mark = leases.releasing('c1', '10.0.0.2', { dueAt: clock.now() });
@@ -158,7 +158,7 @@ test('on a grid that takes 8 s an answer, a release is forgotten as soon as it i
   expect(leases.warnings).toEqual([]);
 });
 
-describe('while the grid has nothing to spare', () => {
+describe('while the grid has no spare capacity', () => {
   let spare: number;
 
   beforeEach(() => {
@@ -173,7 +173,7 @@ describe('while the grid has nothing to spare', () => {
     reconciler = new Reconciler({ ...leases.deps, grid });
   });
 
-  test('a release waits, and no longer than that', async () => {
+  test('a release waits until it has some', async () => {
     leases.releasing('c1', '10.0.0.2');
     reconciler.start();
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -182,7 +182,7 @@ describe('while the grid has nothing to spare', () => {
     await allReleased();
   });
 
-  test('a release that has been due for half an hour does not', async () => {
+  test('a release that has been due for half an hour does not wait', async () => {
     const dueAt = leases.deps.clock.now() - 1_800_000;
     leases.releasing('c1', '10.0.0.2');
     put(leases.store, aLease(markOf('c1'), { phase: 'releasing', address: '10.0.0.2', dueAt }));
@@ -190,7 +190,7 @@ describe('while the grid has nothing to spare', () => {
     await allReleased();
   });
 
-  test('a create that is owed does not', async () => {
+  test('an owed create does not wait', async () => {
     const { store, grid, deps } = leases;
     const now = deps.clock.now();
     put(store, aLease(markOf('c1'), { address: '10.0.0.9', owedSince: now, dueAt: now }));
@@ -201,7 +201,7 @@ describe('while the grid has nothing to spare', () => {
   });
 });
 
-test('a reconciler that was stopped takes nothing up', async () => {
+test('a stopped reconciler starts no work', async () => {
   reconciler.start();
   reconciler.stop();
   leases.releasing('c1', '10.0.0.2');
@@ -210,8 +210,8 @@ test('a reconciler that was stopped takes nothing up', async () => {
   expect(leases.grid.requests).toEqual([]);
 });
 
-describe('a release that is under way when the reconciler is stopped', () => {
-  /** Starts a release, and stops when its delete has reached the grid. */
+describe('a release under way when the reconciler is stopped', () => {
+  /** Starts a release, and stops the reconciler when its delete has reached the grid. */
   async function stopDuring(effect: Effect): Promise<string> {
     const mark = leases.releasing('c1', '10.0.0.2');
     const { promise: reached, resolve } = Promise.withResolvers<void>();
@@ -223,13 +223,13 @@ describe('a release that is under way when the reconciler is stopped', () => {
     return mark;
   }
 
-  test('ends, and the next daemon finds no delete in doubt', async () => {
+  test('is completed, and leaves no delete in doubt for the next daemon', async () => {
     const mark = await stopDuring({ kind: 'delay', ms: 200 });
     expect(leases.grid.fixedAddresses()).toEqual([]);
     expect(leases.store.get(mark)).toBeUndefined();
   });
 
-  test('is cut short if the grid hangs, and its delete stays in doubt', async () => {
+  test('is aborted if the grid hangs, and its delete stays in doubt', async () => {
     const began = performance.now();
     const mark = await stopDuring({ kind: 'hang' });
     expect(performance.now() - began).toBeLessThan(5_000);

@@ -5,20 +5,20 @@ import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 const fixture = useGridAndHost();
 const stranger = 'infoblox-cni cluster=cluster-1 node=host-z network=net-1 container=c1 interface=eth0';
 
-/** Configuration of CHECK: the result that ADD gave. */
+/** The configuration of CHECK, with the result of ADD. */
 const withResult = (...addresses: string[]) => ({
   config: { prevResult: { cniVersion: '1.1.0', ips: addresses.map((address) => ({ address: `${address}/24` })) } },
 });
 
 describe('DEL', () => {
-  test('gives the address back and keeps the gateway', async () => {
+  test('releases the address and keeps the gateway', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.del('c1');
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('twice, or of what never was, succeeds and touches nothing', async () => {
+  test('succeeds without a write if repeated, or for an unknown attachment', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.add('c2');
@@ -30,7 +30,7 @@ describe('DEL', () => {
     expect(told).toEqual(['10.0.0.2', 'none', 'none']);
   });
 
-  test('of what somebody else has by now leaves it alone, and names it', async () => {
+  test('spares an object of another owner at the address, and names it', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     grid.update(grid.fixedAddresses()[1]?._ref ?? '', { comment: 'mine now' });
@@ -42,7 +42,7 @@ describe('DEL', () => {
     });
   });
 
-  test('of another interface or network touches nothing', async () => {
+  test('of another interface or network changes nothing', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.del('c1', { ifName: 'eth1' });
@@ -50,21 +50,21 @@ describe('DEL', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2']);
   });
 
-  test('does not need the namespace, nor a configuration that is still right', async () => {
+  test('needs neither the namespace nor a valid configuration', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.del('c1', { netns: '', ipam: { subnet: 'nonsense', gateway: 7, routes: 'none', subnett: 'x' } });
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('looks where the address is, though the view in the configuration has changed', async () => {
+  test('finds the address even if the configuration names another view by now', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.del('c1', { ipam: { 'network-view': 'elsewhere' } });
     expect(held(grid)).toEqual(['10.0.0.1']);
   });
 
-  test('finds by identity what the state does not know', async () => {
+  test('finds by its mark a reservation that the state does not know', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.stop();
@@ -77,12 +77,12 @@ describe('DEL', () => {
     ['another host', { comment: stranger }],
     ['an administrator', { comment: 'printer', mac: 'aa:bb:cc:00:00:01', match_client: 'MAC_ADDRESS' }],
     ['nobody', { comment: '' }],
-  ])('never touches the object of %s at the address that the container had', async (_, fields) => {
+  ])('never touches the object of %s at the former address of the container', async (_, fields) => {
     const { grid, host } = fixture;
     await host.add('c1');
     const own = grid.fixedAddresses()[1]?._ref ?? '';
     grid.remove(own);
-    // The same address, and so the same reference.
+    // The same address has the same reference.
     const reservation = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
     expect(grid.add('fixedaddress', { ipv4addr: '10.0.0.2', ...reservation, ...fields })).toBe(own);
     await host.del('c1');
@@ -90,7 +90,7 @@ describe('DEL', () => {
     expect(writes(grid).filter((line) => line.startsWith('DELETE'))).toEqual([]);
   });
 
-  test('leaves an object that only looks alike', async () => {
+  test('spares an object that only looks similar', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     const comment = grid.fixedAddresses()[1]?.comment ?? '';
@@ -101,7 +101,7 @@ describe('DEL', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.8', '10.0.0.9']);
   });
 
-  test('does not trust a search that finds too much', async () => {
+  test('spares objects that a too wide search returns', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: 'aa:bb:cc:00:00:01', comment: 'printer' });
@@ -115,7 +115,7 @@ describe('DEL', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
   });
 
-  test('while the ADD is under way ends it and leaves nothing', async () => {
+  test('ends an ADD under way and leaves nothing', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
     grid.latencyMs = 60;
@@ -130,14 +130,14 @@ describe('DEL', () => {
 });
 
 describe('CHECK', () => {
-  test('is content while the reservation stands', async () => {
+  test('succeeds while the reservation exists', async () => {
     const { host } = fixture;
     const address = await host.add('c1');
     await expect(host.call('CHECK', 'c1', withResult(address))).resolves.toBeNull();
     await expect(host.call('CHECK', 'c1', withResult('192.168.7.7', address))).resolves.toBeNull();
   });
 
-  test('misses a reservation that was removed', async () => {
+  test('fails if the reservation was removed', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     grid.remove(grid.fixedAddresses()[1]?._ref ?? '');
@@ -148,7 +148,7 @@ describe('CHECK', () => {
     });
   });
 
-  test('notices that somebody else has the address', async () => {
+  test('fails if somebody else has the address', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     grid.update(grid.fixedAddresses()[1]?._ref ?? '', { comment: 'printer' });
@@ -158,7 +158,7 @@ describe('CHECK', () => {
     });
   });
 
-  test('notices that the container holds another address', async () => {
+  test('fails if the container holds another address', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     grid.update(grid.fixedAddresses()[1]?._ref ?? '', { ipv4addr: '10.0.0.50' });
@@ -168,7 +168,7 @@ describe('CHECK', () => {
     });
   });
 
-  test('of an attachment that never was finds nothing', async () => {
+  test('fails for an unknown attachment', async () => {
     expect(await errorOf(fixture.host.call('CHECK', 'c9', withResult('10.0.0.9')))).toMatchObject({ code: 104 });
     const address = await fixture.host.add('c1');
     expect(await errorOf(fixture.host.call('CHECK', 'c9', withResult(address)))).toMatchObject({
@@ -185,7 +185,7 @@ describe('CHECK', () => {
     });
   });
 
-  test('with the grid away says that, not that the reservation is lost', async () => {
+  test('during an outage reports the outage, and no lost reservation', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1');
     grid.inject({ times: 99, effect: { kind: 'status', status: 401 } });

@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { until } from '../../../fixture/host.ts';
 import { useGridAndHost } from '../grid-and-host.ts';
 
-/** What a host costs the grid, in requests. */
+/** The number of requests that a host sends to the grid. */
 const fixture = useGridAndHost({ attributes: ['VM ID', 'Network Name'] });
 
 const lines = () => fixture.grid.requests.map(({ method, type }) => `${method} ${type}`);
 const answered = () => fixture.grid.requests.filter(({ status }) => status > 0).length;
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 150));
 
-test('the start of the daemon costs four requests, as only a look tells whether it had IPv6, and a start with its state two', async () => {
+test('the first start of the daemon costs four requests, two of them for IPv6, and a start with its state two', async () => {
   const { grid, host } = fixture;
   await until('the first contact', () => answered() >= 4);
   await quiet();
@@ -44,7 +44,7 @@ test('the life of a container on a known network costs one request for ADD, one 
   expect(lines()).toEqual(['GET fixedaddress']);
 });
 
-test('a repeated ADD costs one look, a requested address two more at once, STATUS nothing', async () => {
+test('a repeated ADD costs one look, a requested address two more in parallel, and STATUS nothing', async () => {
   const { grid, host } = fixture;
   await host.add('c0');
   await quiet();

@@ -1,4 +1,4 @@
-/** An attachment with an address of each of several sets. */
+/** Attachments with one address of each of several sets. */
 import { describe, expect, test } from 'vitest';
 import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
 import { type CallOptions, until } from '../../../fixture/host.ts';
@@ -15,11 +15,11 @@ const addressesOf = async (id: string, options = both) => {
   const { ips } = (await fixture.host.call('ADD', id, options)) as { ips: { address: string; gateway: string }[] };
   return ips.map(({ address }) => address);
 };
-/** What the grid holds but for the gateways. */
+/** Lists the addresses on the grid without the gateways. */
 const given = () => held(fixture.grid).filter((address) => !address.endsWith('.1'));
 const mark = 'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0';
 
-test('an ADD gives one address of each, with a mark of its own each, side by side at one request each', async () => {
+test('an ADD gives one address of each set in parallel, at one request and with its own mark each', async () => {
   const { grid, host } = fixture;
   expect(await addressesOf('c1')).toEqual(['10.0.1.2/24', '10.0.2.2/24']);
   const comments = grid.fixedAddresses().map(({ comment }) => comment);
@@ -35,7 +35,7 @@ test('an ADD gives one address of each, with a mark of its own each, side by sid
   expect(host.log.filter(({ level }) => level === 'error')).toEqual([]);
 });
 
-test('routes get the gateway of their family, and the answer tells each gateway', async () => {
+test('routes get the gateway of their family, and the answer names each gateway', async () => {
   const { host } = fixture;
   const ipam = { ...both.ipam, routes: [{ dst: '0.0.0.0/0' }] };
   expect(await host.call('ADD', 'c1', { ipam })).toMatchObject({
@@ -44,7 +44,7 @@ test('routes get the gateway of their family, and the answer tells each gateway'
   });
 });
 
-test('ADD again gives all the same, DEL releases all, and the next one may have them', async () => {
+test('a repeated ADD gives the same addresses, DEL releases all, and the next container may have them', async () => {
   const { host } = fixture;
   await addressesOf('c1');
   expect(await addressesOf('c1')).toEqual(['10.0.1.2/24', '10.0.2.2/24']);
@@ -52,7 +52,7 @@ test('ADD again gives all the same, DEL releases all, and the next one may have 
   await expect.poll(given).toEqual([]);
 });
 
-test('an ADD that gets one address and not the other keeps none, and says which set failed', async () => {
+test('an ADD that gets only one of two addresses keeps neither, and names the set that failed', async () => {
   const { host } = fixture;
   const small = withSets('10.0.1.0/24', '10.0.2.0/30');
   await addressesOf('c1', small);
@@ -66,7 +66,7 @@ test('an ADD that gets one address and not the other keeps none, and says which 
 test.each([
   ['gained', both, withSets(...networks, '10.0.3.0/24'), 'asks for 3 addresses, one of each set'],
   ['lost', both, withSets('10.0.1.0/24'), 'asks for one address'],
-])('a configuration that %s a set does not serve an attachment that has addresses', async (_, before, after, asks) => {
+])('a configuration that %s a set is refused for an attachment that has addresses', async (_, before, after, asks) => {
   const { host } = fixture;
   await addressesOf('c1', before);
   const error = await errorOf(host.call('ADD', 'c1', after));
@@ -76,7 +76,7 @@ test.each([
   expect(given()).toEqual(['10.0.1.2', '10.0.2.2']);
 });
 
-test('an address that is lost is replaced by a later ADD, whatever the ADDs before it have failed with', async () => {
+test('a lost address is replaced by a later ADD, however earlier ADDs failed', async () => {
   const { grid, host } = fixture;
   const small = withSets('10.0.1.0/24', '10.0.2.0/30');
   await addressesOf('c1', small);
@@ -102,7 +102,7 @@ test('an address that is lost is replaced by a later ADD, whatever the ADDs befo
   expect(await addressesOf('c1', small)).toEqual(['10.0.1.2/24', '10.0.2.2/30']);
 });
 
-test('CHECK wants all addresses', async () => {
+test('CHECK fails if one address is missing', async () => {
   const { grid, host } = fixture;
   await addressesOf('c1');
   const check = (...addresses: string[]) => {
@@ -118,7 +118,7 @@ test('CHECK wants all addresses', async () => {
   });
 });
 
-test('GC releases all of what is not valid, and nothing of what is', async () => {
+test('GC releases all addresses of an invalid attachment, and none of a valid one', async () => {
   const { host } = fixture;
   const id = 'f'.repeat(64);
   await addressesOf('c1');
@@ -133,13 +133,13 @@ test('GC releases all of what is not valid, and nothing of what is', async () =>
   expect(given()).toEqual(['10.0.1.3', '10.0.2.3']);
 });
 
-test('requested addresses are matched by where they lie', async () => {
+test('a requested address belongs to the set that contains it', async () => {
   const request = { ...both, config: { runtimeConfig: { ips: ['10.0.2.7', '10.0.1.9/24'] } } };
   expect(await addressesOf('c1', request)).toEqual(['10.0.1.9/24', '10.0.2.7/24']);
   expect(await addressesOf('c2', { ...both, args: 'IP=10.0.2.8' })).toEqual(['10.0.1.2/24', '10.0.2.8/24']);
 });
 
-test('a result of 0.2.0 has no room for two addresses of a family: error 1, before anything is taken', async () => {
+test('version 0.2.0 has no room for two addresses of a family, so ADD fails with 1 and reserves nothing', async () => {
   const { grid, host } = fixture;
   const old = { ...both, config: { cniVersion: '0.2.0' } };
   expect(await errorOf(host.call('ADD', 'c1', old))).toMatchObject({
@@ -159,7 +159,7 @@ describe('of both families', () => {
   const version = (cniVersion: string) => ({ ...dual, config: { cniVersion } });
   const six = () => fixture.grid.objects('ipv6fixedaddress').map(({ ipv6addr, comment }) => [ipv6addr, comment]);
 
-  test('an ADD gives an address of each, at one request each, and DEL releases both', async () => {
+  test('an ADD gives an address of each family, at one request each, and DEL releases both', async () => {
     const { grid, host } = fixture;
     const result = await host.call('ADD', 'c1', dual);
     expect(result).toEqual({
@@ -201,7 +201,7 @@ describe('of both families', () => {
     });
   });
 
-  test('requested addresses, ranges, exclusions and containers are as in IPv4', async () => {
+  test('requested addresses, ranges, exclusions and containers work like in IPv4', async () => {
     const ranges = [
       [
         {
@@ -224,7 +224,7 @@ describe('of both families', () => {
     expect(await addressesOf('c1', six)).toEqual(['fd00:99::2/64']);
   });
 
-  test("a configuration that was host-local's works with its type changed", async () => {
+  test('a host-local configuration works after changing its type', async () => {
     const { host } = fixture;
     const ipam = {
       ...{ subnet: undefined, gateway: undefined, dataDir: '/run/pods', resolvConf: '/etc/resolv.conf' },
@@ -249,7 +249,7 @@ describe('of both families', () => {
     expect(await addressesOf('c1', { ipam: plain, config })).toEqual(['10.42.0.2/24', '10.41.0.9/24']);
   });
 
-  test('status knows the networks of both after a restart, and counts what the grid counts', async () => {
+  test('status shows the networks of both families after a restart, with the counts of the grid', async () => {
     const { host } = fixture;
     await host.call('ADD', 'c1', dual);
     await host.stop();
@@ -262,7 +262,7 @@ describe('of both families', () => {
     ]);
   });
 
-  test('a lost state imports both, and a refusal of one family gives none', async () => {
+  test('both are imported after a lost state, and no address is given if the grid refuses one family', async () => {
     const { grid, host, another } = fixture;
     await host.call('ADD', 'c1', dual);
     await host.stop();
@@ -279,7 +279,7 @@ describe('of both families', () => {
 });
 
 describe('after the state was lost', () => {
-  test('all are imported, and a DEL releases all', async () => {
+  test('all addresses are imported, and a DEL releases all', async () => {
     const { grid, host, another } = fixture;
     const id = 'a'.repeat(64);
     await addressesOf(id);
@@ -293,7 +293,7 @@ describe('after the state was lost', () => {
     await expect.poll(() => held(grid).filter((address) => !address.endsWith('.1'))).toEqual([]);
   });
 
-  test('a DEL before the import releases those of further sets, too', async () => {
+  test('a DEL before the import releases the addresses of further sets, too', async () => {
     const { grid, host, another } = fixture;
     await addressesOf('c1');
     await host.stop();

@@ -1,4 +1,4 @@
-/** Attachments whose reservation is not where this daemon left it. */
+/** Attachments whose reservation was moved or lost. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
@@ -16,7 +16,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('a network view that was renamed by hand does not keep an address from being released', async () => {
+test('an address is released although its network view was renamed by hand', async () => {
   const ipam = { 'network-view': 'before' };
   await host.add('c1', { ipam });
   const [view] = grid.objects('networkview').filter(({ name }) => name === 'before');
@@ -25,7 +25,7 @@ test('a network view that was renamed by hand does not keep an address from bein
   expect(grid.fixedAddresses('after').map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.1']);
 });
 
-test('CHECK of a container whose release is under way says that it has been deleted', async () => {
+test('CHECK of a container whose release is under way reports that it was deleted', async () => {
   const address = await host.add('c1');
   await grid.pause();
   await host.del('c1');
@@ -42,7 +42,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
   const lose = (address: string) =>
     grid.remove(grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address)?._ref ?? '');
 
-  test('is not given to a second container, but reserved again for the one that lives on it', async () => {
+  test('is not given to a second container, but re-created for the live one', async () => {
     const first = await host.add('c1');
     lose(first);
     const second = await host.add('c2');
@@ -60,7 +60,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(Object.keys(holders())).toEqual(['10.0.0.1']);
   });
 
-  test('of a container that is gone goes back by a DEL, as the log says, and by nothing else', async () => {
+  test('of a container that is gone is released only by a DEL, as the hint in the log says', async () => {
     const first = await host.add('dead');
     lose(first);
     expect(await host.add('c2')).not.toBe(first);
@@ -71,7 +71,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     lose(first);
     expect(await host.add('dead')).toBe(first);
     lose(first);
-    // As docs/operations.md has it: no namespace, and of the configuration only what names network and daemon.
+    // The call of docs/operations.md: no namespace, and a configuration with only the network and the daemon.
     const entry = { cniVersion: '1.0.0', name: 'net-1', type: 'bridge', ipam: { type: 'infoblox' } };
     await host.del('dead', { netns: '', config: entry });
     await until('the log says so', () =>
@@ -84,7 +84,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(holders()[first]).toBe('c3');
   });
 
-  test('is known after a restart too', async () => {
+  test('is known after a restart, too', async () => {
     const first = await host.add('c1');
     await host.stop();
     lose(first);
@@ -93,7 +93,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(holders()).toMatchObject({ [first]: 'c1', [second]: 'c2' });
   });
 
-  test('is not given by request either, nor taken from who asks again', async () => {
+  test('is not given to a request for it, and a repeated ADD keeps it', async () => {
     const first = await host.add('c1');
     lose(first);
     expect(await failureOf(host.add('c2', { args: `IP=${first}` }))).toMatchObject({
@@ -103,7 +103,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(await host.add('c1', { args: `IP=${first}` })).toBe(first);
   });
 
-  test('goes to whoever asks first when all of many are lost, and no two live on one', async () => {
+  test('goes to the first caller when many are lost, and never to two', async () => {
     const told = new Map<string, string>();
     for (let n = 0; n < 6; n += 1) told.set(`c${n}`, await host.add(`c${n}`));
     for (const address of told.values()) lose(address);
@@ -114,7 +114,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     for (const [container, address] of told) expect(known[address]).toBe(container);
   });
 
-  test('goes back when its container is deleted while it is being reserved again', async () => {
+  test('is released if its container is deleted during the re-creation', async () => {
     const first = await host.add('c1');
     lose(first);
     grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 200 } });
@@ -124,7 +124,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(holders()).toEqual({ '10.0.0.1': undefined, [second]: 'c2' });
   });
 
-  test('is not lost when the answer to its new reservation is', async () => {
+  test('is kept when the answer to its re-creation is lost', async () => {
     for (const commit of [true, false]) {
       const first = await host.add('c1');
       lose(first);
@@ -139,7 +139,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     }
   });
 
-  test('is not taken for another’s because a late create of that one has landed on it', async () => {
+  test('stays with its container when a late create of another one has taken it', async () => {
     const [first, second] = [await host.add('c1'), await host.add('c2')];
     const comment = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === second)?.comment ?? '';
     lose(first);
@@ -149,7 +149,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(holders()).toMatchObject({ [first]: 'c1', [second]: 'c2' });
   });
 
-  test('is the gateway’s again', async () => {
+  test('is re-created if it is the gateway', async () => {
     const first = await host.add('c1');
     lose('10.0.0.1');
     const second = await host.add('c2');

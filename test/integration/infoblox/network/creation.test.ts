@@ -1,11 +1,11 @@
-/** What the driver may create on the grid, and what it says where it may not. */
+/** The objects that the driver may create on the grid, and the errors if it may not. */
 import { expect, test } from 'vitest';
 import { errorOf, fromContainer, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const networks = useGridAndHost({}, { flags: ['--create=networks'] });
 const blue = { 'network-view': 'blue' };
 
-test('with --create=networks no view and no network container is made, and 102 names what is missing', async () => {
+test('with --create=networks neither view nor network container is created, and error 102 names the missing one', async () => {
   const { grid, host } = networks;
   expect(await errorOf(host.add('c1', { ipam: blue }))).toMatchObject({
     code: 102,
@@ -24,7 +24,7 @@ test('with --create=networks no view and no network container is made, and 102 n
   expect(await host.add('c2', pods)).toBe('172.18.0.1');
 });
 
-test('with "create": "none" nothing but reservations is made, ranges neither', async () => {
+test('with "create": "none" only reservations are created, and no ranges', async () => {
   const { grid, host } = networks;
   const none = { create: 'none' };
   expect(await errorOf(host.add('c1', { ipam: none }))).toMatchObject({

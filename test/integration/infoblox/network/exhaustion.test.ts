@@ -45,19 +45,19 @@ function fill(...addresses: readonly string[]): void {
 const refusal = new GridError('no-free-address', 'Cannot find 1 available IP address(es) in this network.');
 const messageOf = (full: Pool) => exhaustion.found(full, refusal).message;
 
-test('a full network is named, without a further request', () => {
+test('the error names a full network without a further request', () => {
   const full = network('10.0.0.0/30');
   expect(messageOf(full)).toBe('no free address in 10.0.0.0/30 (view default)');
   expect(grid.requests).toHaveLength(0);
 });
 
-test('the error keeps what is known of the outcome, and says what to do', () => {
+test('the error keeps the outcome, and has a hint', () => {
   const error = exhaustion.found(network('10.0.0.0/30'), refusal);
   expect(error).toMatchObject({ reason: 'no-free-address', outcome: 'none', cause: refusal });
   expect(error.hint).toContain('DHCP ranges');
 });
 
-test('what is known is forgotten when an address of the view comes back', () => {
+test('a full network is forgotten when an address of its view is released', () => {
   const full = network('10.0.0.0/30');
   messageOf(full);
   exhaustion.released('other');
@@ -66,7 +66,7 @@ test('what is known is forgotten when an address of the view comes back', () => 
   expect(exhaustion.known(full)).toBeUndefined();
 });
 
-test('what is known is looked at again in the background after ten seconds', async () => {
+test('a full network is asked again in the background after ten seconds', async () => {
   const full = network('10.0.0.0/30');
   fill('10.0.0.1', '10.0.0.2');
   messageOf(full);
@@ -79,11 +79,11 @@ test('what is known is looked at again in the background after ten seconds', asy
   now = 20_002;
   exhaustion.known(full);
   await until('it is no longer known as full', () => exhaustion.known(full) === undefined);
-  // Twice: the network is found, and its room is asked for.
+  // Two requests: one finds the network, one asks for its room.
   expect(grid.requests).toHaveLength(4);
 });
 
-test('a full network is a condition, which nobody needs to clear if it is not asked for any more', async () => {
+test('a full network is a condition that expires when no ADD asks for it', async () => {
   const full = network('10.0.0.0/30');
   fill('10.0.0.1', '10.0.0.2');
   const message = messageOf(full);

@@ -7,7 +7,7 @@ const fixture = useGridAndHost({ attributes: ['Network Name'] });
 const ipam = { subnet: 'fd00:18:1::/64', gateway: 'fd00:18:1::1' };
 const addresses = () => fixture.grid.objects('ipv6fixedaddress').map(({ ipv6addr }) => ipv6addr);
 const networks = () => fixture.grid.objects('ipv6network').map(({ network }) => network);
-/** What the grid was asked by some work. */
+/** Lists the requests that `work` sends to the grid. */
 async function requestsOf(work: () => Promise<unknown>): Promise<string[]> {
   fixture.grid.clearLog();
   await work();
@@ -15,7 +15,7 @@ async function requestsOf(work: () => Promise<unknown>): Promise<string[]> {
 }
 
 describe('a subnet of IPv6', () => {
-  test('is made with its view and its gateway, and gives addresses that go back', async () => {
+  test('is created with its view and its gateway, and gives and takes back addresses', async () => {
     const { grid, host } = fixture;
     const options = { ipam: { ...ipam, 'network-view': 'priv-view' } };
     expect(await host.call('ADD', 'c1', options)).toMatchObject({
@@ -33,7 +33,7 @@ describe('a subnet of IPv6', () => {
     expect(grid.objects('fixedaddress')).toEqual([]);
   });
 
-  test('costs as much as one of IPv4, but for a DEL of nobody', async () => {
+  test('costs as many requests as one of IPv4, except for the DEL of an unknown container', async () => {
     const { host } = fixture;
     await host.add('c0', { ipam });
     const add = () => host.call('ADD', 'c1', { ipam });
@@ -53,7 +53,7 @@ describe('a subnet of IPv6', () => {
     ]);
   });
 
-  test('is remembered: after a restart the release of whoever is unknown looks there, too', async () => {
+  test('is remembered across a restart, so that the DEL of an unknown container looks there, too', async () => {
     const { host } = fixture;
     await host.add('c0', { ipam });
     await host.stop();
@@ -85,7 +85,7 @@ describe('a subnet of IPv6', () => {
 describe('a network container of IPv6', () => {
   const container = { 'network-container': 'fd00:18::/48', 'prefix-length': 64 };
 
-  test('is made, and gives a network for a name, gateway and all', async () => {
+  test('is created, and gives a network for a name with its gateway', async () => {
     const { grid, host } = fixture;
     const options = fromContainer({ ...container, gateway: '::1' });
     expect(await host.add('c1', options)).toBe('fd00:18::2');

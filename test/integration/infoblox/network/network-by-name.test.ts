@@ -9,14 +9,14 @@ import { until } from '../../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const real = hostClock();
-/** Milliseconds by which the host's time is ahead. */
+/** Milliseconds that the host's clock has been moved ahead. */
 let skipped = 0;
 const fixture = useGridAndHost(
   { attributes: ['Network Name'] },
   { clock: { ...real, now: () => real.now() + skipped } },
 );
 
-/** Lets the time go by after which what is pending counts as abandoned, once a host has looked and waits. */
+/** Waits until a host has looked at a pending network, then skips the time until that counts as abandoned. */
 async function afterLongWait<T>(work: Promise<T>): Promise<T> {
   const looks = () => fixture.grid.requests.filter(({ query }) => query['comment~'] !== undefined).length;
   const before = looks();
@@ -25,13 +25,13 @@ async function afterLongWait<T>(work: Promise<T>): Promise<T> {
   return work;
 }
 
-/** A container beside that of the flags, for networks that somebody else has made. */
+/** A container beside that of the flags, for networks made by others. */
 const ofTen = { 'network-container': '10.0.0.0/8' };
 
 const networks = () => fixture.grid.networks().map(({ network }) => network);
 
 describe('a network by name', () => {
-  test('is taken from the container of the flags, which is made, view and all', async () => {
+  test('is taken from the container of the flags, which is created with its view', async () => {
     const { grid, host } = fixture;
     expect(await host.add('c1', fromContainer({ 'network-view': 'priv-view' }))).toBe('172.18.0.1');
     expect(grid.objects('networkcontainer')).toMatchObject([{ network: '172.18.0.0/16', network_view: 'priv-view' }]);
@@ -46,7 +46,7 @@ describe('a network by name', () => {
     expect(grid.networks()[0]?.network).toBe('172.18.0.0/28');
   });
 
-  test('is not made for a gateway that lies in none of the containers', async () => {
+  test('is not created for a gateway outside the containers', async () => {
     const { grid, host } = fixture;
     expect(await errorOf(host.add('c1', fromContainer({ gateway: '10.0.0.1' })))).toMatchObject({
       code: 7,
@@ -55,7 +55,7 @@ describe('a network by name', () => {
     expect(grid.networks()).toEqual([]);
   });
 
-  test('that is found is used if the gateway lies in it, and refused if not', async () => {
+  test('that exists is used if the gateway lies in it, and refused if not', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', comment: networkMark('pods') });
     expect(await host.add('c1', fromContainer({ ...ofTen, gateway: '10.77.0.1' }))).toBe('10.77.0.2');
@@ -65,7 +65,7 @@ describe('a network by name', () => {
     });
   });
 
-  test('is found by its name, wherever in the containers it lies and however large it is', async () => {
+  test('is found by its name anywhere in the containers, whatever its size', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', comment: networkMark('pods') });
     expect(await host.add('c1', fromContainer(ofTen))).toBe('10.77.0.1');
@@ -75,7 +75,7 @@ describe('a network by name', () => {
   test.each([
     ['complete', networkMark('pods')],
     ['being set up', pendingNetworkMark('pods')],
-  ])('that lies in none of the containers is refused: anybody can give a network the name (%s)', async (_, comment) => {
+  ])('outside the containers is refused, as anybody can give a network the name (%s)', async (_, comment) => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', comment });
     expect(await errorOf(host.add('c1', fromContainer()))).toMatchObject({
@@ -93,14 +93,14 @@ describe('a network by name', () => {
     expect(await errorOf(host.add('c1', fromContainer()))).toMatchObject({ code: 102 });
   });
 
-  test('is found by its attribute, as administrators and the original driver write it', async () => {
+  test('is found by the attribute that administrators and the original driver write', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', extattrs: { 'Network Name': { value: 'pods' } } });
     expect(await host.add('c1', fromContainer(ofTen))).toBe('10.77.0.1');
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
   });
 
-  test('is found though somebody has added to its comment, and the grid has no attribute', async () => {
+  test('is found by an extended comment if the grid has no attribute', async () => {
     const { grid, host } = fixture;
     grid.remove(grid.objects('extensibleattributedef')[0]?._ref ?? '');
     await host.add('c0', fromContainer({}, 'pods-2'));
@@ -138,7 +138,7 @@ describe('a network by name', () => {
     expect(grid.objects('networkcontainer').map(({ network }) => network)).toEqual(['10.8.0.0/24', '10.9.0.0/16']);
   });
 
-  test('cannot be had when all containers are full, which are named', async () => {
+  test('fails when all containers are full, and the error names them', async () => {
     const { host } = fixture;
     const containers = { 'network-container': '10.8.0.0/24,10.9.0.0/24', 'prefix-length': 25 };
     for (const name of ['a', 'b', 'c', 'd']) await host.add(name, fromContainer(containers, name));
@@ -150,7 +150,7 @@ describe('a network by name', () => {
     expect(networks()).toHaveLength(4);
   });
 
-  test('steps around what administrators have in the container', async () => {
+  test('avoids the networks of administrators in the container', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16', comment: 'for pods' });
     grid.add('network', { network: '172.18.0.0/25' });
@@ -158,7 +158,7 @@ describe('a network by name', () => {
     expect(grid.objects('networkcontainer')[0]?.comment).toBe('for pods');
   });
 
-  test('is not carved out of a network that somebody uses', async () => {
+  test('is not created inside a network in use', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '172.18.0.0/16' });
     grid.add('fixedaddress', { ipv4addr: '172.18.0.5', mac: 'aa:bb:cc:00:00:01' });
@@ -169,7 +169,7 @@ describe('a network by name', () => {
     expect(held(grid)).toEqual(['172.18.0.5']);
   });
 
-  test('is made again when it was removed from the grid, and what containers live on in it reserved again', async () => {
+  test('is created again after its removal, and the addresses of live containers are re-created', async () => {
     const { grid, host } = fixture;
     await host.add('c1', fromContainer());
     grid.remove(grid.networks()[0]?._ref ?? '');
@@ -185,11 +185,11 @@ describe('two complete networks of one name', () => {
   const conditions = async () =>
     (await askDaemon({ socket: fixture.host.socket, method: 'operator/status', params: {} })).conditions;
 
-  test('are a condition that names both and the fix, until one of them has lost the name', async () => {
+  test('are a condition that names both and the fix, until one of them loses the name', async () => {
     const { grid, host } = fixture;
     const extra = grid.add('network', higher);
     grid.add('network', lower);
-    // A host without leases in either takes the lower one, as all others do.
+    // A host without leases in either takes the lower one, like all others.
     expect(await host.add('c1', fromContainer(ofTen))).toBe('10.9.0.1');
     expect(await conditions()).toMatchObject([
       {
@@ -207,7 +207,7 @@ describe('two complete networks of one name', () => {
     expect(await conditions()).toEqual([]);
   });
 
-  test('part no host from the one in which it has leases', async () => {
+  test('leave each host with the one in which it has leases', async () => {
     const { grid, host } = fixture;
     grid.add('network', higher);
     await host.add('c1', fromContainer(ofTen));
@@ -218,7 +218,7 @@ describe('two complete networks of one name', () => {
     expect(await conditions()).toMatchObject([{ message: expect.stringMatching(/this host uses 10\.100\.0\.0\/24$/) }]);
   });
 
-  test('of which one lies outside the containers: the other one is used, wherever the leases are', async () => {
+  test('are no conflict if one lies outside the containers: the other one is used, wherever the leases are', async () => {
     const { grid, host } = fixture;
     grid.add('network', lower);
     await host.add('c1', fromContainer(ofTen));
@@ -227,7 +227,7 @@ describe('two complete networks of one name', () => {
   });
 });
 
-test('networks of two sizes that are made at once in one container do not take each other’s place', async () => {
+test('networks of two sizes that are created at once in one container do not overlap', async () => {
   const { grid, host } = fixture;
   await host.add('c0', fromContainer({}, 'first'));
   const small = (body: unknown) => typeof body === 'object' && JSON.stringify(body).includes('network=small');
@@ -240,7 +240,7 @@ test('networks of two sizes that are made at once in one container do not take e
   expect(networks().sort()).toEqual(['172.18.0.0/24', '172.18.1.0/24', '172.18.2.0/26']);
 });
 
-describe('what a look at the networks of a name calls for', () => {
+describe('the next step after a look at the networks of a name', () => {
   const network = (text: string): Network => {
     const seen = sighting({ host: '127.0.0.1', answeredAt: 0, object: text });
     const cidr = parseCidr(text) ?? expect.fail(`${text} is no network`);
@@ -268,7 +268,7 @@ describe('what a look at the networks of a name calls for', () => {
   });
 });
 
-describe('a network that is being set up', () => {
+describe('a pending network', () => {
   test('is waited for, and used when it is complete', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
@@ -279,13 +279,13 @@ describe('a network that is being set up', () => {
     expect(networks()).toEqual(['172.18.0.0/24']);
   });
 
-  test('is taken over when its creator has died; of several the lowest, and the others go, but for one that is in use', async () => {
+  test('is taken over when its creator has died: of several the lowest, and the others are removed unless in use', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
     for (const n of [1, 2, 0])
       grid.add('network', { network: `172.18.${n}.0/24`, comment: pendingNetworkMark('pods') });
     grid.add('fixedaddress', { ipv4addr: '172.18.2.9', mac: '02:00:00:00:00:01' });
-    // At the same time another one, whose creator lives but has lost the answer.
+    // Meanwhile another one is pending, whose creator is alive but has lost the answer.
     grid.inject({ method: 'POST', type: 'network', effect: { kind: 'reset', commit: true } });
     const lost = { 'network-container': '10.8.0.0/16' };
     const added = Promise.all([host.add('c1', fromContainer()), host.add('c2', fromContainer(lost, 'lost'))]);
@@ -297,7 +297,7 @@ describe('a network that is being set up', () => {
     ]);
   });
 
-  test('and had its gateway reserved already is taken over, or goes with it', async () => {
+  test('is taken over or removed together with its gateway', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
     const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: gatewayMark('pods') };
@@ -310,7 +310,7 @@ describe('a network that is being set up', () => {
     expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
   });
 
-  test('gets its gateway in the next place, too, if it was taken for abandoned', async () => {
+  test('that was removed as abandoned gets its gateway in the next place, too', async () => {
     const { grid, host } = fixture;
     grid.inject({ method: 'PUT', type: 'network', effect: { kind: 'delay', ms: 100 } });
     const added = host.add('c1', fromContainer({ gateway: '0.0.0.1' }));
@@ -320,7 +320,7 @@ describe('a network that is being set up', () => {
     expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
   });
 
-  test('is not removed by who yields, if it is complete by now', async () => {
+  test('is not removed by a host that yields, if it is complete by then', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
     grid.inject({ method: 'POST', type: 'network', effect: { kind: 'delay', ms: 100 } });
@@ -335,7 +335,7 @@ describe('a network that is being set up', () => {
     expect(await added).toBe('172.18.1.1');
   });
 
-  test('is removed by nobody once somebody has written to its comment', async () => {
+  test('is never removed once its comment was changed', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
     const comment = `${pendingNetworkMark('pods')} - whose is this?`;
@@ -345,7 +345,7 @@ describe('a network that is being set up', () => {
     expect(networks()).toEqual(['172.18.1.0/24', '172.18.0.0/24']);
   });
 
-  test('is made elsewhere when another host was faster', async () => {
+  test('is created elsewhere if another host was faster', async () => {
     const { grid, host } = fixture;
     const body = { Error: 'x', code: 'Client.Ibap.Data.Conflict', text: 'The network already exists.' };
     const effect = {
@@ -358,7 +358,7 @@ describe('a network that is being set up', () => {
     expect(await host.add('c1', fromContainer())).toBe('172.18.0.1');
   });
 
-  test('is made again when it was taken for abandoned', async () => {
+  test('is created again if it was removed as abandoned', async () => {
     const { grid, host } = fixture;
     grid.inject({ method: 'PUT', type: 'network', effect: { kind: 'delay', ms: 100 } });
     const added = host.add('c1', fromContainer());
@@ -368,7 +368,7 @@ describe('a network that is being set up', () => {
     expect(grid.networks()).toMatchObject([{ network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' }]);
   });
 
-  test('is kept, and confirmed after another look, when its confirmation was lost or refused', async () => {
+  test('is kept, and confirmed after another look, if its confirmation was lost or refused', async () => {
     const { grid, host } = fixture;
     const isConfirmation = { method: 'PUT', type: 'network' } as const;
     grid.inject({ ...isConfirmation, effect: { kind: 'reset', commit: false } });
@@ -380,7 +380,7 @@ describe('a network that is being set up', () => {
     expect(grid.requests.filter(({ method }) => method === 'PUT')).toHaveLength(3);
   });
 
-  test('is not confirmed if somebody else’s has its place by then', async () => {
+  test('is not confirmed if another network has its place by then', async () => {
     const { grid, host } = fixture;
     const when = () => {
       grid.remove(grid.networks()[0]?._ref ?? '');
@@ -395,7 +395,7 @@ describe('a network that is being set up', () => {
     ]);
   });
 
-  test('that was given up is looked at before it is deleted, and is left to whoever has its place by then', async () => {
+  test('that was given up is looked at before its delete, and another network in its place is spared', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
     for (const n of [0, 1]) grid.add('network', { network: `172.18.${n}.0/24`, comment: pendingNetworkMark('pods') });
@@ -410,7 +410,7 @@ describe('a network that is being set up', () => {
     expect(second()).toMatchObject({ comment: 'for printers' });
   });
 
-  test('by another host until the time of the ADD is over is an error that says so', async () => {
+  test('that stays pending until the time of the ADD is over fails it with that reason', async () => {
     const { grid } = fixture;
     const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
     grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });

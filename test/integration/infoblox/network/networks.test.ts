@@ -7,7 +7,7 @@ const fixture = useGridAndHost({ attributes: ['Network Name'] });
 const origin = { cluster: 'cluster-1', node: 'host-b' };
 
 describe('a network by subnet', () => {
-  test('is made with its view, and marked as ours', async () => {
+  test('is created with its view and our mark', async () => {
     const { grid, host } = fixture;
     expect(await host.add('c1', { ipam: { 'network-view': 'priv-view' } })).toBe('10.0.0.2');
     expect(grid.objects('networkview').map(({ name }) => name)).toEqual(['default', 'priv-view']);
@@ -30,7 +30,7 @@ describe('a network by subnet', () => {
     ]);
   });
 
-  test('goes into a view that is there', async () => {
+  test('is created in an existing view', async () => {
     const { grid, host } = fixture;
     grid.add('networkview', { name: 'priv-view', comment: 'of the network team' });
     await host.add('c1', { ipam: { 'network-view': 'priv-view' } });
@@ -38,7 +38,7 @@ describe('a network by subnet', () => {
     expect(grid.objects('networkview')[1]?.comment).toBe('of the network team');
   });
 
-  test('of an administrator is used as it is and not written to', async () => {
+  test('of an administrator is used unchanged', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.0.0.0/24', comment: 'office, 2nd floor' });
     expect(await host.add('c1')).toBe('10.0.0.2');
@@ -46,7 +46,7 @@ describe('a network by subnet', () => {
     expect(grid.networks()).toMatchObject([{ comment: 'office, 2nd floor', extattrs: {} }]);
   });
 
-  test('of an administrator that has the name as an attribute is used, also when that is a list', async () => {
+  test('of an administrator with the name as an attribute is used, even if that is a list', async () => {
     const { grid, host } = fixture;
     const definition = grid.objects('extensibleattributedef')[0]?._ref ?? '';
     grid.update(definition, { flags: 'V' });
@@ -57,7 +57,7 @@ describe('a network by subnet', () => {
     expect(await host.add('c1')).toBe('10.0.0.2');
   });
 
-  test('that has another name as an attribute is refused, both names told', async () => {
+  test('with another name as an attribute is refused, and the error has both names', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.0.0.0/24', extattrs: { 'Network Name': { value: 'net-0' } } });
     expect(await errorOf(host.add('c1'))).toMatchObject({
@@ -68,7 +68,7 @@ describe('a network by subnet', () => {
     expect(held(grid)).toEqual([]);
   });
 
-  test('made for another name is refused, with or without the attribute', async () => {
+  test('created for another name is refused, with or without the attribute', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.0.0.0/24', comment: networkMark('net-0') });
     expect(await errorOf(host.add('c1'))).toMatchObject({
@@ -77,7 +77,7 @@ describe('a network by subnet', () => {
     });
   });
 
-  test('is refused when the name has another subnet already', async () => {
+  test('is refused if the name already has another subnet', async () => {
     const { host } = fixture;
     await host.add('c1');
     expect(await errorOf(host.add('c2', { ipam: { subnet: '10.1.0.0/24', gateway: undefined } }))).toMatchObject({
@@ -130,7 +130,7 @@ describe('a network by subnet', () => {
     });
   });
 
-  test('that another host makes at the same instant is shared', async () => {
+  test('that another host creates at the same instant is shared', async () => {
     const { grid, host } = fixture;
     const hosts = [host];
     for (const node of ['host-b', 'host-c', 'host-d']) hosts.push(await fixture.another({ node }).start());
@@ -141,7 +141,7 @@ describe('a network by subnet', () => {
     expect(held(grid)).toHaveLength(5);
   });
 
-  test('that was removed from the grid is made again, and its gateway with it', async () => {
+  test('that was removed from the grid is created again with its gateway', async () => {
     const { grid, host } = fixture;
     const first = await host.add('c1');
     grid.remove(grid.networks()[0]?._ref ?? '');
@@ -153,14 +153,14 @@ describe('a network by subnet', () => {
     expect(added).not.toContain('10.0.0.1');
   });
 
-  test('that was removed is made again for a requested address too', async () => {
+  test('that was removed is created again for a requested address, too', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     grid.remove(grid.networks()[0]?._ref ?? '');
     expect(await host.add('c2', { args: 'IP=10.0.0.77' })).toBe('10.0.0.77');
   });
 
-  test('whose creation was answered by nothing is looked for, and made again only if it is not there', async () => {
+  test('whose create lost its answer is searched, and created again only if it is missing', async () => {
     for (const commit of [true, false]) {
       const { grid, host } = fixture;
       const name = `net-${commit}`;
@@ -173,14 +173,14 @@ describe('a network by subnet', () => {
     }
   });
 
-  test('that cannot be made ready in the time of an ADD fails it, and serves the next', async () => {
+  test('that is not ready in the time of an ADD fails it, and serves the next', async () => {
     const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
     fixture.grid.inject({ method: 'GET', type: 'network', effect: { kind: 'delay', ms: 1_200 } });
     expect(await errorOf(hasty.add('c1'))).toMatchObject({ code: 11 });
     expect(await hasty.add('c2')).toBe('10.0.0.2');
   });
 
-  test('without a free address is named', async () => {
+  test('without a free address is named in the error', async () => {
     const { grid, host } = fixture;
     const ipam = { subnet: '10.0.0.0/29', gateway: '10.0.0.1' };
     grid.add('network', { network: '10.0.0.0/29' });
@@ -199,7 +199,7 @@ describe('the gateway', () => {
     return document.ips[0]?.gateway;
   };
 
-  test('is told to the container and reserved', async () => {
+  test('is in the answer and reserved', async () => {
     expect(await gatewayOf('c1', { ipam: { gateway: '10.0.0.9' } })).toBe('10.0.0.9');
     expect(fixture.grid.fixedAddresses()).toMatchObject([
       {
@@ -242,7 +242,7 @@ describe('the gateway', () => {
     expect(grid.fixedAddresses().filter(({ comment }) => comment?.includes('gateway'))).toEqual([]);
   });
 
-  test('that a container holds is refused, naming the container', async () => {
+  test('that a container holds is refused, and the error names the container', async () => {
     const { grid, host } = fixture;
     const comment = attachmentMark(origin, { network: 'net-1', containerId: 'c7', ifName: 'eth0' });
     grid.add('network', { network: '10.0.0.0/24' });
@@ -268,14 +268,14 @@ describe('the gateway', () => {
     expect(grid.requests).toHaveLength(0);
   });
 
-  test('that a bridge invents for itself is kept back, and not told', async () => {
+  test('that a bridge chooses for itself is reserved, and not in the answer', async () => {
     const bridge = { config: { type: 'bridge', isGateway: true }, ipam: { gateway: undefined } };
     expect(await gatewayOf('c1', bridge)).toBeUndefined();
     expect(held(fixture.grid)).toEqual(['10.0.0.1', '10.0.0.2']);
     expect(fixture.grid.fixedAddresses()[0]?.comment).toContain('gateway');
   });
 
-  test('that nobody asked for is given out like any address', async () => {
+  test('is an ordinary address if the configuration asks for no gateway', async () => {
     const { host } = fixture;
     expect(await host.add('c1', { config: { type: 'bridge' }, ipam: { gateway: undefined } })).toBe('10.0.0.1');
   });

@@ -1,4 +1,4 @@
-/** What the next ADD would do, seen without doing it. */
+/** Predicts the next ADD without carrying it out. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { networkMark, pendingNetworkMark } from '../../../../src/infoblox/mark.ts';
@@ -39,11 +39,11 @@ function outlook(differs: Partial<SpecInput> = {}) {
 
 describe('by subnet', () => {
   const subnet = '10.0.0.0/24';
-  test('a network that is there is used', async () => {
+  test('an existing network is used', async () => {
     grid.add('network', { network: subnet });
     expect(await outlook({ subnet })).toMatchObject({ kind: 'found', cidr: { text: subnet } });
   });
-  test('one that is absent, be it with its view, would be created', async () => {
+  test('a missing network would be created, even with its view', async () => {
     expect(await outlook({ subnet })).toEqual({ kind: 'absent' });
     expect(await outlook({ subnet, view: 'priv' })).toEqual({ kind: 'absent' });
   });
@@ -51,7 +51,7 @@ describe('by subnet', () => {
     ['another name has it', { network: subnet, comment: networkMark('net-2') }, /belongs to the network name net-2/],
     ['it would overlap another one', { network: '10.0.0.0/16' }, /overlaps the network 10\.0\.0\.0\/16/],
     ['its name is another network', { network: '10.9.0.0/24', comment: networkMark('net-1') }, /is 10\.9\.0\.0\/24 in/],
-  ])('is refused when %s', async (_, network, message) => {
+  ])('a network is refused if %s', async (_, network, message) => {
     grid.add('network', network);
     await expect(outlook({ subnet })).rejects.toMatchObject({
       reason: 'network-conflict',
@@ -61,15 +61,15 @@ describe('by subnet', () => {
 });
 
 describe('by container', () => {
-  test('the network of the name is used, wherever in the containers it lies', async () => {
+  test('the network of the name is used anywhere in the containers', async () => {
     grid.add('network', { network: '172.18.9.0/24', comment: networkMark('net-1') });
     expect(await outlook()).toMatchObject({ kind: 'found', cidr: { text: '172.18.9.0/24' } });
   });
-  test('one that lies in none of the containers is refused', async () => {
+  test('a network outside the containers is refused', async () => {
     grid.add('network', { network: '10.9.0.0/24', comment: networkMark('net-1') });
     await expect(outlook()).rejects.toMatchObject({ message: expect.stringMatching(/is 10\.9\.0\.0\/24 .* outside/) });
   });
-  test('of two networks of the name the one that would be used is told, and that there are two', async () => {
+  test('two networks of the name are reported, with the one that would be used', async () => {
     for (const network of ['10.9.0.0/24', '172.18.9.0/24'])
       grid.add('network', { network, comment: networkMark('net-1') });
     expect(await outlook()).toMatchObject({
@@ -78,11 +78,11 @@ describe('by container', () => {
       duplicate: { message: expect.stringContaining('network net-1 is 10.9.0.0/24 and 172.18.9.0/24') },
     });
   });
-  test('one that another host sets up is waited for', async () => {
+  test('a pending network of another host is waited for', async () => {
     grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('net-1') });
     expect(await outlook()).toEqual({ kind: 'pending' });
   });
-  test('else it would come from the first container with room, or one that would be created', async () => {
+  test('a missing network would come from the first container with room, or from one that would be created', async () => {
     expect(await outlook()).toMatchObject({
       kind: 'absent',
       room: { container: { text: '172.18.0.0/16' }, exists: false },

@@ -1,4 +1,4 @@
-/** A network view that somebody renames while containers live on addresses in it. */
+/** A network view is renamed while containers use its addresses. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -20,7 +20,7 @@ function rename(from = 'before', to = 'after'): void {
 
 const withResult = (address: string) => ({ config: { prevResult: { ips: [{ address: `${address}/24` }] } } });
 
-/** Nothing is on the grid but what was there when the view was renamed. */
+/** Expects the same objects on the grid as when the view was renamed. */
 function expectUntouched(...addresses: string[]): void {
   expect(views()).toEqual(['default', 'after']);
   expect(held(fixture.grid, 'after')).toEqual(addresses);
@@ -34,7 +34,7 @@ const refusal = {
 };
 
 describe('a renamed network view', () => {
-  test('is not made again by the ADD of a new container, which names the new name', async () => {
+  test('is not created again by the ADD of a new container, whose error has the new name', async () => {
     const { host } = fixture;
     await host.add('c1', before);
     rename();
@@ -42,7 +42,7 @@ describe('a renamed network view', () => {
     expectUntouched('10.0.0.1', '10.0.0.2');
   });
 
-  test('is not made again by a repeated ADD either, nor is the address reserved a second time', async () => {
+  test('is not created again by a repeated ADD, which reserves no second address', async () => {
     const { host } = fixture;
     await host.add('c1', before);
     rename();
@@ -54,7 +54,7 @@ describe('a renamed network view', () => {
     expectUntouched('10.0.0.1', '10.0.0.2');
   });
 
-  test('is named by CHECK', async () => {
+  test('is named in the error of CHECK', async () => {
     const { host } = fixture;
     const address = await host.add('c1', before);
     rename();
@@ -64,7 +64,7 @@ describe('a renamed network view', () => {
     });
   });
 
-  test('serves again as soon as the configuration names the new name', async () => {
+  test('serves again as soon as the configuration has the new name', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1', before);
     rename();
@@ -100,7 +100,7 @@ describe('a renamed network view', () => {
     expectUntouched('10.0.0.1', '10.0.0.2');
   });
 
-  test('is recognised by a host of the cluster that used it, though it has no container there', async () => {
+  test('is recognised by a host of the cluster that used it before and has no container there', async () => {
     const other = await fixture.another({ node: 'host-b' }).start();
     await other.add('c9', before);
     await fixture.host.add('c1', before);
@@ -110,7 +110,7 @@ describe('a renamed network view', () => {
     expectUntouched('10.0.0.1', '10.0.0.3');
   });
 
-  test('is not made again for another network', async () => {
+  test('is not created again for another network', async () => {
     const { host } = fixture;
     await host.add('c1', before);
     rename();
@@ -120,7 +120,7 @@ describe('a renamed network view', () => {
     expectUntouched('10.0.0.1', '10.0.0.2');
   });
 
-  test('of which somebody makes another one gives no address twice', async () => {
+  test('gives no address twice if another view gets its old name', async () => {
     const { grid, host } = fixture;
     const address = await host.add('c1', before);
     rename();
@@ -136,7 +136,7 @@ describe('a renamed network view', () => {
     expect(held(grid, 'after')).toEqual(['10.0.0.1', address]);
   });
 
-  test('is looked for after a fail-over, and nothing reserved again', async () => {
+  test('is searched after a fail-over, and nothing is re-created', async () => {
     const { grid, host } = fixture;
     await host.add('c1', before);
     rename();
@@ -156,8 +156,8 @@ describe('a renamed network view', () => {
   }
 });
 
-describe('a network view that is there', () => {
-  test('gets the network though this host has addresses of the same network in another view', async () => {
+describe('an existing network view', () => {
+  test('gets the network even if this host has addresses of the same network in another view', async () => {
     const { grid, host } = fixture;
     await host.add('c1', before);
     await host.add('c2', fromContainer(before.ipam));
@@ -172,8 +172,8 @@ describe('a network view that is there', () => {
   });
 });
 
-describe('a network view that is named for the first time', () => {
-  test('is made, with a warning', async () => {
+describe('a new network view', () => {
+  test('is created, with a warning', async () => {
     const { host } = fixture;
     await host.add('c1', before);
     expect(host.log).toContainEqual({
@@ -188,7 +188,7 @@ describe('a network view that is named for the first time', () => {
     });
   });
 
-  test('is not made while containers of the network have their addresses in another one, unless the network is', async () => {
+  test('is not created while containers of the network have addresses in another one, unless that still has the network', async () => {
     const { grid, host } = fixture;
     await host.add('c1', before);
     expect(await errorOf(host.add('c2', after))).toMatchObject({
@@ -202,7 +202,7 @@ describe('a network view that is named for the first time', () => {
     expect(await host.add('c2', after)).toBe('10.0.0.2');
   });
 
-  test('is made for hosts of another cluster, and for other addresses', async () => {
+  test('is created for hosts of another cluster, and for other addresses', async () => {
     const { host } = fixture;
     const other = await fixture.another({ node: 'host-b', flags: ['--cluster-name=cluster-2'] }).start();
     await host.add('c1', before);

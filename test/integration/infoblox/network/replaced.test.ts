@@ -1,4 +1,4 @@
-/** Networks that are remembered, and replaced by others on the grid. */
+/** Networks that the daemon remembers, and that were replaced by others on the grid. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
@@ -11,7 +11,7 @@ import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-an
 const real = hostClock();
 let skipped = 0;
 const clock = { ...real, now: () => real.now() + skipped };
-/** Whether the state can say no more whether there is a lease in a network. */
+/** Whether asking the state for leases of a network fails. */
 let isStateBroken = false;
 const wrapStore = (store: SqliteLeaseStore) =>
   intercept(store, (method, _, run) => {
@@ -24,7 +24,7 @@ beforeEach(() => {
   isStateBroken = false;
 });
 
-/** A minute after the host has seen its network, on which it has no lease any more. */
+/** Lets the host see its network, release its lease there, and a minute pass. */
 async function idle(call: CallOptions): Promise<void> {
   const { grid, host } = fixture;
   await host.add('c0', call);
@@ -33,7 +33,7 @@ async function idle(call: CallOptions): Promise<void> {
   grid.clearLog();
 }
 
-/** An administrator puts another network in the place of the only one. */
+/** Replaces the only network by another one, like an administrator. */
 function replace(fields: Record<string, unknown>): void {
   const { grid } = fixture;
   const [old] = grid.networks();
@@ -45,8 +45,8 @@ function replace(fields: Record<string, unknown>): void {
 const requests = () => fixture.grid.requests.map(({ method, type }) => `${method} ${type}`);
 const office = { comment: 'office, 2nd floor' };
 
-describe('a remembered network by name that another one has taken the place of', () => {
-  test('gives no address of that one: what was made there is removed, and the network is found anew', async () => {
+describe('a remembered network by name that was replaced by another one', () => {
+  test('gives no address of the other one: the reservation there is removed, and the network is found again', async () => {
     const { grid, host } = fixture;
     await idle(fromContainer());
     replace(office);
@@ -56,7 +56,7 @@ describe('a remembered network by name that another one has taken the place of',
     expect(writes(grid)).toContain('DELETE fixedaddress 200');
   });
 
-  test('is found anew where it was moved to, gateway and all, by containers that start at once', async () => {
+  test('is found in its new place with its gateway by containers that start at once', async () => {
     const { grid, host } = fixture;
     const call = fromContainer({ gateway: '0.0.0.1' });
     await idle(call);
@@ -67,7 +67,7 @@ describe('a remembered network by name that another one has taken the place of',
     expect(held(grid).sort()).toEqual(['172.18.7.1', ...added]);
   });
 
-  test('is found anew though the other one is full', async () => {
+  test('is found again even if the other one is full', async () => {
     const { grid, host } = fixture;
     const small = { 'prefix-length': 30 };
     await idle(fromContainer(small));
@@ -76,7 +76,7 @@ describe('a remembered network by name that another one has taken the place of',
     expect(await host.add('c1', fromContainer(small))).toBe('172.18.0.5');
   });
 
-  test('is found anew when the answer to the create was lost, too', async () => {
+  test('is found again even if the answer to the create was lost', async () => {
     const { grid, host } = fixture;
     await idle(fromContainer());
     replace(office);
@@ -85,7 +85,7 @@ describe('a remembered network by name that another one has taken the place of',
     expect(held(grid)).toEqual(['172.18.1.1']);
   });
 
-  test('is used on if the other one has its name', async () => {
+  test('keeps serving if the other one has its name', async () => {
     const { grid, host } = fixture;
     await idle(fromContainer());
     replace({ extattrs: { 'Network Name': { value: 'pods' } } });
@@ -94,8 +94,8 @@ describe('a remembered network by name that another one has taken the place of',
   });
 });
 
-describe('a remembered network by subnet that another one has taken the place of', () => {
-  test('is refused, and what was made there is released', async () => {
+describe('a remembered network by subnet that was replaced by another one', () => {
+  test('is refused, and the reservation there is released', async () => {
     const { grid, host } = fixture;
     const call = { ipam: { gateway: undefined } };
     await idle(call);
@@ -108,7 +108,7 @@ describe('a remembered network by subnet that another one has taken the place of
     expect(held(grid)).toEqual([]);
   });
 
-  test('is used on if the other one has no name: it is an administrator’s', async () => {
+  test('keeps serving if the other one has no name, as one of an administrator', async () => {
     const { host } = fixture;
     await idle({});
     replace(office);
@@ -116,7 +116,7 @@ describe('a remembered network by subnet that another one has taken the place of
   });
 });
 
-describe('whether a remembered network is in its place', () => {
+describe('the question whether a remembered network is in its place', () => {
   const call = { ipam: { gateway: undefined } };
 
   test('is asked beside the create, once a minute', async () => {
@@ -131,7 +131,7 @@ describe('whether a remembered network is in its place', () => {
     expect(requests()).toEqual(['POST fixedaddress']);
   });
 
-  test('is not asked while this host has a lease there', async () => {
+  test('is not asked while this host has a lease in it', async () => {
     const { grid, host } = fixture;
     await idle(call);
     await host.add('c1', call);
@@ -148,7 +148,7 @@ describe('whether a remembered network is in its place', () => {
     expect(requests().filter((line) => line === 'GET network')).toHaveLength(1);
   });
 
-  test('keeps no ADD from its address when the grid does not tell', async () => {
+  test('fails no ADD if the grid refuses the answer', async () => {
     const { grid, host } = fixture;
     await idle(call);
     const refused = { kind: 'status', status: 403, body: '<html>Forbidden</html>' } as const;
@@ -156,7 +156,7 @@ describe('whether a remembered network is in its place', () => {
     expect(await host.add('c1', call)).toBe('10.0.0.1');
   });
 
-  test('makes no ADD forget its create when the state does not tell', async () => {
+  test('does not make an ADD forget its create if the state cannot be read', async () => {
     const { host } = fixture;
     await idle(call);
     isStateBroken = true;
@@ -165,7 +165,7 @@ describe('whether a remembered network is in its place', () => {
   });
 });
 
-test('that one network has the name again is seen by the next ADD, leases or not', async () => {
+test('the next ADD sees that only one network has the name again, with or without leases', async () => {
   const { grid, host } = fixture;
   const extra = grid.add('network', { network: '172.18.9.0/24', comment: networkMark('pods') });
   grid.add('network', { network: '172.18.8.0/24', comment: networkMark('pods') });

@@ -1,4 +1,4 @@
-/** How many requests the first ADD of a network makes one after another, and how many in all. */
+/** The number of requests of the first ADD of a network, one after another and in all. */
 import { describe, expect, test } from 'vitest';
 import { networkMark } from '../../../../src/infoblox/mark.ts';
 import { type CallOptions, until } from '../../../fixture/host.ts';
@@ -7,7 +7,7 @@ import { fromContainer, useGridAndHost } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost({ attributes: ['Network Name'] });
 
-/** Milliseconds that every request takes: far more than what the host needs between two of them. */
+/** Milliseconds for every request, far more than the host needs between two of them. */
 const latency = 200;
 
 const answered = () => fixture.grid.requests.filter(({ status }) => status > 0).length;
@@ -34,7 +34,7 @@ const hostPart = { gateway: '0.0.0.1' };
 const container = () => fixture.grid.add('networkcontainer', { network: '172.18.0.0/16' });
 const nothing = () => undefined;
 
-// A machine under load may send late what does not have to wait: it is counted too high then.
+// On a busy machine a request may be sent late, which counts as one more round trip.
 describe('the first ADD of a network', { retry: 2 }, () => {
   test.each([
     ['by subnet, with a gateway', subnet(), nothing, { roundTrips: 5, requests: 10 }],
@@ -49,20 +49,20 @@ describe('the first ADD of a network', { retry: 2 }, () => {
     expect(await costOf(call)).toEqual(cost);
   });
 
-  test('from a container, on a host that has leases in the view', async () => {
+  test('from a container, on a host with leases in the view', async () => {
     container();
     await started();
     await fixture.host.add('c0', fromContainer({}, 'other'));
     expect(await costOf(fromContainer(hostPart))).toEqual({ roundTrips: 6, requests: 12 });
   });
 
-  test('from a new container in a new view costs one round trip for each of the two more', async () => {
+  test('from a new container in a new view costs one more round trip for each of the two', async () => {
     const call = fromContainer({ ...hostPart, 'network-view': 'priv-view' });
     expect(await costOf(call)).toEqual({ roundTrips: 8, requests: 13 });
   });
 });
 
-test('on a grid that defines no extensible attribute, the first ADD is told so once, not for each', async () => {
+test('on a grid without extensible attributes, the first ADD learns that once, and not for each attribute', async () => {
   const { grid } = fixture;
   for (const { _ref } of grid.objects('extensibleattributedef')) grid.remove(_ref);
   const bare = await fixture.another({ node: 'host-b' }).start();
@@ -77,14 +77,14 @@ test('on a grid that defines no extensible attribute, the first ADD is told so o
   ]);
 });
 
-describe('the first ADD of a host to a network that is there', { retry: 2 }, () => {
+describe('the first ADD of a host to an existing network', { retry: 2 }, () => {
   test('by subnet', async () => {
     fixture.grid.add('network', { network: '10.0.0.0/24', comment: networkMark('net-1') });
-    // One asks whether the gateway, which is to be reserved, lies in a block of another host.
+    // One request asks whether the gateway lies in a block of another host.
     expect(await costOf(subnet())).toEqual({ roundTrips: 5, requests: 7 });
   });
 
-  test('by name reads in vain what creating the network would need, but only on a host without leases', async () => {
+  test('by name reads ahead for the creation of the network, but only on a host without leases', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '172.18.0.0/24', comment: networkMark('pods') });
     expect(await costOf(fromContainer())).toEqual({ roundTrips: 2, requests: 5 });

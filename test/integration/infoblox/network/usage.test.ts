@@ -19,7 +19,7 @@ function cidr(text: string): Cidr {
 const network = (text: string, view = 'default') => ({ cidr: cidr(text), view });
 const lease = (address: string, view = 'default') => ({ address, view });
 
-describe('what is asked about', () => {
+describe('the networks to ask about', () => {
   const one = network('10.0.0.0/24');
   test.each([
     ['nothing is known', [], [], []],
@@ -70,7 +70,7 @@ describe('the grid is asked', () => {
   });
 
   const seen = () => usage.all.map(({ cidr: { text }, view, total, used }) => `${text} ${view} ${used}/${total}`);
-  /** Refreshes, and waits for as many requests as must follow from that. */
+  /** Refreshes, and waits for the expected number of requests. */
   async function refresh(requests: number): Promise<void> {
     grid.clearLog();
     usage.refresh();
@@ -79,7 +79,7 @@ describe('the grid is asked', () => {
     expect(grid.requests).toHaveLength(requests);
   }
 
-  test('once for each network, whether it is known or an address in it is leased, and again after five minutes', async () => {
+  test('once for each network that is known or has a lease, and again after five minutes', async () => {
     known = [network('10.0.0.0/24')];
     leased = [lease('10.0.0.2'), lease('10.0.1.1'), lease('10.0.1.2')];
     await refresh(2);
@@ -92,7 +92,7 @@ describe('the grid is asked', () => {
     expect(seen()).toEqual(['10.0.0.0/24 default 3/254', '10.0.1.0/28 default 1/14']);
   });
 
-  test('where an IPv6 network lies, of which it counts nothing, and about each part of a network once', async () => {
+  test('for the place of an IPv6 network, where it counts nothing, and once for each part of a network', async () => {
     grid.add('ipv6network', { network: 'fd00:18:1::/64' });
     leased = [lease('fd00:18:1::2'), lease('10.0.0.2'), lease('10.0.0.9'), lease('fd00:18:1:0:aaaa::7')];
     await refresh(2);
@@ -103,7 +103,7 @@ describe('the grid is asked', () => {
     expect(seen()).toEqual([`fd00:18:1::/64 default undefined/${2 ** 64}`, '10.0.0.0/24 default 2/254']);
   });
 
-  test('at once for a network that is new, and for that alone', async () => {
+  test('at once for a new network, and only for that', async () => {
     known = [network('10.0.0.0/24')];
     await refresh(1);
     known = [...known, network('10.0.1.0/28')];
@@ -111,7 +111,7 @@ describe('the grid is asked', () => {
     expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 1/14']);
   });
 
-  test('at once for a network that has become full, or is so no longer: what it said before holds no more', async () => {
+  test('at once for a network that has become full or has room again, as the earlier answer is outdated', async () => {
     const subject = '10.0.1.0/28 (view default)';
     known = [network('10.0.0.0/24'), network('10.0.1.0/28')];
     await refresh(2);
@@ -125,7 +125,7 @@ describe('the grid is asked', () => {
     await refresh(1);
   });
 
-  test('anew for a network that becomes full while the grid is asked: that answer may be older', async () => {
+  test('again for a network that becomes full during the request, as the answer may be older', async () => {
     const full = network('10.0.1.0/28');
     known = [full];
     const refreshing = usage.refresh();
@@ -137,14 +137,14 @@ describe('the grid is asked', () => {
     expect(seen()).toEqual(['10.0.1.0/28 default 1/14']);
   });
 
-  test('about fifty networks at most', async () => {
+  test('for fifty networks at most', async () => {
     known = Array.from({ length: 60 }, (_, index) => network(`10.1.${index}.0/24`));
     await refresh(50);
     expect(seen()).toEqual([]);
     await refresh(0);
   });
 
-  test('not while it is away; a network that it does not have is left out', async () => {
+  test('only while it answers, and without networks that it does not have', async () => {
     known = [network('10.0.0.0/24'), network('10.9.0.0/24'), network('10.0.0.0/24', 'nowhere')];
     conditions.raise('grid-unavailable', new GridError('unreachable', 'cannot connect to the grid'));
     await refresh(0);

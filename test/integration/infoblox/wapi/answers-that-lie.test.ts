@@ -1,4 +1,4 @@
-/** Answers that are well-formed and not what was asked for. Nothing is done to an object because of them. */
+/** Well-formed answers that do not fit the request. They never lead to a write. */
 
 import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
@@ -24,7 +24,7 @@ const json = (status: number, value: unknown) => ({
   ...({ kind: 'status', status, body: JSON.stringify(value), contentType: 'application/json' } as const),
 });
 
-describe('a reference that leads elsewhere', () => {
+describe('a malicious reference', () => {
   const references = [
     ['the directory above', 'fixedaddress/../networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
     ['an object of another type', 'networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
@@ -35,11 +35,11 @@ describe('a reference that leads elsewhere', () => {
     ['nowhere, at length', `fixedaddress/ZG5z:${'/'.repeat(5_000)}`],
   ] as const;
 
-  test.each(references)('to %s is none', (_, reference) => {
+  test.each(references)('to %s is refused', (_, reference) => {
     expect(v.is(referenceTo('fixedaddress'), reference)).toBe(false);
   });
 
-  test('to the directory above: nothing is deleted because of it', async () => {
+  test('to the directory above deletes nothing', async () => {
     const [[, _ref]] = references;
     const { grid, host } = onTheGrid;
     await host.add('c1');
@@ -60,11 +60,11 @@ describe('a reference that leads elsewhere', () => {
     'fixedaddress/ZG5zLmZpeGVkX2FkZHJlc3MkMTAuMC4wLjIuMC4u:10.0.0.2/default',
     'fixedaddress/ZG5zLmZpeGVkX2FkZHJlc3MkMTAuMC4wLjIuMC4u',
     'fixedaddress/ZG5z_-+=:10.0.0.2/a%20view%2Fof%3F%C3%A9..%2e',
-  ])('is not one like %s', (reference) => {
+  ])('does not look like the valid %s', (reference) => {
     expect(v.is(referenceTo('fixedaddress'), reference)).toBe(true);
   });
 
-  test('is none that a URL keeps below its type', () => {
+  test('is always refused if a URL would resolve it outside its type', () => {
     const pieces = fc.constantFrom(
       'fixedaddress/',
       '..',
@@ -95,7 +95,7 @@ describe('a reference that leads elsewhere', () => {
   });
 });
 
-test('a view whose name means something in a URL is used like any other', async () => {
+test('a view with special characters of URLs in its name is used like any other', async () => {
   const { grid, host } = onTheGrid;
   const ipam = { 'network-view': 'a?b#c/d e%é..' };
   await host.add('c1', { ipam });
@@ -104,7 +104,7 @@ test('a view whose name means something in a URL is used like any other', async 
 });
 
 test.each(['constructor', '__proto__', 'toString', 'VM ID'])(
-  'a refused attribute "%s" costs one more request at most',
+  'a refused attribute "%s" costs at most one more request',
   async (name) => {
     const { grid, host } = onTheGrid;
     await host.add('c1');
@@ -139,7 +139,7 @@ describe('a search', () => {
     }
   }
 
-  test('whose pages have no end is ended, and says so', async () => {
+  test('with endless pages is aborted with an error', async () => {
     const endless = json(200, { result: [object], next_page_id: 'on-and-on' });
     onTheGrid.grid.inject({ method: 'GET', type: 'fixedaddress', times: 9999, effect: endless });
     const { count, error } = await end({ pages: 20, waiting: 60_000 });
@@ -151,7 +151,7 @@ describe('a search', () => {
     });
   });
 
-  test('whose pages come slowly, one after the other, is ended, too', async () => {
+  test('with slow pages is aborted, too', async () => {
     const { grid } = onTheGrid;
     grid.inject({ method: 'GET', type: 'fixedaddress', times: 9999, effect: { kind: 'hang' }, skip: 1 });
     const first = json(200, { result: [object], next_page_id: 'on-and-on' });
@@ -169,7 +169,7 @@ describe('a search', () => {
     ['a page ID that fits in no URL', { result: [], next_page_id: 'x'.repeat(5_000) }, 'at most 4096 characters'],
     ['a comment that no grid can hold', { result: [{ ...object, comment: 'x'.repeat(2_000) }] }, 'at most 1024 char'],
     ['an address that is none', { result: [{ ...object, ipv4addr: '10.0.0.2 ' }] }, 'an IPv4 address'],
-  ])('with %s is no answer', async (_, answer, expected) => {
+  ])('with %s is refused', async (_, answer, expected) => {
     onTheGrid.grid.inject({ method: 'GET', type: 'fixedaddress', times: 9999, effect: json(200, answer) });
     const { error } = await end({ pages: 3, waiting: 60_000 });
     expect(hasReason(error, 'bad-answer')).toBe(true);
@@ -178,7 +178,7 @@ describe('a search', () => {
   });
 });
 
-describe('what comes over the wire', () => {
+describe('the answer on the wire', () => {
   const open: { close(): unknown }[] = [];
   let certificate: Certificate | undefined;
   afterEach(async () => {
@@ -197,7 +197,7 @@ describe('what comes over the wire', () => {
     return transport.exchange({ method: 'GET', url, about: 'x', writes: false, headers: {}, lists, signal: inTime() });
   }
 
-  test('is HTTP/1.1, also where the grid offers HTTP/2', async () => {
+  test('is HTTP/1.1, even if the grid offers HTTP/2', async () => {
     certificate = await makeCertificate();
     const server = createSecureServer({ ...certificate, allowHTTP1: true }, (request, response) => {
       response.end(request.httpVersion);
@@ -206,7 +206,7 @@ describe('what comes over the wire', () => {
     expect((await answerOf(server)).body).toBe('1.1');
   });
 
-  test('is put together, in however many pieces it comes', async () => {
+  test('is assembled from any number of pieces', async () => {
     certificate = await makeCertificate();
     const text = JSON.stringify('añ€😀'.repeat(3_000));
     const server = createServer(certificate, async (_, response) => {
@@ -221,7 +221,7 @@ describe('what comes over the wire', () => {
     ['a list', 200, true, 2_097_152],
     ['an object', 200, false, 262_144],
     ['a refusal', 400, true, 262_144],
-  ])('is read up to a limit, as %s', async (_, status, lists, most) => {
+  ])('is read up to a limit, if it is %s', async (_, status, lists, most) => {
     certificate = await makeCertificate();
     let size = most;
     const server = createServer(certificate, (_request, response) => {

@@ -18,20 +18,20 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('a grid says which versions it serves, and under which licences', async () => {
+test('a grid names its versions and its licences', async () => {
   expect(await inspection.versions(inTime())).toEqual(['2.3', '2.5']);
   const licenses = await inspection.licenses(inTime());
   expect(licenses).toContainEqual({ type: 'DHCP', status: 'PERMANENT' });
 });
 
-test('what a user may see of a type is some, none, or refused', async () => {
+test('a user may see some objects of a type, none, or is refused', async () => {
   expect(await inspection.sees('networkview', inTime())).toBe(true);
   expect(await inspection.sees('network', inTime())).toBe(false);
   grid.denied.add('network');
   await expect(inspection.sees('network', inTime())).rejects.toMatchObject({ reason: 'permission' });
 });
 
-test('what is read is of the families that are asked for', async () => {
+test('only the requested address families are read', async () => {
   expect(readTypes([4]).filter((type) => type.startsWith('ipv6'))).toEqual([]);
   const types = readTypes([4, 6]);
   expect(types).toEqual(expect.arrayContaining(['fixedaddress', 'ipv6network', 'ipv6fixedaddress', 'ipv6range']));

@@ -1,4 +1,4 @@
-/** Who held an address: kept in the state with the leases themselves. */
+/** The history of addresses, kept in the state beside the leases. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ function reopen(options: StoreOptions = {}): void {
   open(options);
 }
 
-/** Changes the file as nothing in the product does. */
+/** Changes the file in a way that the product never does. */
 function tamper(sql: string): void {
   store.close();
   const database = new DatabaseSync(join(directory, 'state.db'));
@@ -60,7 +60,7 @@ afterEach(() => {
 });
 
 describe('the history of an address', () => {
-  test('tells who held it, from when to when, who released it, and when the grid had it back', () => {
+  test('names the holder, begin and end, the cause of the release, and the time of the delete on the grid', () => {
     add('a');
     const bound = now;
     now += 5_000;
@@ -83,7 +83,7 @@ describe('the history of an address', () => {
     expect(store.historyCount).toBe(2);
   });
 
-  test('is there after a restart, and goes on', () => {
+  test('survives a restart, and continues', () => {
     add('a');
     const before = entries();
     reopen();
@@ -92,13 +92,13 @@ describe('the history of an address', () => {
     expect(entries()).toMatchObject([{ mark: 'a', releasedAt: now }]);
   });
 
-  test('does not know since when an imported lease is held, but since when it was known', () => {
+  test('has no begin for an imported lease, but the time of the import', () => {
     const lease = imported({ mark: 'a', network: 'net-1', view: 'default' }, address);
     put(store, lease);
     expect(entries()).toMatchObject([{ mark: 'a', workload: null, boundAt: null, recordedAt: now, releasedAt: null }]);
   });
 
-  test('has an entry for each time, when an attachment asks for its address anew', () => {
+  test('has a new entry when an attachment gets its address again after a release', () => {
     add('a');
     del('a');
     now += 1_000;
@@ -106,7 +106,7 @@ describe('the history of an address', () => {
     expect(entries()).toMatchObject([{ releasedBy: 'DEL', returnedAt: now }, held('a')]);
   });
 
-  test('says so when the grid had lost the reservation and gave the attachment another address', () => {
+  test('shows a lost reservation and the new address of the attachment', () => {
     add('a');
     now += 1_000;
     add('a', '10.0.0.9');
@@ -114,7 +114,7 @@ describe('the history of an address', () => {
     expect(store.history('10.0.0.9').entries).toMatchObject([{ mark: 'a', boundAt: now, releasedAt: null }]);
   });
 
-  test('does not take a release that is carried out in two steps for two', () => {
+  test('has one entry for a release in two steps', () => {
     add('a');
     del('a');
     now += 1_000;
@@ -125,7 +125,7 @@ describe('the history of an address', () => {
     expect(entries()).toMatchObject([{ returnedAt: returned }]);
   });
 
-  test('keeps the order in which things happened when the clock is set back', () => {
+  test('keeps the order of events when the clock is set back', () => {
     add('a');
     now -= day;
     del('a');
@@ -137,7 +137,7 @@ describe('the history of an address', () => {
     ]);
   });
 
-  test('is kept for as many days as are wanted, beginning with the release', () => {
+  test('is kept for the configured days after the release', () => {
     reopen({ historyAgeMs: 2 * day });
     add('lasting', '10.0.0.7');
     add('a');
@@ -149,13 +149,13 @@ describe('the history of an address', () => {
     now += 1;
     expect(entries()).toEqual([]);
     expect(store.history('10.0.0.7').entries).toHaveLength(1);
-    // What is not shown any more goes from the file when something is released, or at a start.
+    // Expired entries leave the file at the next release or start.
     expect(store.historyCount).toBe(2);
     reopen({ historyAgeMs: 2 * day });
     expect(store.historyCount).toBe(1);
   });
 
-  test('says since when it is complete', () => {
+  test('names the time since which it is complete', () => {
     const { since } = store.history(address);
     expect(since).toBe(now);
     now += 10 * day;
@@ -165,7 +165,7 @@ describe('the history of an address', () => {
   });
 });
 
-test('of too many entries the one that was released first goes first, and none that is held', () => {
+test('drops the entry with the oldest release when there are too many, and never a current one', () => {
   const { database, place } = openStateFile(join(directory, 'small'), { clock: hostClock() });
   const history = new HistoryTable(database, conditions, {
     age: 30 * day,
@@ -177,7 +177,7 @@ test('of too many entries the one that was released first goes first, and none t
   const leases = ['a', 'b', 'c', 'd', 'e', 'f'].map((mark) => aLease(mark, { address }));
   for (const lease of leases) change(undefined, lease);
   const left = () => history.of(address).entries.map(({ mark }) => mark);
-  // `a` is held the longest.
+  // `a` has been held the longest.
   for (const lease of leases.slice(1).reverse()) {
     now += 1_000;
     change(lease, startRelease(lease, 'DEL', momentAt(now)));
@@ -189,8 +189,8 @@ test('of too many entries the one that was released first goes first, and none t
   place.release();
 });
 
-describe('a host that keeps no history', () => {
-  test('has none, and forgets the one that it had', () => {
+describe('a host without history', () => {
+  test('drops the history that it had', () => {
     add('a');
     del('a');
     reopen({ historyAgeMs: 0 });
@@ -204,7 +204,7 @@ describe('a host that keeps no history', () => {
 describe('a history that cannot be written', () => {
   const failure = "BEGIN SELECT RAISE(ABORT, 'damaged'); END";
 
-  test('stops no allocation and no release, and is a condition until it can be', async () => {
+  test('stops no allocation and no release, and is a condition until it can be written', async () => {
     tamper(
       `CREATE TRIGGER one BEFORE INSERT ON history ${failure}; CREATE TRIGGER two BEFORE UPDATE ON history ${failure}`,
     );
@@ -224,7 +224,7 @@ describe('a history that cannot be written', () => {
     expect(conditions.all()).toEqual([]);
   });
 
-  test('is put right at the next start for what was released meanwhile', () => {
+  test('is completed at the next start for releases meanwhile', () => {
     add('a');
     tamper(`CREATE TRIGGER one BEFORE UPDATE ON history ${failure}`);
     del('a');
@@ -234,7 +234,7 @@ describe('a history that cannot be written', () => {
     expect(entries()).toMatchObject([{ mark: 'a', releasedAt: now, releasedBy: 'unknown' }]);
   });
 
-  test('that is not even there stops nothing either', () => {
+  test('stops nothing if its table is missing', () => {
     tamper('DROP TABLE history');
     add('a');
     expect(store.get('a')?.phase).toBe('bound');
@@ -242,7 +242,7 @@ describe('a history that cannot be written', () => {
   });
 });
 
-test('a lease that cannot be written leaves no trace in the history', async () => {
+test('gets no entry for a lease that cannot be written', async () => {
   tamper("CREATE TRIGGER full BEFORE INSERT ON lease WHEN new.phase = 'bound' BEGIN SELECT RAISE(FAIL, 'full'); END");
   add('a');
   await expect(store.durable()).rejects.toThrow('full');

@@ -1,4 +1,4 @@
-/** The contract of a lease store: what all of them do alike, whatever makes it durable. */
+/** The contract of a lease store, the same for all of them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,10 +12,10 @@ import { aLease, drop, put, window } from '../../../../fixture/a-lease.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
 import { Disk, MemoryLeaseStore } from '../../../../simulation/memory-store.ts';
 
-/** One kind of store, and the disk that it writes to. */
+/** One kind of store and its disk. */
 interface Kind {
   open(options: { clock: ManualClock; conditions: Conditions; aroundCommit: (commit: () => void) => void }): LeaseStore;
-  /** Ends the process that has it, without a commit. */
+  /** Ends the process of the store without a commit. */
   crash(): void;
   dispose(): void;
 }
@@ -91,7 +91,7 @@ describe.each([
     kind.dispose();
   });
 
-  test('applies transitions to what is there then, and shows what comes out at once', () => {
+  test('applies transitions to the current lease, and shows the result at once', () => {
     expect(store.apply('a', (lease) => (lease === undefined ? aLease('a') : lease))).toEqual(aLease('a'));
     expect(store.apply('a', (lease) => lease && { ...lease, attempts: lease.attempts + 1 })?.attempts).toBe(1);
     expect(store.apply('a', (lease) => lease && { ...lease, address: '10.0.0.3' })).toMatchObject({ attempts: 1 });
@@ -100,7 +100,7 @@ describe.each([
     expect([store.get('a'), store.apply('a', (lease) => lease)]).toEqual([undefined, undefined]);
   });
 
-  test('has after a restart what was durable', async () => {
+  test('keeps durable changes across a restart', async () => {
     const releasing = aLease('a', { phase: 'releasing', dueAt: 5, releasedAt: 4, attempts: 3, callers: 'a1 b2' });
     const pending = aLease('b', { phase: 'pending', address: null, netns: null, netnsId: null, bootId: null });
     for (const lease of [releasing, pending, aLease('c')]) put(store, lease);
@@ -115,7 +115,7 @@ describe.each([
     expect([store.fact('writer'), store.isWhole, store.fact('other')]).toEqual(['two', true, undefined]);
   });
 
-  test('keeps blocks beside leases, makes both durable with one commit, and undoes both', async () => {
+  test('commits and undoes blocks and leases together', async () => {
     const [block, other] = [aBlock(), aBlock({ mark: 'other', takenAt: null })];
     expect(store.applyBlock(block.mark, (before) => before ?? block)).toEqual(block);
     store.applyBlock('other', () => other);
@@ -140,7 +140,7 @@ describe.each([
     expect(reopened().blocks()).toEqual([{ ...block, lastGiven: '10.0.0.17' }]);
   });
 
-  test('has after a restart nothing of what was not durable yet', async () => {
+  test('drops changes that were not durable at a restart', async () => {
     put(store, aLease('a'));
     await store.durable();
     put(store, aLease('a', { address: '10.0.0.3' }));
@@ -151,7 +151,7 @@ describe.each([
     expect(store.fact('writer')).toBeUndefined();
   });
 
-  test('makes durable with one commit what was applied in one turn of the event loop, and tells all who wait', async () => {
+  test('commits the changes of one turn of the event loop together, and reports to all that wait', async () => {
     const told: string[] = [];
     const add = async (mark: string) => {
       put(store, aLease(mark));
@@ -164,7 +164,7 @@ describe.each([
     expect(commits).toBe(2);
   });
 
-  test('makes durable what nobody waits for a moment later, and waits for nothing where nothing was applied', async () => {
+  test('commits a change a moment later if no caller waits, and does not wait without a change', async () => {
     await store.durable();
     store.apply('a', (lease) => lease);
     put(store, aLease('a'));
@@ -177,7 +177,7 @@ describe.each([
     expect(commits).toBe(1);
   });
 
-  test('gathers anew what is waited for after a commit that came first', async () => {
+  test('collects new changes after an earlier commit', async () => {
     let commitSoon = () => {};
     vi.spyOn(clock, 'after').mockImplementation((_, action) => {
       commitSoon = action;
@@ -195,7 +195,7 @@ describe.each([
     expect(commits).toBe(2);
   });
 
-  test('that cannot commit fails all who wait, shows again what is durable, and says so until it can', async () => {
+  test('that cannot commit fails all that wait, shows the durable leases again, and is a condition until it can', async () => {
     put(store, aLease('a'));
     put(store, aLease('gone'));
     store.setFact('writer', 'one');
@@ -227,7 +227,7 @@ describe.each([
     expect(reopened().get('a')?.address).toBe('10.0.0.5');
   });
 
-  test('that cannot commit what nobody waits for undoes it, too', async () => {
+  test('that cannot commit a change undoes it even if no caller waits', async () => {
     isFull = true;
     put(store, aLease('a'));
     await clock.advance(100);
@@ -237,7 +237,7 @@ describe.each([
     await store.durable();
   });
 
-  test('takes doubt and due times that an earlier run has left for as long as they can be, from its start on', async () => {
+  test('restarts doubt and due times of an earlier run with their full length', async () => {
     const day = 86_400_000;
     const doubt = (until: number) => ({ createInDoubtUntil: until, deleteInDoubtUntil: until, dueAt: until });
     const now = clock.now();
@@ -257,7 +257,7 @@ describe.each([
     expect(store.get('resting')).toMatchObject({ restsUntil: clock.now() + day, dueAt: clock.now() + day });
   });
 
-  test('knows the highest uptime that a lease of a boot was written with, though that lease is gone', async () => {
+  test('knows the highest uptime of a boot even when the lease with it is gone', async () => {
     put(store, aLease('a', { bootId: 'one', uptime: 70 }));
     put(store, aLease('b', { bootId: 'one', uptime: 90 }));
     put(store, aLease('c', { bootId: 'two', uptime: 5 }));
@@ -271,7 +271,7 @@ describe.each([
     expect(all()).toEqual([70, 5, null, null]);
   });
 
-  test('tells whoever listens what has changed and what is forgotten, and nothing of what a transition left alone', () => {
+  test('reports changed and forgotten leases to its listeners, and no unchanged ones', () => {
     put(store, aLease('a', { dueAt: 5 }));
     const told: string[] = [];
     const end = store.subscribe({ changed: (mark, lease) => told.push(`${mark} ${lease?.dueAt}`) });
@@ -284,7 +284,7 @@ describe.each([
     expect(told).toEqual(['a 6', 'a undefined']);
   });
 
-  test('says what is due: releases before re-checks, the longest due first, without those that others are busy with', () => {
+  test('lists due leases: releases before re-checks, the longest due first, without locked ones', () => {
     put(store, aLease('later', { phase: 'releasing', dueAt: 300 }));
     put(store, aLease('second', { phase: 'releasing', dueAt: 200 }));
     put(store, aLease('first', { dueAt: 100, createInDoubtUntil: 500 }));
@@ -303,7 +303,7 @@ describe.each([
     expect(store.nextDue(new Set(['first', 'second', 'later', 'elsewhere']))).toBeUndefined();
   });
 
-  test('finds bound leases by view and address, whatever is pending or going there', () => {
+  test('finds bound leases by view and address, whatever is pending or releasing there', () => {
     put(store, aLease('bound'));
     put(store, aLease('going', { phase: 'releasing' }));
     put(store, aLease('elsewhere', { view: 'other' }));

@@ -1,4 +1,4 @@
-/** What the store remembers of a lease is what the file has, whatever was done and refused. */
+/** The leases in memory equal those in the file, whatever the disk refused. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-store-'));
   SqliteLeaseStore.open(directory, new Conditions()).store.close();
   const database = new DatabaseSync(join(directory, 'state.db'));
-  // The disk as it may be: it refuses some leases, and some entries of the history.
+  // The disk refuses some leases and some entries of the history.
   database.exec(`
     CREATE TRIGGER one BEFORE INSERT ON lease WHEN new.attempts = 2 BEGIN SELECT RAISE(ABORT, 'refused'); END;
     CREATE TRIGGER two BEFORE INSERT ON lease WHEN new.address = '10.0.0.13' BEGIN SELECT RAISE(ROLLBACK, 'refused'); END;
@@ -31,7 +31,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const identity = (mark: string) => ({ mark, network: 'net-1', view: 'default' });
 
-/** What may happen to a lease that there is. */
+/** Changes of an existing lease. */
 const changes: Readonly<Record<string, (lease: Lease, n: number) => Lease | undefined>> = {
   bind: (lease, n) => transitions.bind(lease, `10.0.0.${n}`, noon),
   answer: (lease, n) => transitions.answer(lease, [`call-${n}`]),
@@ -58,7 +58,7 @@ function changed(lease: Lease | undefined, what: string, { mark, n }: { mark: st
   return lease === undefined ? undefined : changes[what]?.(lease, n);
 }
 
-test('a lease that was changed, or was not because the disk refused it, is remembered as it is in the file', async () => {
+test('a lease in memory equals the one in the file, even if the disk refused a change', async () => {
   let refusals = 0;
   const clock = new ManualClock(noon.now);
   const step = fc.record({
@@ -81,7 +81,7 @@ test('a lease that was changed, or was not because the disk refused it, is remem
       await store.durable().catch(() => undefined);
       const remembered = store.where(() => true).sort(byMark);
       store.close();
-      // Opened at the same time, doubt has as long to go.
+      // The clock has not moved, so doubt lasts equally long.
       const again = SqliteLeaseStore.open(directory, new Conditions(), { clock, window }).store;
       expect(again.where(() => true).sort(byMark)).toStrictEqual(remembered);
       again.close();

@@ -1,4 +1,4 @@
-/** A small file system of a test's own, to be filled. Needs root. */
+/** Mounts a small file system that a test can fill. Needs root. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,13 +10,13 @@ export async function onSmallDisk(run: (directory: string) => void | Promise<voi
   try {
     await run(directory);
   } finally {
-    // Lazily, so that a test that fails and leaves a file open leaves no file system behind.
+    // A lazy unmount works even if a failed test has left a file open.
     execFileSync('umount', ['--lazy', directory]);
     rmSync(directory, { recursive: true });
   }
 }
 
-/** Uses up all space, to the last byte. @returns what frees it again */
+/** Uses up all space to the last byte. @returns a function that frees it */
 export function fill(directory: string): () => void {
   const file = join(directory, 'filling');
   for (const size of [4096, 1]) {

@@ -1,4 +1,4 @@
-/** The state file on a disk that takes no more. */
+/** The state file on a full disk. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { fill, onSmallDisk } from './small-disk.ts';
 
 const open = (directory: string) => SqliteLeaseStore.open(directory, new Conditions());
 
-/** A state with one lease, as a daemon leaves it that has ended. */
+/** Makes a state with one lease, like a daemon that has ended. */
 function leaveState(directory: string): void {
   const { store } = open(directory);
   put(store, aLease('a'));
@@ -29,7 +29,7 @@ function refusalOf(action: () => unknown): GridError {
   throw new Error('expected a refusal');
 }
 
-rootTest('a state on a full disk is opened, read, and held against a second daemon', 'a small file system', () =>
+rootTest('a state on a full disk is opened, read and locked against a second daemon', 'a small file system', () =>
   onSmallDisk(async (directory) => {
     leaveState(directory);
     const free = fill(directory);
@@ -45,7 +45,7 @@ rootTest('a state on a full disk is opened, read, and held against a second daem
   }),
 );
 
-rootTest('a read-only file system is named as such', 'a small file system', () =>
+rootTest('the error names a read-only file system', 'a small file system', () =>
   onSmallDisk((directory) => {
     leaveState(directory);
     mkdirSync(join(directory, 'empty'));

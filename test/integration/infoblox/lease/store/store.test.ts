@@ -45,20 +45,20 @@ afterEach(() => {
     try {
       store.close();
     } catch {
-      // Closed by the test itself.
+      // The test closed the store itself.
     }
   }
   rmSync(join(directory, '..'), { recursive: true, force: true });
 });
 
 describe('a state file', () => {
-  test('is made with its directory, readable by the daemon only', () => {
+  test('is created with its directory, readable only by the daemon', () => {
     openStore();
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(readdirSync(directory)).toContain('state.db');
   });
 
-  test('has what was applied before it was closed, though nobody waited for it', () => {
+  test('contains what was applied before it was closed, even if no caller waited', () => {
     const { store } = openStore();
     put(store, aLease('a'));
     store.close();
@@ -67,7 +67,7 @@ describe('a state file', () => {
     expect(again.store.get('a')).toEqual(aLease('a'));
   });
 
-  test('is held by one daemon: a second is refused and told what to do', () => {
+  test('is locked by one daemon, and a second one is refused with a hint', () => {
     const { store } = openStore();
     put(store, aLease('a'));
     expect(refusalOf(directory)).toMatchObject({
@@ -112,7 +112,7 @@ describe('a state file', () => {
         database.close();
       },
     ],
-  ])('that %s is set aside, not overwritten, and a fresh one begun', (_, spoil) => {
+  ])('that %s is set aside, and a new one is started', (_, spoil) => {
     mkdirSync(directory, { recursive: true });
     spoil();
     const { store, setAside } = openStore();
@@ -126,10 +126,10 @@ describe('a state file', () => {
   test.each([
     ['lies under a file', () => join(directory, 'file', 'state'), /ENOTDIR|EEXIST/],
     ['cannot be made', () => '/sys/infoblox-cni', /EACCES|EPERM|EROFS/],
-    // Where the kernel calls a new entry absent, Node's recursive mkdir does not return.
+    // /proc answers ENOENT to mkdir, on which Node's recursive mkdir never returns.
     ['is refused as absent', () => '/proc/self/infoblox-cni', /ENOENT|EACCES|EPERM/],
     ['cannot be written', () => '/sys', /unable to open|readonly|EROFS/],
-  ])('whose directory %s is a clear error', (_, place, text) => {
+  ])('whose directory %s fails with a clear error', (_, place, text) => {
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, 'file'), '');
     expect(refusalOf(place())).toMatchObject({
@@ -139,21 +139,21 @@ describe('a state file', () => {
     });
   });
 
-  test('that fails in use is an error of the state, naming the file', async () => {
+  test('that fails in use gives an error that names the file', async () => {
     const { store } = openStore();
     store.close();
     put(store, aLease('a'));
     await expect(store.durable()).rejects.toThrow(/^cannot use the state file/);
   });
 
-  test('that turns out to be damaged in use is lost, and set aside at the next start', async () => {
+  test('that is found damaged in use is lost, and set aside at the next start', async () => {
     const address = (n: number) => `10.0.${n >> 8}.${n & 255}`;
     const filled = openStore().store;
     for (let n = 0; n < 20_000; n += 1) put(filled, aLease(`lease ${n}`, { address: address(n) }));
     filled.close();
     const { store } = openStore();
     expect(store.loss).toBeUndefined();
-    // More than SQLite has in its cache.
+    // This exceeds the cache of SQLite.
     const file = join(directory, 'state.db');
     const { size } = statSync(file);
     writeFileSync(file, Buffer.concat([readFileSync(file).subarray(0, 8192), Buffer.alloc(size - 8192, 0xa5)]));
@@ -168,14 +168,14 @@ describe('a state file', () => {
 });
 
 describe('leases', () => {
-  /** Changes the file as nothing in the product does. */
+  /** Changes the file in a way that the product never does. */
   function change(sql: string): void {
     const database = new DatabaseSync(join(directory, 'state.db'));
     database.exec(sql);
     database.close();
   }
 
-  test('that cannot be forgotten are no reason to refuse another, hold nothing, and go when they can', async () => {
+  test('that cannot be forgotten block no others, hold no address, and are forgotten later', async () => {
     openStore().store.close();
     change("CREATE TRIGGER full BEFORE DELETE ON lease BEGIN SELECT RAISE(FAIL, 'disk is full'); END");
     const { store } = openStore();
@@ -196,7 +196,7 @@ describe('leases', () => {
     expect(again.store.get('a')).toBeUndefined();
   });
 
-  test('that cannot be written are a condition until one can be', async () => {
+  test('that cannot be written are a condition until one is written', async () => {
     openStore().store.close();
     change(`CREATE TRIGGER full BEFORE INSERT ON lease WHEN new.mark = 'a'
       BEGIN SELECT RAISE(FAIL, 'disk is full'); END`);
@@ -212,7 +212,7 @@ describe('leases', () => {
     expect(conditions.all()).toEqual([]);
   });
 
-  test('are counted by phase; of those that are being released the oldest says for how long', () => {
+  test('are counted by phase, with the age of the oldest release', () => {
     const { store } = openStore();
     put(store, aLease('a', { phase: 'pending', address: null }));
     put(store, aLease('b'));
@@ -243,7 +243,7 @@ describe('leases', () => {
       store.nextDue(new Set());
     }
     expect(store.count('bound')).toBe(10_000);
-    // A wide margin: a durable write takes 0.15 ms on an ordinary disk, a read less.
+    // The margin is wide: a durable write takes 0.15 ms on an ordinary disk, and a read less.
     expect(performance.now() - begin).toBeLessThan(5_000);
   });
 });

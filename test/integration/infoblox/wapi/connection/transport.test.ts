@@ -27,7 +27,7 @@ function tlsOf(flag: string): TlsOptions {
   return readOptions(parseFlags([`--ssl-verify=${flag}`]), {}, { isTerminal: false }).tls;
 }
 
-/** A read; to be given a URL. */
+/** A read without its URL. */
 const read = () => ({ method: 'GET', about: 'network', writes: false, headers: {}, signal: inTime() }) as const;
 
 async function get(tls: TlsOptions, authority: string): Promise<number> {
@@ -48,7 +48,7 @@ async function listen(address: string, server: Server): Promise<number> {
   return typeof bound === 'object' && bound !== null ? bound.port : 0;
 }
 
-test('the certificate of a grid host is told, whether it is checked or not', async () => {
+test('the certificate of a grid host is reported, whether it is checked or not', async () => {
   const own = new X509Certificate(readFileSync(grid.caFile));
   for (const flag of ['false', grid.caFile]) {
     const shown: [string, string][] = [];
@@ -65,7 +65,7 @@ test('--ssl-verify=false accepts any certificate', async () => {
   expect(await get(tlsOf('false'), `127.0.0.1:${grid.port}`)).toBe(401);
 });
 
-test('--ssl-verify=true refuses a certificate of an unknown authority and says what to do', async () => {
+test('--ssl-verify=true refuses a certificate of an unknown authority, with a hint', async () => {
   expect(await failureOf(get(tlsOf('true'), `127.0.0.1:${grid.port}`))).toMatchObject({
     reason: 'untrusted',
     outcome: 'none',
@@ -88,7 +88,7 @@ test('--ssl-verify with the certificate of another grid refuses', async () => {
   }
 });
 
-test('a certificate for another name is refused, naming the one asked for', async () => {
+test('a certificate for another name is refused, and the error has the requested name', async () => {
   await listen(
     '127.0.0.2',
     createServer((socket) => {
@@ -106,7 +106,7 @@ test('a certificate for another name is refused, naming the one asked for', asyn
   });
 });
 
-test('a port that does not speak TLS is called that', async () => {
+test('the error names a port that does not speak TLS', async () => {
   const port = await listen(
     '127.0.0.1',
     createServer((socket) => socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n')),
@@ -118,7 +118,7 @@ test('a port that does not speak TLS is called that', async () => {
   });
 });
 
-test('a peer that hangs up during the handshake has been sent nothing', async () => {
+test('nothing was sent to a peer that hangs up during the handshake', async () => {
   const port = await listen(
     '127.0.0.1',
     createServer((socket) => socket.on('error', () => undefined).destroy()),
@@ -155,7 +155,7 @@ test.each([
   const agent = new MockAgent();
   agent.disableNetConnect();
   const broken = Object.assign(new Error(message), { code: 'EHOSTUNREACH', syscall: message.split(' ')[0] });
-  // What our agent makes of an error while it connects.
+  // The agent of the product wraps errors while connecting like this.
   const error = broken.syscall === 'connect' ? new NotConnected(broken) : broken;
   agent.get('https://grid.example').intercept({ path: '/', method: 'POST' }).replyWithError(error);
   const transport = createTransport(agent, hostClock());
@@ -164,7 +164,7 @@ test.each([
   await agent.close();
 });
 
-test('an error whose text has no end is told in few words', async () => {
+test('an error with an endless text is shortened', async () => {
   const agent = new MockAgent();
   agent.disableNetConnect();
   agent
