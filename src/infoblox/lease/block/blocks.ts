@@ -5,7 +5,6 @@
 import type { Clock } from '../../concurrency/clock.ts';
 import type { ConditionKind, Conditions } from '../../conditions.ts';
 import type { GridError } from '../../errors.ts';
-import { gridTrouble } from '../../grid-state.ts';
 import { fits } from '../../network/fit.ts';
 import { type ReadyNetwork, readyIn } from '../../network/networks.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
@@ -20,13 +19,10 @@ const maxUnsureMs = 600_000;
  * Master Candidate").
  */
 const maxLossMs = 3_600_000;
-/** Milliseconds for which a create may be owed while the grid answers. */
-const maxOwedMs = 300_000;
 /** Remembered marks of ended leases. */
 const maxEnded = 10_000;
 /** Share of free addresses below which another block is taken. */
 const minFree = 1 / 4;
-const noMarks: ReadonlySet<string> = new Set();
 /** The fact that records `release --blocks`. */
 const releasedFact = 'blocksReleased';
 
@@ -80,25 +76,14 @@ export class Blocks {
   readonly #confirmed = new Map<string, Confirmation>();
   /** Addresses of each block in order, by its mark. */
   readonly #addresses = new Map<string, readonly string[]>();
-  /** The place of each lease with an address, and the marks of the leases at each place. */
-  readonly #places = new Map<string, string>();
-  readonly #leasesAt = new Map<string, Set<string>>();
-  /** Order in which the last lease at each place ended. */
-  readonly #rested = new Map<string, number>();
   /** Marks of ended leases, oldest first. */
   readonly #ended = new Set<string>();
   /** Places on offer at this moment. */
   readonly #offered = new Set<string>();
-  #ends = 0;
-  #gridBackAt: number;
 
   constructor(deps: BlocksDeps) {
     this.#deps = deps;
-    const { store, clock } = deps;
-    this.#gridBackAt = clock.now();
-    const note = (mark: string, lease: Lease | undefined) => this.#note(mark, lease);
-    for (const lease of store.where(() => true)) note(lease.mark, lease);
-    store.subscribe({ changed: note });
+    deps.store.subscribe({ changed: (mark, lease) => this.#noteEnd(mark, lease) });
   }
 
   /** Whether `release --blocks` is in force. */
@@ -109,11 +94,6 @@ export class Blocks {
   /** Drains all blocks and takes no more, or undoes that. The caller makes it durable. */
   release(areReleased: boolean): void {
     this.#deps.store.setFact(releasedFact, areReleased ? 'yes' : 'no');
-  }
-
-  /** Records that the grid answers again: creates owed during the outage are no fault of a block. */
-  noteGridBack(): void {
-    this.#gridBackAt = this.#deps.clock.now();
   }
 
   /** Records a look at a block that overlaps no other range. */
@@ -144,10 +124,7 @@ export class Blocks {
 
   /** Lists leases of any phase in a block. */
   leasesIn(block: Block): Lease[] {
-    const marks = this.#addressesOf(block).flatMap((address) => {
-      return [...(this.#leasesAt.get(placeOf(block.view, address)) ?? noMarks)];
-    });
-    return marks.flatMap((mark) => this.#deps.store.get(mark) ?? []);
+    return this.#addressesOf(block).flatMap((address) => this.#deps.store.at(block.view, address));
   }
 
   /** Tells whether a lease with this mark ended in this run. */
@@ -165,7 +142,7 @@ export class Blocks {
     const { store, clock, validityMs } = this.#deps;
     const confirmation = this.#confirmed.get(block.mark);
     if (block.phase !== 'held' || block.takenAt === null || confirmation === undefined) return null;
-    if (this.areReleased || !store.isWhole || this.owedTooLong(block) !== undefined) return null;
+    if (this.areReleased || !store.isWhole) return null;
     const { now, wall } = confirmation;
     const age = Math.max(clock.now() - now, clock.wall() - wall);
     const maxAge = now - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs);
@@ -192,34 +169,21 @@ export class Blocks {
     return this.#deps.conditions.find('block-refused', subjectOf(block)) !== undefined;
   }
 
-  /** Finds a lease in a block whose create has failed for too long. */
-  owedTooLong(block: Block): Lease | undefined {
-    const { clock, conditions } = this.#deps;
-    const since = clock.now() - maxOwedMs;
-    if (gridTrouble(conditions) !== undefined || this.#gridBackAt > since) return undefined;
-    return this.leasesIn(block).find(
-      ({ phase, owedSince, attempts }) => phase === 'bound' && owedSince !== null && owedSince < since && attempts > 0,
-    );
-  }
-
   /**
-   * Chooses an address for an ADD: the last one of its attachment, or the one that has rested longest. Prefers the oldest block, so that
-   * younger ones can become empty. The address is on offer, and not chosen again, until `takeBack`.
+   * Chooses an address for an ADD: the last one of its attachment, or the next free one after the one assigned last, so that a released
+   * address rests. Prefers the oldest block, so that younger ones can become empty. The address is on offer, and not chosen again, until
+   * `takeBack`.
    */
   offer(spec: NetworkSpec, { mark, requested, except }: Wish): Offer | undefined {
     const again = this.#deps.store.get(mark)?.address;
     for (const { block, network } of this.#serving(spec)) {
-      const { view, lastGiven } = block;
       const all = this.#addressesOf(block);
-      // If this run does not know when addresses were last in use, start after the one assigned last.
-      const next = all.indexOf(lastGiven ?? '') + 1;
-      const rank = (address: string) => (address === again ? -2 : (this.#rested.get(placeOf(view, address)) ?? -1));
+      const next = all.indexOf(block.lastGiven ?? '') + 1;
       const free = new Set(this.#free(block, mark));
-      const [address] = [...all.slice(next), ...all.slice(0, next)]
-        .filter((one) => free.has(one) && !except.has(one) && fits(one, network, requested))
-        .sort((one, other) => rank(one) - rank(other));
+      const isFit = (one: string) => free.has(one) && !except.has(one) && fits(one, network, requested);
+      const address = [again ?? '', ...all.slice(next), ...all.slice(0, next)].find(isFit);
       if (address === undefined) continue;
-      this.#offered.add(placeOf(view, address));
+      this.#offered.add(placeOf(block.view, address));
       return { block, address, network };
     }
     return undefined;
@@ -271,8 +235,7 @@ export class Blocks {
 
   #isFree(block: Block, address: string, mark?: string): boolean {
     if (this.#confirmed.get(block.mark)?.others.has(address)) return false;
-    const holders = this.#leasesAt.get(placeOf(block.view, address)) ?? noMarks;
-    return holders.size === 0 || (holders.size === 1 && mark !== undefined && holders.has(mark));
+    return this.#deps.store.at(block.view, address).every((lease) => lease.mark === mark);
   }
 
   #addressesOf(block: Block): readonly string[] {
@@ -287,35 +250,12 @@ export class Blocks {
     return blocks.map((block) => ({ block, network: readyIn(spec, networkOfBlock(block)) }));
   }
 
-  #note(mark: string, lease: Lease | undefined): void {
-    const before = this.#places.get(mark);
-    const after = lease?.address == null ? undefined : placeOf(lease.view, lease.address);
-    if (before !== after) this.#move(mark, before, after);
-    if (lease !== undefined) {
-      this.#ended.delete(mark);
-      return;
-    }
+  #noteEnd(mark: string, lease: Lease | undefined): void {
+    this.#ended.delete(mark);
+    if (lease !== undefined) return;
     this.#ended.add(mark);
     const [oldest] = this.#ended;
     if (this.#ended.size > maxEnded && oldest !== undefined) this.#ended.delete(oldest);
-  }
-
-  #move(mark: string, before: string | undefined, after: string | undefined): void {
-    if (before !== undefined) {
-      const marks = this.#leasesAt.get(before);
-      marks?.delete(mark);
-      if (marks?.size === 0) this.#leasesAt.delete(before);
-      this.#rested.delete(before);
-      this.#rested.set(before, this.#ends);
-      this.#ends += 1;
-      const [oldest] = this.#rested.keys();
-      if (this.#rested.size > maxEnded && oldest !== undefined) this.#rested.delete(oldest);
-    }
-    if (after === undefined) this.#places.delete(mark);
-    else {
-      this.#places.set(mark, after);
-      this.#leasesAt.set(after, (this.#leasesAt.get(after) ?? new Set()).add(mark));
-    }
   }
 }
 

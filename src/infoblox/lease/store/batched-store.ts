@@ -139,9 +139,13 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     return [...(this.#marks.get(attachmentKey(mark)) ?? [])].flatMap((one) => this.#leases.present.get(one) ?? []);
   }
 
+  at(view: string, address: string): Lease[] {
+    const leases = [...(this.#marksAt.get(address) ?? [])].flatMap((mark) => this.get(mark) ?? []);
+    return leases.filter((lease) => lease.view === view);
+  }
+
   boundAt(view: string, address: string, except: string): Lease | undefined {
-    const leases = [...(this.#marksAt.get(address) ?? [])].flatMap((mark) => this.#leases.present.get(mark) ?? []);
-    return leases.find((lease) => isBound(lease, view) && lease.mark !== except);
+    return this.at(view, address).find(({ phase, mark }) => phase === 'bound' && mark !== except);
   }
 
   boundIn(view: string, limit: number): Lease[] {

@@ -31,6 +31,8 @@ export interface LeaseStore extends BoundLeases {
   where(matches: (lease: Lease) => boolean): Lease[];
   /** Lists the leases of a mark's attachment, one for each address. */
   ofAttachment(mark: string): Lease[];
+  /** Lists the leases of any phase at an address of a view. */
+  at(view: string, address: string): Lease[];
   /** Finds the bound lease of another mark at an address of a view. */
   boundAt(view: string, address: string, except: string): Lease | undefined;
   /** Returns the highest uptime, in seconds, recorded with a lease of a boot; null if there is none. */
