@@ -44,7 +44,7 @@ export const mutations: readonly Mutation[] = [
     instead: 'deleteAnswered(current, lease)' },
   { condition: 'A delete stays in doubt across a restart',
     fails: 'killed during a DEL whose delete is carried out late',
-    file: `${lease}/lease.ts`, text: 'deleteInDoubtUntil: lease.deleteInDoubtUntil === null ? null : end,',
+    file: `${lease}/doubt.ts`, text: 'deleteInDoubtUntil: deleteInDoubtUntil === null ? null : end,',
     instead: 'deleteInDoubtUntil: null,' },
   { condition: 'The create of an abandoned ADD is in doubt',
     fails: 'killed during an ADD whose create is carried out late',

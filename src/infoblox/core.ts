@@ -109,12 +109,7 @@ export function buildCore(options: CoreOptions): Core {
     observer: new Observer({ grid, store, moment, log, originals }),
     host,
     blocks,
-    poolIn: (target, full, signal) => keeper.poolIn(target, full, signal),
-    firstLook: (specs, signal) => keeper.firstLook(specs, signal),
-    noteAdd: ({ spec, network, isOwed }) => {
-      keeper.noteAdd(spec, network);
-      if (isOwed) reconciler.lookSoon();
-    },
+    keeper,
     releaseLeftover,
     adds: new SingleFlight(),
     answers: new Answers(),

@@ -75,7 +75,6 @@ class Site {
     const one = this.hosts[host] ?? expect.fail('no host');
     const netns = one.addNamespace(containerId);
     const answer = await this.settle(this.run(host).add({ containerId, netns, callId: containerId }, noSignal));
-    answer.delivered();
     return answer.given[0]?.address ?? '';
   }
 

@@ -23,6 +23,7 @@ export function watchTables(): Coverage {
   const met = new Map<string, number>();
   const watch = (row: object, decision: string, name: string) => {
     const value: unknown = Reflect.get(row, decision);
+    if (value === 'impossible') return;
     met.set(name, 0);
     Object.defineProperty(row, decision, {
       get: () => {

@@ -95,7 +95,6 @@ interface Given {
 export interface Answered {
   /** Of each set. */
   readonly given: readonly Given[];
-  delivered(): void;
   undelivered(): void;
 }
 
@@ -257,10 +256,10 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
         const request = { attachment, sets: sets(), requested: [requested], netns, callId, neededBy, workload };
         const limits = { milliseconds: addTimeoutMs, signal: gone };
         const allocation = await withDeadline(clock, limits, (signal) => add(leases, request, signal));
-        const { taken, delivered, undelivered } = allocation;
+        const { taken, undelivered } = allocation;
         hasServed = true;
         const given = taken.map(({ address, network: { cidr } }) => ({ address, network: cidr.text }));
-        return { given, delivered, undelivered };
+        return { given, undelivered };
       };
       return answered(give());
     },

@@ -269,7 +269,6 @@ export class Runtime {
       else
         ledger.told(place, given, { requested: set === 0 ? requested : undefined, names, ownAddresses, hasLostState });
     }
-    answer.delivered();
     return true;
   }
 

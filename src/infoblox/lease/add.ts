@@ -43,8 +43,6 @@ export interface Taken {
 export interface Allocation {
   /** One of each set. */
   readonly taken: readonly Taken[];
-  /** Records that the caller has the answer. */
-  delivered(): void;
   /** Records that the caller left without the answer; releases the addresses unless another caller of the attachment has them. */
   undelivered(): Promise<void>;
 }
@@ -56,7 +54,7 @@ export interface Allocation {
  * @throws GridError
  */
 export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSignal): Promise<Allocation> {
-  const { adds, answers, locks, names } = deps;
+  const { adds, locks, names } = deps;
   const { attachment, sets, requested = [], netns, callId: caller } = request;
   for (const [set, sources] of sets.entries()) refuseHopeless(requested[set], sources);
   const mark = names.markToGive(attachment);
@@ -74,10 +72,8 @@ export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSig
   const undelivered = () => noteUndelivered(deps, mark, caller);
   try {
     const obtained = await abortable(share.result, signal, () => share.work.delay ?? lateError(deps, signal));
-    for (const { mark: one, spec, network } of obtained) {
-      deps.noteAdd({ spec, network, isOwed: deps.store.get(one)?.owedSince != null });
-    }
-    return { taken: obtained, delivered: () => answers.delivered(key, caller), undelivered };
+    for (const { spec, network } of obtained) deps.keeper.noteAdd(spec, network);
+    return { taken: obtained, undelivered };
   } catch (error) {
     share.leave();
     // The work may still succeed.
@@ -96,7 +92,7 @@ interface Giving {
 async function give(deps: LeaseDeps, { marks, request, work }: Giving): Promise<readonly Obtained[]> {
   const { store, host } = deps;
   const { attachment, sets, requested = [], workload, netns, neededBy } = request;
-  await deps.firstLook(sets.flat(), work.signal);
+  await deps.keeper.firstLook(sets.flat(), work.signal);
   refuseIfLeft(work.signal);
   refuseOtherSets(deps, { marks, request });
   const sandbox = host.identify(netns);
@@ -209,7 +205,7 @@ function owedOf(deps: LeaseDeps, wish: Wish, work: SharedWork): Obtained | undef
     const network = blocks.networkOf(known, spec);
     if (network === undefined) continue;
     if (!fits(address, network, requested)) throw heldError(known, wish);
-    return { mark, address, spec, network, settle: joinedBy(deps, wish, work), isDoubtful: false };
+    return { mark, address, spec, network, settle: joinedBy(work), isDoubtful: false };
   }
   return undefined;
 }

@@ -27,30 +27,14 @@ export function withoutCaller(callers: Callers, id: string): Callers {
     .join(' ');
 }
 
-/**
- * Adds callers that are answered with an address held before. If a recorded caller is known to have its answer, it is never removed, so no
- * other need be recorded: ADDs then work even if the disk is full.
- * @param told ID of an ADD that is known to have its answer
- */
-export function joinedBy(callers: Callers, ids: Iterable<string>, told: string | undefined): Callers {
-  if (callers !== null && told !== undefined && split(callers).includes(told)) return callers;
-  return withCallers(callers, ids);
-}
-
 function split(callers: string): string[] {
   return callers === '' ? [] : callers.split(' ');
 }
 
-interface Answered {
-  /** Position of the last answer in the order of all answers of this run. */
-  readonly order: number;
-  /** ID of the last ADD that is known to have its answer. */
-  readonly told?: string | undefined;
-}
-
-/** Remembers answered ADDs of this run: their order, to judge older evidence, and which caller has its answer. */
+/** Remembers the order in which ADDs of this run were answered, to judge older evidence. */
 export class Answers {
-  readonly #answered = new Map<string, Answered>();
+  /** Position of the last answer to each attachment. */
+  readonly #last = new Map<string, number>();
   #count = 0;
   /** Forgotten attachments count as answered at this point. */
   #forgotten = 0;
@@ -58,13 +42,11 @@ export class Answers {
   /** Records that an ADD of the attachment is about to be answered. */
   answering(mark: string): void {
     this.#count += 1;
-    this.#remember(mark, { ...this.#answered.get(mark), order: this.#count });
-  }
-
-  /** Records that a caller has its answer. */
-  delivered(mark: string, caller: string): void {
-    const order = this.#answered.get(mark)?.order ?? this.#forgotten;
-    this.#remember(mark, { order, told: caller });
+    if (this.#last.size >= maxRemembered && !this.#last.has(mark)) {
+      this.#last.clear();
+      this.#forgotten = this.#count;
+    }
+    this.#last.set(mark, this.#count);
   }
 
   /** Number of answers so far: the present point in their order, for `toldSince`. */
@@ -74,19 +56,6 @@ export class Answers {
 
   /** Tells whether an ADD of the attachment was answered after a point. */
   toldSince(mark: string, count: number): boolean {
-    return (this.#answered.get(mark)?.order ?? this.#forgotten) > count;
-  }
-
-  /** Returns the ID of an ADD that is known to have its answer. Undefined costs a write of the state. */
-  told(mark: string): string | undefined {
-    return this.#answered.get(mark)?.told;
-  }
-
-  #remember(mark: string, answered: Answered): void {
-    if (this.#answered.size >= maxRemembered && !this.#answered.has(mark)) {
-      this.#answered.clear();
-      this.#forgotten = this.#count;
-    }
-    this.#answered.set(mark, answered);
+    return (this.#last.get(mark) ?? this.#forgotten) > count;
   }
 }

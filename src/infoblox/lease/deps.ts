@@ -3,15 +3,14 @@ import type { Clock } from '../concurrency/clock.ts';
 import type { KeyedMutex } from '../concurrency/locks.ts';
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Conditions } from '../conditions.ts';
-import type { Grid, Pool } from '../grid.ts';
+import type { Grid } from '../grid.ts';
 import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
-import type { Networks, ReadyNetwork } from '../network/networks.ts';
-import type { NetworkSpec } from '../network/spec.ts';
-import type { Target } from '../network/succession.ts';
+import type { Networks } from '../network/networks.ts';
 import type { Trace } from '../trace.ts';
 import type { Blocks } from './block/blocks.ts';
+import type { BlockKeeper } from './block/keeper.ts';
 import type { Answers } from './callers.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
@@ -36,13 +35,6 @@ export interface Tally {
   recreated: number;
 }
 
-/** The result of an ADD. */
-export interface Given {
-  readonly spec: NetworkSpec;
-  readonly network: ReadyNetwork;
-  readonly isOwed: boolean;
-}
-
 export interface LeaseDeps {
   readonly grid: Grid;
   readonly networks: Networks;
@@ -53,12 +45,8 @@ export interface LeaseDeps {
   readonly host: Host;
   /** The blocks of this host, from which ADDs get addresses without the grid. */
   readonly blocks: Blocks;
-  /** Returns the pool for a next address from the grid. Where hosts share a range in blocks: a block of this host, taken if needed. */
-  readonly poolIn: (target: Target, full: ReadonlySet<string>, signal: AbortSignal) => Promise<Pool>;
-  /** Waits for the first visits to matching blocks after the start. */
-  readonly firstLook: (specs: readonly NetworkSpec[], signal: AbortSignal) => Promise<void>;
-  /** Called after each successful ADD: the first one of a network causes a block to be taken; owed creates are sent once unlocked. */
-  readonly noteAdd: (given: Given) => void;
+  /** Takes blocks for this host, and confirms them. */
+  readonly keeper: Pick<BlockKeeper, 'firstLook' | 'noteAdd' | 'poolIn'>;
   /** Releases objects with the mark of an ended lease. */
   readonly releaseLeftover: (mark: string, view: string) => void;
   /** ADDs in progress, by `attachmentKey`: other evidence may be older. */

@@ -53,6 +53,45 @@ export function doubtOf(lease: Doubtful | undefined, { now, askedAt = now }: Mom
   return { create: standing(lease?.createInDoubtUntil), delete: standing(lease?.deleteInDoubtUntil) };
 }
 
+export const doubtKinds = ['none', 'create', 'delete', 'both'] as const;
+export type DoubtKind = (typeof doubtKinds)[number];
+
+/** Names a doubt for the decision tables, whose rows list the names that they are for. */
+export function kindOf(doubt: Doubt): DoubtKind {
+  if (doubt.create !== null && doubt.delete !== null) return 'both';
+  if (doubt.create !== null) return 'create';
+  return doubt.delete === null ? 'none' : 'delete';
+}
+
+export const aCreate: readonly DoubtKind[] = ['create', 'both'];
+export const noCreate: readonly DoubtKind[] = ['none', 'delete'];
+export const aDelete: readonly DoubtKind[] = ['delete', 'both'];
+export const noDelete: readonly DoubtKind[] = ['none', 'create'];
+
+/** Records that a delete is about to be sent, or got no answer. */
+export function deleteInDoubt<T extends Doubtful>(one: T, { now, window }: Moment): T {
+  return { ...one, deleteInDoubtUntil: now + window.end };
+}
+
+/**
+ * Records that the delete was answered, or certainly not sent. Earlier doubt stays.
+ * @param before the lease or block before `deleteInDoubt`
+ */
+export function deleteAnswered<T extends Doubtful>(one: T, before: T): T {
+  return { ...one, deleteInDoubtUntil: before.deleteInDoubtUntil };
+}
+
+/** Adapts a lease or a block of an earlier run to this run's clock: doubt starts again in full. */
+export function resumedDoubt<T extends Doubtful>(one: T, { now, window }: Pick<Moment, 'now' | 'window'>): T {
+  const end = now + window.end;
+  const { createInDoubtUntil, deleteInDoubtUntil } = one;
+  return {
+    ...one,
+    createInDoubtUntil: createInDoubtUntil === null ? null : end,
+    deleteInDoubtUntil: deleteInDoubtUntil === null ? null : end,
+  };
+}
+
 /** Returns when to look next for the object of a create in doubt: soon once, then at the end of the doubt. */
 export function nextRecheck(until: number, { now, window }: Moment): number {
   const first = until - window.end + window.recheck;

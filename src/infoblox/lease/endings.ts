@@ -74,10 +74,12 @@ export type Evidence =
   | 'gone twice'
   | 'gone with its boot';
 
-/** The decision. `abandon` is `release` with a create that may still be carried out. */
-export type Answer = 'release' | 'abandon' | 'forget' | 'keep';
+/**
+ * The decision. `abandon` is `release` with a create that may still be carried out. `impossible`: a bug; the lease is kept.
+ */
+export type Answer = 'release' | 'abandon' | 'forget' | 'keep' | 'impossible';
 
-/** One rule of the table. Every combination of cause, phase and evidence meets exactly one, or an impossibility. */
+/** One rule of the table. Every combination of cause, phase and evidence meets exactly one. */
 export interface EndingRule {
   readonly cause: Cause;
   readonly phase: readonly PhaseOrNone[];
@@ -153,28 +155,12 @@ export const endings: readonly EndingRule[] = [
 
   { cause: 'gc --host', phase: ['none'], evidence: ['the call'], answer: 'release', because: 'an operator says that its host is gone for good' },
   { cause: 'gc --host', phase: ['releasing'], evidence: ['the call'], answer: 'keep', because: 'it is being released' },
+  { cause: 'gc --host', phase: ['pending', 'bound'], evidence: ['the call'], answer: 'impossible', because: 'an address of another host is not a lease of this one' },
 ];
-
-/** Impossible combinations. If one occurs, the lease is kept. */
-export const impossibleEndings: readonly Omit<EndingRule, 'answer'>[] = [
-  {
-    cause: 'gc --host',
-    phase: ['pending', 'bound'],
-    evidence: ['the call'],
-    because: 'an address of another host is not a lease of this one',
-  },
-];
-
-interface Verdict {
-  readonly answer: Answer;
-  readonly because: string;
-  /** Set for an impossible combination: a bug. */
-  readonly isImpossible?: true;
-}
 
 /** A decision, and the lease afterwards. */
-export interface Ended extends Verdict {
-  /** The lease afterwards; undefined if there is none. */
+export interface Ended extends Pick<EndingRule, 'answer' | 'because'> {
+  /** Undefined if there is none. */
   readonly lease: Lease | undefined;
 }
 
@@ -204,10 +190,10 @@ export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reas
   if (ended.lease !== undefined && mayForgetAtOnce(ended.lease, deps.moment())) {
     store.apply(identity.mark, (lease) => lease && forgetReleased(lease));
   }
-  const { lease, isImpossible, because } = ended;
+  const { lease, answer, because } = ended;
   // An ADD without another free address gets this one.
   if (lease !== undefined && shownPhase(lease, moment().now) === 'resting') exhaustion.released(lease.view);
-  if (isImpossible)
+  if (answer === 'impossible')
     log.error('a lease was to end where it cannot', { attachment: identity.mark, cause: reason.cause, because });
   return ended;
 }
@@ -255,32 +241,32 @@ export function ending(
   const { cause } = reason;
   const { moment } = known;
   const current = cause === 'caller left' && lease !== undefined ? notAnswered(lease, reason.caller) : lease;
-  const verdict = endingRule(cause, current?.phase ?? 'none', evidenceIn(reason, current, known));
+  const { answer, because } = endingRule(cause, current?.phase ?? 'none', evidenceIn(reason, current, known));
   const { by } = causes[cause];
   const backdated = (released: Lease) =>
     cause === 'DEL' && reason.at !== undefined ? releasedSince(released, reason.at) : released;
-  switch (verdict.answer) {
+  const ended = (after: Lease | undefined): Ended => ({ answer, because, lease: after });
+  switch (answer) {
     case 'keep':
-      return { ...verdict, lease: current };
+    case 'impossible':
+      return ended(current);
     case 'forget':
-      return { ...verdict, lease: current && forgetPending(current) };
+      return ended(current && forgetPending(current));
     case 'abandon':
-      return { ...verdict, lease: current && backdated(abandon(current, by, moment)) };
+      return ended(current && backdated(abandon(current, by, moment)));
     case 'release':
-      if (current === undefined) return { ...verdict, lease: unknownToRelease(identity, by, moment) };
-      return { ...verdict, lease: backdated(startRelease(current, by, moment)) };
+      if (current === undefined) return ended(unknownToRelease(identity, by, moment));
+      return ended(backdated(startRelease(current, by, moment)));
   }
 }
 
-/** Finds the rule for a combination. An impossible one keeps the lease. */
-export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence): Verdict {
-  const isMet = (row: Pick<EndingRule, 'cause' | 'phase' | 'evidence'>) =>
+/** Finds the rule for a combination. */
+export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence): EndingRule {
+  const isMet = (row: EndingRule) =>
     row.cause === cause && row.phase.includes(phase) && row.evidence.includes(evidence);
   const rule = endings.find(isMet);
-  if (rule !== undefined) return { answer: rule.answer, because: rule.because };
-  const impossible = impossibleEndings.find(isMet);
-  if (impossible === undefined) throw new Error(`no rule for ${cause}, ${phase}, ${evidence}`);
-  return { answer: 'keep', because: impossible.because, isImpossible: true };
+  if (rule === undefined) throw new Error(`no rule for ${cause}, ${phase}, ${evidence}`);
+  return rule;
 }
 
 /** Determines the evidence about a lease. */

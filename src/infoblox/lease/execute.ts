@@ -13,14 +13,12 @@ import { workloadOfLease } from '../workload.ts';
 import { movedError, unsettledError } from './address-errors.ts';
 import { refusedError } from './block/visit.ts';
 import type { LeaseDeps } from './deps.ts';
-import { type Moment, wallTimeOf } from './doubt.ts';
+import { deleteAnswered, deleteInDoubt, type Moment, wallTimeOf } from './doubt.ts';
 import { endLease } from './endings.ts';
 import {
   awaitPerson,
   createInDoubt,
   createRefused,
-  deleteAnswered,
-  deleteInDoubt,
   emptied,
   forgetReleased,
   imported,

@@ -12,12 +12,11 @@
  * whose address was in use rests first: its reservation is kept for the cool-down, so that no container gets an address that peers still
  * connect with the previous one.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { Family } from '../address.ts';
 import { noSandbox, type SandboxIdentity } from '../host.ts';
 import type { Workload } from '../workload.ts';
-import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
-import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
+import { type Callers, withCallers, withoutCaller } from './callers.ts';
+import { type Doubtful, doubtOf, type Moment, nextRecheck, resumedDoubt } from './doubt.ts';
 import type { Releaser } from './history.ts';
 
 /** `pending`: an ADD has begun, without an answer yet. `bound`: an attachment has the address. `releasing`: it is no longer needed. */
@@ -137,6 +136,9 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
   return scheduled(bound, moment);
 }
 
+/** Milliseconds before an owed create is sent: by then the ADD has its answer, and has unlocked the lease. */
+const owedPauseMs = 50;
+
 /** Binds a lease to an address of a block of this host; its create is owed. */
 export function bindOwed(
   previous: Lease | undefined,
@@ -144,7 +146,7 @@ export function bindOwed(
   moment: Moment,
 ): Lease {
   const bound = bind(begin(previous, beginning, moment), beginning.address, moment);
-  return { ...bound, owedSince: moment.now, dueAt: moment.now };
+  return { ...bound, owedSince: moment.now, dueAt: moment.now + owedPauseMs };
 }
 
 /** Tells whether the grid cannot have an object of the lease: its create is owed and was never sent. */
@@ -161,12 +163,9 @@ export function reserved(lease: Lease, before: Lease, moment: Moment): Lease {
   return lease.phase === 'bound' ? scheduled({ ...done, attempts: 0 }, moment) : done;
 }
 
-/**
- * Records further callers before they are answered.
- * @param told ID of an ADD that is known to have its answer; if it is a recorded caller, no other need be recorded
- */
-export function answer(lease: Lease, callers: Iterable<string>, told?: string): Lease {
-  const all = joinedBy(lease.callers, callers, told);
+/** Records further callers before they are answered. */
+export function answer(lease: Lease, callers: Iterable<string>): Lease {
+  const all = withCallers(lease.callers, callers);
   return all === lease.callers ? lease : { ...lease, callers: all };
 }
 
@@ -252,19 +251,6 @@ export function createRefused(lease: Lease, before: Lease): Lease {
   return { ...lease, writtenAt: before.writtenAt, createInDoubtUntil: before.createInDoubtUntil };
 }
 
-/** Records that a delete is about to be sent, or got no answer. */
-export function deleteInDoubt(lease: Lease, moment: Moment): Lease {
-  return { ...lease, deleteInDoubtUntil: moment.now + moment.window.end };
-}
-
-/**
- * Records that the delete was answered, or certainly not sent. Earlier doubt stays.
- * @param before the lease before `deleteInDoubt`
- */
-export function deleteAnswered(lease: Lease, before: Lease): Lease {
-  return { ...lease, deleteInDoubtUntil: before.deleteInDoubtUntil };
-}
-
 /**
  * Records a look with the wanted object and no surplus: a delete in doubt has been carried out; a create in doubt is re-checked when its
  * time is over. Has no effect on a releasing lease.
@@ -319,11 +305,7 @@ export function postpone(lease: Lease, at: number): Lease {
 
 /** Updates sandbox, workload and cool-down at a repeated ADD. */
 export function askAgain(lease: Lease, { sandbox, workload, cooldownMs }: Asking): Lease {
-  const { netns, netnsId, bootId } = sandbox;
-  const known = { ...lease.workload, ...workload };
-  const isSameSandbox = lease.netns === netns && lease.netnsId === netnsId && lease.bootId === bootId;
-  const isSame = isSameSandbox && lease.cooldownMs === cooldownMs && isDeepStrictEqual(lease.workload, known);
-  return isSame ? lease : { ...lease, ...sandbox, workload: known, cooldownMs };
+  return { ...lease, ...sandbox, workload: { ...lease.workload, ...workload }, cooldownMs };
 }
 
 /**
@@ -334,13 +316,7 @@ export function resumed(lease: Lease, { now, window }: Pick<Moment, 'now' | 'win
   const end = now + window.end;
   const restsUntil = lease.restsUntil === null ? null : now + lease.cooldownMs;
   const latest = lease.phase === 'releasing' && restsUntil !== null ? restsUntil : Math.min(lease.dueAt ?? end, end);
-  return {
-    ...lease,
-    createInDoubtUntil: lease.createInDoubtUntil === null ? null : end,
-    deleteInDoubtUntil: lease.deleteInDoubtUntil === null ? null : end,
-    restsUntil,
-    dueAt: lease.dueAt === null ? null : latest,
-  };
+  return { ...resumedDoubt(lease, { now, window }), restsUntil, dueAt: lease.dueAt === null ? null : latest };
 }
 
 /** Returns the end of the cool-down of a releasing lease: a DEL may have come during an attempt of the reconciler. */

@@ -7,7 +7,7 @@ import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
 import { type AddressSource, type Description, pauseBeforeLook, type Reservation } from '../grid.ts';
-import { type Attachment, attachmentKey, isHostMark, shortNetworkName } from '../mark.ts';
+import { type Attachment, isHostMark, shortNetworkName } from '../mark.ts';
 import { subjectOf } from '../network/exhaustion.ts';
 import { fits, mayFit, misfit } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
@@ -148,7 +148,7 @@ export async function obtain(
     // Begin. Look at a bound lease before ensuring the network: a renamed view must not be created again. Record its callers before the
     // first wait, so that it is not released when one leaves who is not the last.
     if (known?.phase === 'bound') {
-      store.apply(mark, joinedBy(deps, wish, work));
+      store.apply(mark, joinedBy(work));
       look = await lookAtHeld(deps, { held: known, wish }, signal);
     } else {
       if (known !== undefined && known.view !== identity.view) await leaveView(deps, known, signal);
@@ -190,7 +190,7 @@ export async function obtain(
         case 'look again': {
           const { address } = lease;
           if (lease.phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
-            return { mark, address, spec, network, settle: joinedBy(deps, wish, work), isDoubtful: false };
+            return { mark, address, spec, network, settle: joinedBy(work), isDoubtful: false };
           }
           reportImpossible(deps, lease, step);
           // Whether a create was carried out is not confirmed: try again soon.
@@ -307,8 +307,8 @@ export function identityOf({ mark, attachment, sources: [{ view }] }: Wish): Lea
 }
 
 /** Makes a transition that records the callers of an ADD on a bound lease. */
-export function joinedBy({ answers }: Pick<LeaseDeps, 'answers'>, { mark }: Wish, { callers }: SharedWork) {
-  return (lease: Lease | undefined) => lease && answer(lease, callers, answers.told(attachmentKey(mark)));
+export function joinedBy({ callers }: SharedWork) {
+  return (lease: Lease | undefined) => lease && answer(lease, callers);
 }
 
 /** Returns the sources that an address may be from; all without an address. If none fits, the first source refuses the address. */
@@ -386,14 +386,14 @@ interface Asked {
 
 /** Asks the grid for an address. @returns its reply, and the source asked for: a block of this host where hosts share a range */
 async function reserve(
-  { grid, poolIn }: LeaseDeps,
+  { grid, keeper }: LeaseDeps,
   { target, full, requested, neededBy, description }: Asked,
   signal: AbortSignal,
 ): Promise<{ readonly source: AddressSource; readonly reply: Pick<Reservation, 'address' | 'view'> | GridError }> {
   const { network, pool } = target;
   let source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
   try {
-    if (requested === undefined) source = await poolIn(target, full, signal);
+    if (requested === undefined) source = await keeper.poolIn(target, full, signal);
     return { source, reply: await grid.reserve({ source, ...description, neededBy }, signal) };
   } catch (error) {
     return { source, reply: asGridError(error) };

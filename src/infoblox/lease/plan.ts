@@ -4,7 +4,18 @@
  */
 import type { GridError } from '../errors.ts';
 import type { Sighting } from '../grid.ts';
-import { type Doubt, doubtOf, type Moment, nextRecheck } from './doubt.ts';
+import {
+  aCreate,
+  aDelete,
+  type Doubt,
+  type DoubtKind,
+  doubtOf,
+  kindOf,
+  type Moment,
+  nextRecheck,
+  noCreate,
+  noDelete,
+} from './doubt.ts';
 import type { Lease } from './lease.ts';
 
 /** An object on the grid with the mark of the lease. */
@@ -55,19 +66,19 @@ export type PhaseOrNone = Lease['phase'] | 'none';
  * `altered`: none has the mark, but one that had it was changed. `shown, unconfirmed`: a host that may lag shows the object of a bound or
  * releasing lease; `unconfirmed`: any other answer of such a host. `unsent`: no look, because nothing was sent.
  */
-export type Seen =
-  | 'unsent'
-  | 'nothing'
-  | 'wanted'
-  | 'wanted and surplus'
-  | 'surplus'
-  | 'the address of another'
-  | 'in another view'
-  | 'altered'
-  | 'shown, unconfirmed'
-  | 'unconfirmed';
-
-export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
+const sights = [
+  'unsent',
+  'nothing',
+  'wanted',
+  'wanted and surplus',
+  'surplus',
+  'the address of another',
+  'in another view',
+  'altered',
+  'shown, unconfirmed',
+  'unconfirmed',
+] as const;
+export type Seen = (typeof sights)[number];
 
 export type Step =
   | { readonly kind: 'nothing' | 'create' | 'recreate' | 'forget' }
@@ -84,24 +95,19 @@ export type Step =
   /** The reservation was moved or altered: a person must decide. */
   | { readonly kind: 'refuse'; readonly moved?: Found | undefined; readonly altered?: string | undefined };
 
-/** A set of combinations of phase, look and doubt. */
-interface Row {
+/**
+ * One rule of the table: a set of combinations of phase, look and doubt. Every combination meets exactly one. `impossible`: if it occurs,
+ * nothing is written, and the daemon looks again later.
+ */
+export interface Rule {
   readonly phase: PhaseOrNone;
   readonly seen: readonly Seen[];
   /** Omitted: any. */
   readonly doubt?: readonly DoubtKind[];
+  readonly step: Step['kind'] | 'impossible';
   readonly because: string;
 }
 
-/** One rule of the table. Every combination meets exactly one, or one impossibility. */
-export interface Rule extends Row {
-  readonly step: Step['kind'];
-}
-
-const noDelete: readonly DoubtKind[] = ['none', 'create'];
-const noCreate: readonly DoubtKind[] = ['none', 'delete'];
-const aDelete: readonly DoubtKind[] = ['delete', 'both'];
-const aCreate: readonly DoubtKind[] = ['create', 'both'];
 const unconfirmed: readonly Seen[] = ['shown, unconfirmed', 'unconfirmed'];
 
 // biome-ignore format: a table reads as a table
@@ -143,45 +149,13 @@ export const table: readonly Rule[] = [
   { phase: 'releasing', seen: ['shown, unconfirmed'], doubt: noDelete, step: 'remove', because: 'the delete goes only to the host that showed it: a lagging host refuses it, and on one that accepts it the object exists' },
   { phase: 'releasing', seen: ['unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; a host that accepts writes then removes the new object' },
   { phase: 'releasing', seen: unconfirmed, doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
-];
 
-/** Impossible combinations. If one occurs, nothing is written, and the daemon looks again later. */
-export const impossibilities: readonly Row[] = [
-  {
-    phase: 'none',
-    seen: ['unsent', 'surplus', 'in another view', 'altered', 'shown, unconfirmed'],
-    doubt: ['none'],
-    because: 'without a lease, each object with the mark is wanted, in any view',
-  },
-  {
-    phase: 'none',
-    seen: [
-      'unsent',
-      'nothing',
-      'wanted',
-      'wanted and surplus',
-      'surplus',
-      'the address of another',
-      'in another view',
-      'altered',
-      ...unconfirmed,
-    ],
-    doubt: ['create', 'delete', 'both'],
-    because: 'only a lease can be in doubt',
-  },
-  {
-    phase: 'pending',
-    seen: ['unsent', 'altered', 'shown, unconfirmed'],
-    because: 'it has no address at which to look',
-  },
-  ...(['bound', 'releasing'] as const).map((phase): Row => {
-    return { phase, seen: ['unsent'], doubt: ['create', 'delete', 'both'], because: 'a write in doubt was sent' };
-  }),
-  {
-    phase: 'releasing',
-    seen: ['wanted', 'wanted and surplus', 'in another view'],
-    because: 'none of its objects is wanted, in any view',
-  },
+  { phase: 'none', seen: ['unsent', 'surplus', 'in another view', 'altered', 'shown, unconfirmed'], doubt: ['none'], step: 'impossible', because: 'without a lease, each object with the mark is wanted, in any view' },
+  { phase: 'none', seen: sights, doubt: ['create', 'delete', 'both'], step: 'impossible', because: 'only a lease can be in doubt' },
+  { phase: 'pending', seen: ['unsent', 'altered', 'shown, unconfirmed'], step: 'impossible', because: 'it has no address at which to look' },
+  { phase: 'bound', seen: ['unsent'], doubt: ['create', 'delete', 'both'], step: 'impossible', because: 'a write in doubt was sent' },
+  { phase: 'releasing', seen: ['unsent'], doubt: ['create', 'delete', 'both'], step: 'impossible', because: 'a write in doubt was sent' },
+  { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'in another view'], step: 'impossible', because: 'none of its objects is wanted, in any view' },
 ];
 
 /**
@@ -221,18 +195,12 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
   }
 }
 
-/** Finds the rule or the impossibility for a combination. */
-export function ruleFor(
-  phase: PhaseOrNone,
-  seen: Seen,
-  doubt: DoubtKind,
-): { step: Rule['step'] | 'impossible'; because: string } {
-  const isMet = (row: Row) => row.phase === phase && row.seen.includes(seen) && row.doubt?.includes(doubt) !== false;
+/** Finds the rule for a combination. */
+export function ruleFor(phase: PhaseOrNone, seen: Seen, doubt: DoubtKind): Rule {
+  const isMet = (row: Rule) => row.phase === phase && row.seen.includes(seen) && row.doubt?.includes(doubt) !== false;
   const rule = table.find(isMet);
-  if (rule !== undefined) return rule;
-  const impossible = impossibilities.find(isMet);
-  if (impossible === undefined) throw new Error(`no rule for ${phase}, ${seen}, doubt ${doubt}`);
-  return { step: 'impossible', because: impossible.because };
+  if (rule === undefined) throw new Error(`no rule for ${phase}, ${seen}, doubt ${doubt}`);
+  return rule;
 }
 
 interface Sight {
@@ -275,12 +243,6 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
 
 function isAnothers(object: Found): object is Another {
   return object.owner !== undefined;
-}
-
-function kindOf(doubt: Doubt): DoubtKind {
-  if (doubt.create !== null && doubt.delete !== null) return 'both';
-  if (doubt.create !== null) return 'create';
-  return doubt.delete === null ? 'none' : 'delete';
 }
 
 /** Returns when to look again: after a delete in doubt has ended; earlier for a create in doubt or a host that may lag. */

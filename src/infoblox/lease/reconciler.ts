@@ -32,7 +32,6 @@ export class Reconciler {
   readonly #deps: LeaseDeps;
   readonly #working = new Set<string>();
   readonly #cutShort = new AbortController();
-  #isStarted = false;
   #isStopped = false;
   #cancelTimer = () => {};
   /** When the timer fires. It is never moved to a later time: on a busy host it would never fire. */
@@ -49,7 +48,6 @@ export class Reconciler {
 
   /** Starts with unfinished work of the last run, then wakes when a lease becomes due. */
   start(): void {
-    this.#isStarted = true;
     const { store, conditions } = this.#deps;
     this.#releaseAbandoned();
     store.subscribe({
@@ -85,11 +83,6 @@ export class Reconciler {
     }
     if (afterFailover) this.#recheckLately(now);
     this.#wake();
-  }
-
-  /** Looks for due leases: one has been unlocked. */
-  lookSoon(): void {
-    if (this.#isStarted) this.#wake();
   }
 
   /** Starts no more attempts. Those in progress end soon, or are aborted and repeated by the next daemon. */

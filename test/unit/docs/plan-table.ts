@@ -1,9 +1,9 @@
 /** The tables of docs/architecture.md, made from the rules for leases: `node test/unit/docs/plan-table.ts` writes them there. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { blockImpossibilities, blockTable } from '../../../src/infoblox/lease/block/block-plan.ts';
-import { causes, endings, impossibleEndings } from '../../../src/infoblox/lease/endings.ts';
-import { impossibilities, table } from '../../../src/infoblox/lease/plan.ts';
+import { blockTable } from '../../../src/infoblox/lease/block/block-plan.ts';
+import { causes, endings } from '../../../src/infoblox/lease/endings.ts';
+import { table } from '../../../src/infoblox/lease/plan.ts';
 
 const page = join(import.meta.dirname, '../../../docs/architecture.md');
 
@@ -18,25 +18,23 @@ function listed(values: readonly string[], all: number): string {
   return values.length === all ? 'any' : values.join(', ');
 }
 
+function decided(decision: string): string {
+  return `**${decision === 'impossible' ? 'cannot be' : decision}**`;
+}
+
 /** Returns the rules as Markdown tables. */
 export function ruleTables(): Record<Name, string> {
-  const planRows = [...table, ...impossibilities.map((row) => ({ ...row, step: 'cannot be' }))].map(
-    ({ phase, seen, doubt = [], step, because }) => {
-      const which = doubt.length === 0 ? 'any' : doubt.join(', ');
-      return [phase, seen.length === 10 ? 'any' : seen.join('; '), which, `**${step}**`, because];
-    },
-  );
-  const endingRows = [...endings, ...impossibleEndings.map((row) => ({ ...row, answer: 'cannot be' }))].map(
-    ({ cause, phase, evidence, answer, because }) => {
-      return [cause, listed(evidence, causes[cause].evidence.length), listed(phase, 4), `**${answer}**`, because];
-    },
-  );
-  const blockRows = [...blockTable, ...blockImpossibilities.map((row) => ({ ...row, step: 'cannot be' }))].map(
-    ({ phase, seen, doubt, inside, step, because }) => {
-      const listedOrAny = (values: readonly string[] | undefined) => values?.join('; ') ?? 'any';
-      return [phase, listedOrAny(seen), listedOrAny(inside), listedOrAny(doubt), `**${step}**`, because];
-    },
-  );
+  const planRows = table.map(({ phase, seen, doubt = [], step, because }) => {
+    const which = doubt.length === 0 ? 'any' : doubt.join(', ');
+    return [phase, seen.length === 10 ? 'any' : seen.join('; '), which, decided(step), because];
+  });
+  const endingRows = endings.map(({ cause, phase, evidence, answer, because }) => {
+    return [cause, listed(evidence, causes[cause].evidence.length), listed(phase, 4), decided(answer), because];
+  });
+  const blockRows = blockTable.map(({ phase, seen, doubt, inside, step, because }) => {
+    const listedOrAny = (values: readonly string[] | undefined) => values?.join('; ') ?? 'any';
+    return [phase, listedOrAny(seen), listedOrAny(inside), listedOrAny(doubt), decided(step), because];
+  });
   return {
     plan: markdown(['lease', 'the grid shows', 'in doubt', 'step', 'because'], planRows),
     blocks: markdown(['block', 'the grid shows', 'inside', 'in doubt', 'step', 'because'], blockRows),

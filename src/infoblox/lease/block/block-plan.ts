@@ -3,7 +3,7 @@
  */
 import type { GridError } from '../../errors.ts';
 import type { Range } from '../../grid.ts';
-import { doubtOf, type Moment } from '../doubt.ts';
+import { aCreate, aDelete, type DoubtKind, doubtOf, kindOf, type Moment, noCreate, noDelete } from '../doubt.ts';
 import { type Block, type BlockPhase, intervalOf } from './block.ts';
 
 /**
@@ -27,9 +27,6 @@ export interface BlockLook {
 export const blockSights = ['nothing', 'alone', 'touched', 'altered', 'unconfirmed'] as const;
 export type BlockSeen = (typeof blockSights)[number];
 
-export const blockDoubts = ['none', 'create', 'delete', 'both'] as const;
-type DoubtKind = (typeof blockDoubts)[number];
-
 export type BlockStep =
   /** `hold`: it becomes `held`. `confirm`: it may assign addresses. `drain`: release it when empty. `wait`: look again later. */
   | { readonly kind: 'hold' | 'confirm' | 'drain' | 'forget' | 'wait' }
@@ -37,24 +34,19 @@ export type BlockStep =
   /** It assigns no address until a look confirms it. */
   | { readonly kind: 'stop'; readonly seen: BlockSeen; readonly inside: Inside };
 
-/** A set of combinations; omitted fields match anything. */
-interface Row {
+/**
+ * One rule of the table: a set of combinations; omitted fields match anything. Every combination meets exactly one. `impossible`: if it
+ * occurs, nothing is written, and the daemon looks again later.
+ */
+export interface BlockRule {
   readonly phase: BlockPhase;
   readonly seen?: readonly BlockSeen[];
   readonly doubt?: readonly DoubtKind[];
   readonly inside?: readonly Inside[];
+  readonly step: BlockStep['kind'] | 'impossible';
   readonly because: string;
 }
 
-/** One rule of the table. Every combination meets exactly one, or one impossibility. */
-export interface BlockRule extends Row {
-  readonly step: BlockStep['kind'];
-}
-
-const aCreate: readonly DoubtKind[] = ['create', 'both'];
-const noCreate: readonly DoubtKind[] = ['none', 'delete'];
-const aDelete: readonly DoubtKind[] = ['delete', 'both'];
-const noDelete: readonly DoubtKind[] = ['none', 'create'];
 const known: readonly Inside[] = ['empty', 'leases'];
 const used: readonly Inside[] = ['leases', 'unknown marks'];
 const there: readonly BlockSeen[] = ['alone', 'touched', 'altered'];
@@ -82,22 +74,14 @@ export const blockTable: readonly BlockRule[] = [
   { phase: 'draining', seen: asMade, inside: ['empty'], doubt: noDelete, step: 'remove', because: 'it is no longer needed' },
   { phase: 'draining', seen: asMade, inside: ['empty'], doubt: aDelete, step: 'wait', because: 'one delete may still be carried out; a second one could hit a later owner of the place' },
   { phase: 'draining', seen: ['unconfirmed'], step: 'wait', because: 'a host that may lag behind does not show the reservations inside' },
-];
 
-/** Impossible combinations. If one occurs, nothing is written, and the daemon looks again later. */
-export const blockImpossibilities: readonly Row[] = [
-  { phase: 'taking', doubt: aDelete, because: 'only draining blocks are deleted' },
-  {
-    phase: 'held',
-    doubt: ['create', 'delete', 'both'],
-    because: 'the doubt of its create has ended, and only draining blocks are deleted',
-  },
+  { phase: 'taking', doubt: aDelete, step: 'impossible', because: 'only draining blocks are deleted' },
+  { phase: 'held', doubt: ['create', 'delete', 'both'], step: 'impossible', because: 'the doubt of its create has ended, and only draining blocks are deleted' },
 ];
 
 /** Decides what to do about a block. @returns one step; `impossible`: set, with the reason, for an impossible combination */
 export function planBlock(block: Block, look: BlockLook, moment: Moment): BlockStep & { readonly impossible?: string } {
-  const { create, delete: removal } = doubtOf(block, { ...moment, askedAt: look.askedAt });
-  const doubt = create === null ? (removal === null ? 'none' : 'delete') : removal === null ? 'create' : 'both';
+  const doubt = kindOf(doubtOf(block, { ...moment, askedAt: look.askedAt }));
   const object = look.ranges.find(({ comment }) => comment === block.mark);
   const seen = seenOf(block, look, object);
   const { step, because } = blockRule({ phase: block.phase, seen, doubt, inside: look.inside });
@@ -121,19 +105,16 @@ interface Combination {
   readonly inside: Inside;
 }
 
-/** Finds the rule or the impossibility for a combination. */
-export function blockRule(combination: Combination): { step: BlockRule['step'] | 'impossible'; because: string } {
-  const { phase, seen, doubt, inside } = combination;
-  const isMet = (row: Row) =>
+/** Finds the rule for a combination. */
+export function blockRule({ phase, seen, doubt, inside }: Combination): BlockRule {
+  const isMet = (row: BlockRule) =>
     row.phase === phase &&
     row.seen?.includes(seen) !== false &&
     row.doubt?.includes(doubt) !== false &&
     row.inside?.includes(inside) !== false;
   const rule = blockTable.find(isMet);
-  if (rule !== undefined) return rule;
-  const impossible = blockImpossibilities.find(isMet);
-  if (impossible === undefined) throw new Error(`no rule for ${phase}, ${seen}, doubt ${doubt}, ${inside}`);
-  return { step: 'impossible', because: impossible.because };
+  if (rule === undefined) throw new Error(`no rule for ${phase}, ${seen}, doubt ${doubt}, ${inside}`);
+  return rule;
 }
 
 function seenOf(block: Block, { ranges, unconfirmed }: BlockLook, object: Range | undefined): BlockSeen {

@@ -52,15 +52,27 @@ export interface Block extends BlockIdentity, Doubtful {
   readonly uptime: number | null;
 }
 
+const unused = {
+  takenAt: null,
+  usedAt: 0,
+  lastGiven: null,
+  waitMs: 0,
+  bootId: null,
+  uptime: null,
+  createInDoubtUntil: null,
+  deleteInDoubtUntil: null,
+};
+
 /** Makes a block that is about to be created. */
 export function take(identity: BlockIdentity, moment: Moment): Block {
   const { now, wall, window } = moment;
-  return { ...newBlock(identity), phase: 'taking', takenAt: now, usedAt: wall, createInDoubtUntil: now + window.end };
+  const createInDoubtUntil = now + window.end;
+  return { ...identity, ...unused, phase: 'taking', takenAt: now, usedAt: wall, createInDoubtUntil };
 }
 
 /** Makes a block of a lost host, or of a lost state of this one, to be released when empty. */
 export function foreign(identity: BlockIdentity, over: Partial<Pick<Block, 'waitMs' | 'bootId' | 'uptime'>>): Block {
-  return { ...newBlock(identity), phase: 'draining', ...over };
+  return { ...identity, ...unused, phase: 'draining', ...over };
 }
 
 /** Drains a block of a copied state, which may not know all its assigned addresses. */
@@ -95,27 +107,6 @@ export function waited(block: Block, milliseconds: number, { bootId, uptime }: B
   return { ...block, waitMs: Math.max(block.waitMs - milliseconds, 0), uptime: isOfThisBoot ? uptime : block.uptime };
 }
 
-/** Records that a delete is about to be sent, or got no answer. */
-export function blockDeleteInDoubt(block: Block, { now, window }: Moment): Block {
-  return { ...block, deleteInDoubtUntil: now + window.end };
-}
-
-/** Records that the delete was refused, or certainly not sent. Earlier doubt stays. */
-export function blockDeleteRefused(block: Block, before: Block): Block {
-  return { ...block, deleteInDoubtUntil: before.deleteInDoubtUntil };
-}
-
-/** Adapts a block of an earlier run to this run's clock: doubt starts again in full. */
-export function resumedBlock(block: Block, { now, window }: Pick<Moment, 'now' | 'window'>): Block {
-  const from = (until: number | null) => (until === null ? null : now + window.end);
-  const { createInDoubtUntil, deleteInDoubtUntil } = block;
-  return {
-    ...block,
-    createInDoubtUntil: from(createInDoubtUntil),
-    deleteInDoubtUntil: from(deleteInDoubtUntil),
-  };
-}
-
 /** Parses the CIDR of its network. */
 export function networkOfBlock({ cidr }: BlockPlace): Cidr {
   const parsed = parseCidr(cidr);
@@ -145,27 +136,4 @@ export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
   const isThere = place.containers.some((container) => isInside(network, container));
   // The name may have moved to another network since.
   return isThere && (gateway === undefined || isGatewayOf(gateway, network));
-}
-
-function newBlock(identity: BlockIdentity): Block {
-  const { mark, network, view, cidr, first, size } = identity;
-  return {
-    ...{
-      mark,
-      network,
-      view,
-      cidr,
-      first,
-      size,
-      phase: 'taking',
-      takenAt: null,
-      usedAt: 0,
-      lastGiven: null,
-      waitMs: 0,
-    },
-    bootId: null,
-    uptime: null,
-    createInDoubtUntil: null,
-    deleteInDoubtUntil: null,
-  };
 }

@@ -1,40 +1,17 @@
 /** Visits a block: looks at the grid, asks block-plan.ts, executes its step, until there is nothing more to do now. */
-import type { Clock } from '../../concurrency/clock.ts';
-import type { Conditions } from '../../conditions.ts';
 import { GridError, hasReason } from '../../errors.ts';
-import type { Grid, Occupant, Range } from '../../grid.ts';
-import type { Host } from '../../host.ts';
-import type { Log } from '../../log.ts';
+import type { Occupant, Range } from '../../grid.ts';
 import { beginsAs, parseBlockMark } from '../../mark.ts';
-import type { Moment } from '../doubt.ts';
-import type { FormerNames } from '../former-names.ts';
-import type { LeaseStore } from '../store/lease-store.ts';
-import {
-  type Block,
-  blockDeleteInDoubt,
-  blockDeleteRefused,
-  drain,
-  hold,
-  intervalOf,
-  networkOfBlock,
-  waited,
-} from './block.ts';
+import type { LeaseDeps } from '../deps.ts';
+import { deleteAnswered, deleteInDoubt } from '../doubt.ts';
+import { type Block, drain, hold, intervalOf, networkOfBlock, waited } from './block.ts';
 import { type BlockLook, type BlockStep, type Inside, planBlock } from './block-plan.ts';
-import { type Blocks, subjectOf } from './blocks.ts';
+import { subjectOf } from './blocks.ts';
 
-export interface VisitDeps {
-  readonly blocks: Blocks;
-  readonly grid: Grid;
-  readonly store: LeaseStore;
-  readonly names: Pick<FormerNames, 'present'>;
-  readonly host: Pick<Host, 'machine' | 'random' | 'boot' | 'hasBootedSince'>;
-  readonly clock: Clock;
-  readonly moment: () => Moment;
-  readonly conditions: Conditions;
-  readonly log: Log;
-  /** Releases objects with the mark of an ended lease. */
-  readonly releaseLeftover: (mark: string, view: string) => void;
-}
+export type VisitDeps = Pick<
+  LeaseDeps,
+  'blocks' | 'grid' | 'store' | 'names' | 'host' | 'clock' | 'moment' | 'conditions' | 'log' | 'releaseLeftover'
+>;
 
 interface Visit {
   readonly mark: string;
@@ -187,7 +164,7 @@ async function remove(
 ): Promise<void> {
   const { grid, store, blocks, moment, log } = deps;
   const { mark, view } = block;
-  const isSent = store.applyBlock(mark, (one) => one && blockDeleteInDoubt(one, moment()));
+  const isSent = store.applyBlock(mark, (one) => one && deleteInDoubt(one, moment()));
   await store.durable();
   try {
     if (isSent === undefined || blocks.leasesIn(block).length > 0)
@@ -195,10 +172,7 @@ async function remove(
     await grid.remove(object, signal);
   } catch (error) {
     const isOpen = error instanceof GridError && error.outcome === 'open';
-    store.applyBlock(
-      mark,
-      (one) => one && (isOpen ? blockDeleteInDoubt(one, moment()) : blockDeleteRefused(one, block)),
-    );
+    store.applyBlock(mark, (one) => one && (isOpen ? deleteInDoubt(one, moment()) : deleteAnswered(one, block)));
     throw error;
   }
   forget(deps, block);

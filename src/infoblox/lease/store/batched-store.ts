@@ -8,8 +8,8 @@ import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import { attachmentKey } from '../../mark.ts';
 import type { BoundLeases } from '../../network/views.ts';
-import { type Block, resumedBlock } from '../block/block.ts';
-import { type DoubtWindow, wallTimeOf } from '../doubt.ts';
+import type { Block } from '../block/block.ts';
+import { type DoubtWindow, resumedDoubt, wallTimeOf } from '../doubt.ts';
 import { type HistoryChange, historyChanges } from '../history.ts';
 import { type Lease, type Phase, resumed, type ShownPhase, shownPhase } from '../lease.ts';
 import type { BlockTransition, Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
@@ -118,7 +118,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
       leases.map((lease) => [lease.mark, resumed(lease, start)]),
       (before, after) => this.#index(before, after),
     );
-    this.#blocks = new Values(blocks.map((block) => [block.mark, resumedBlock(block, start)]));
+    this.#blocks = new Values(blocks.map((block) => [block.mark, resumedDoubt(block, start)]));
     this.#facts = new Values(facts);
     this.clock = clock;
     this.conditions = conditions;

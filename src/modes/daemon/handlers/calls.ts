@@ -92,7 +92,7 @@ async function giveAddress(deps: CallDeps, call: Call, context: AddContext): Pro
   await abortable(deps.notes.takeOf(attachment), signal, unsettled);
   const { netns, callId } = call;
   const request = { attachment, sets, requested, netns, callId, neededBy, workload: workloadOf(call) };
-  const { taken, delivered, undelivered } = await allocate(deps.leases, request, signal);
+  const { taken, undelivered } = await allocate(deps.leases, request, signal);
   const ips = taken.map(({ address, network: { cidr, gateway } }) => {
     return { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
   });
@@ -103,7 +103,7 @@ async function giveAddress(deps: CallDeps, call: Call, context: AddContext): Pro
   const result = formatResult({ ips, routes }, netconf.cniVersion);
   const address = taken.map((one) => one.address).join(', ');
   const subnet = taken.map(({ network }) => network.cidr.text).join(', ');
-  return { result, fields: { address, subnet }, delivered, undelivered };
+  return { result, fields: { address, subnet }, undelivered };
 }
 
 function unsettled(): GridError {

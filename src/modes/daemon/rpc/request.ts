@@ -38,8 +38,6 @@ export interface Answer {
   readonly result?: unknown;
   /** Fields for the call's log line. */
   readonly fields?: Fields;
-  /** Called after the caller has passed the result on. */
-  readonly delivered?: () => void;
   /** Called if the caller left without the answer. */
   readonly undelivered?: () => Promise<void>;
 }

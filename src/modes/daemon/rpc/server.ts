@@ -38,7 +38,6 @@ interface ServerDeps {
 
 interface Outgoing {
   readonly frame: string;
-  readonly delivered?: (() => void) | undefined;
   readonly undelivered?: (() => Promise<void>) | undefined;
 }
 
@@ -93,9 +92,7 @@ export class CallServer {
     try {
       const outgoing = await this.#answer(socket, gone.signal);
       if (outgoing === undefined) return;
-      const delivery = await deliver(socket, outgoing.frame);
-      if (delivery === 'taken') outgoing.delivered?.();
-      if (delivery === 'left') await outgoing.undelivered?.();
+      if (!(await deliver(socket, outgoing.frame))) await outgoing.undelivered?.();
     } catch (error) {
       this.#deps.log.error('call failed', { error: error instanceof Error ? (error.stack ?? error.message) : error });
     } finally {
@@ -156,7 +153,7 @@ export class CallServer {
       // The request was checked against the schema of its method.
       const handler = this.#deps.handlers[request.method] as Handler<unknown>;
       socket.write(acceptedFrame(handler.timeoutMs));
-      const { result, fields, delivered, undelivered } = await handler.run(request.params, {
+      const { result, fields, undelivered } = await handler.run(request.params, {
         gone,
         stopping: this.#stopping.signal,
         tell: (progress) => void socket.write(progressFrame(progress)),
@@ -164,7 +161,7 @@ export class CallServer {
       const all = { ...this.#about(request, began), ...fields };
       this.#deps.log[handler.changes ? 'info' : 'debug'](request.method, all);
       this.#end(request, { code: 0, began, fields: all });
-      return { frame: answerFrame({ result: result ?? null }), delivered, undelivered };
+      return { frame: answerFrame({ result: result ?? null }), undelivered };
     } catch (failure) {
       return this.#refuse(failure, request, began);
     }
@@ -220,24 +217,24 @@ function noRequest(error: SyntaxError): CniError {
   );
 }
 
-/** Fate of an answer: passed on; unknown, as a stopped caller may pass it on later; or lost with the caller. */
-type Delivery = 'taken' | 'unknown' | 'left';
-
-/** Sends the answer and waits until the caller confirms that it passed it on, or disconnects. */
-function deliver(socket: Socket, frame: string): Promise<Delivery> {
-  if (socket.destroyed || !socket.writable) return Promise.resolve('left');
+/**
+ * Sends the answer and waits until the caller confirms that it passed it on, or disconnects.
+ * @returns false if the caller left without it; a stopped one may pass it on later
+ */
+function deliver(socket: Socket, frame: string): Promise<boolean> {
+  if (socket.destroyed || !socket.writable) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const end = (delivery: Delivery) => {
+    const end = (mayBeTaken: boolean) => {
       clearTimeout(timer);
-      resolve(delivery);
+      resolve(mayBeTaken);
     };
-    const timer = setTimeout(end, deliveryTimeoutMs, 'unknown');
+    const timer = setTimeout(end, deliveryTimeoutMs, true);
     let said = '';
     socket.on('data', (chunk) => {
       said = `${said}${chunk.toString('latin1')}`.slice(0, takenFrame.length);
-      if (said === takenFrame) end('taken');
+      if (said === takenFrame) end(true);
     });
-    for (const event of ['error', 'end', 'close']) socket.on(event, () => end('left'));
+    for (const event of ['error', 'end', 'close']) socket.on(event, () => end(false));
     socket.write(frame);
   });
 }

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Clock } from '../../../../src/infoblox/concurrency/clock.ts';
+import { deleteInDoubt } from '../../../../src/infoblox/lease/doubt.ts';
 import { reconcile } from '../../../../src/infoblox/lease/execute.ts';
-import { deleteInDoubt, personPauseMs, startRelease } from '../../../../src/infoblox/lease/lease.ts';
+import { personPauseMs, startRelease } from '../../../../src/infoblox/lease/lease.ts';
 import { aLease, momentAt, put } from '../../../fixture/a-lease.ts';
 import { inTime } from '../wapi/session-fixture.ts';
 import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { joinedBy, withCallers, withoutCaller } from '../../../../src/infoblox/lease/callers.ts';
+import { withCallers, withoutCaller } from '../../../../src/infoblox/lease/callers.ts';
 
 test.each([
   ['nobody and one', '', ['a1'], 'a1'],
@@ -19,16 +19,6 @@ test.each([
   ['what is not known stays so', null, 'a1', null],
 ])('%s', (_, callers, id, expected) => {
   expect(withoutCaller(callers, id)).toBe(expected);
-});
-
-test.each([
-  ['one that is written down has its answer: nobody else need be', 'a1 b2', 'b2', 'a1 b2'],
-  ['a stranger has its answer', 'a1 b2', 'd4', 'a1 b2 c3'],
-  ['nobody is known to have an answer', 'a1', undefined, 'a1 c3'],
-  ['nobody is written down', '', 'a1', 'c3'],
-  ['they are not known', null, 'a1', null],
-])('another joins: %s', (_, callers, told, expected) => {
-  expect(joinedBy(callers, ['c3'], told)).toBe(expected);
 });
 
 test('a caller with an answer is never forgotten, in whatever order callers join and leave', () => {

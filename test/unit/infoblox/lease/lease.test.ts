@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { doubtOf, type Moment, nextRecheck } from '../../../../src/infoblox/lease/doubt.ts';
+import {
+  deleteAnswered,
+  deleteInDoubt,
+  doubtOf,
+  type Moment,
+  nextRecheck,
+} from '../../../../src/infoblox/lease/doubt.ts';
 import {
   abandon,
   answer,
@@ -8,8 +14,6 @@ import {
   bind,
   createInDoubt,
   createRefused,
-  deleteAnswered,
-  deleteInDoubt,
   followView,
   imported,
   keepDoubt,

@@ -3,6 +3,7 @@
  * A write names an address, so a late delete hits whoever has the address by then. No clock, no network, no database.
  */
 import { GridError } from '../../../../src/infoblox/errors.ts';
+import { deleteAnswered, deleteInDoubt } from '../../../../src/infoblox/lease/doubt.ts';
 import { ending, type Reason } from '../../../../src/infoblox/lease/endings.ts';
 import { asNobodys, without } from '../../../../src/infoblox/lease/execute.ts';
 import {
@@ -12,8 +13,6 @@ import {
   bind,
   createInDoubt,
   createRefused,
-  deleteAnswered,
-  deleteInDoubt,
   endRest,
   followView,
   keepDoubt,
@@ -261,7 +260,7 @@ export class World {
     const known = this.state.get(mark);
     const { caller, view } = how.add;
     if (known?.phase === 'bound') {
-      this.#apply(mark, (current) => answer(current, [caller], this.#delivered.get(mark)));
+      this.#apply(mark, (current) => answer(current, [caller]));
       const step = plan(known, this.#look(mark, how), this.moment);
       if (step.kind === 'refuse') {
         if (step.moved?.view !== view) throw new Failure('it has moved');

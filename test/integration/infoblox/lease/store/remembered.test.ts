@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
+import { deleteAnswered, deleteInDoubt } from '../../../../../src/infoblox/lease/doubt.ts';
 import * as transitions from '../../../../../src/infoblox/lease/lease.ts';
 import { SqliteLeaseStore } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
 import { asking, momentAt, noon, window } from '../../../../fixture/a-lease.ts';
@@ -40,8 +41,8 @@ const changes: Readonly<Record<string, (lease: Lease, n: number) => Lease | unde
   startRelease: (lease, n) => transitions.startRelease(lease, 'DEL', momentAt(n)),
   abandon: (lease) => transitions.abandon(lease, 'unfinished', noon),
   createInDoubt: (lease) => transitions.createInDoubt(lease, noon),
-  deleteInDoubt: (lease) => transitions.deleteInDoubt(lease, noon),
-  deleteAnswered: (lease) => transitions.deleteAnswered(lease, { ...lease, deleteInDoubtUntil: null }),
+  deleteInDoubt: (lease) => deleteInDoubt(lease, noon),
+  deleteAnswered: (lease) => deleteAnswered(lease, { ...lease, deleteInDoubtUntil: null }),
   settle: (lease) => transitions.settle(lease, noon),
   emptied: (lease) => transitions.emptied(lease),
   recheck: (lease, n) => transitions.recheck(lease, n),

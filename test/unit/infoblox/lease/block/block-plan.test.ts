@@ -5,14 +5,13 @@ import { type Range, sighting } from '../../../../../src/infoblox/grid.ts';
 import { type Block, blockPhases } from '../../../../../src/infoblox/lease/block/block.ts';
 import {
   type BlockLook,
-  blockDoubts,
-  blockImpossibilities,
   blockRule,
   blockSights,
   blockTable,
   insides,
   planBlock,
 } from '../../../../../src/infoblox/lease/block/block-plan.ts';
+import { doubtKinds } from '../../../../../src/infoblox/lease/doubt.ts';
 import { aBlock, blockMarkOf } from '../../../../fixture/a-block.ts';
 import { noon } from '../../../../fixture/a-lease.ts';
 
@@ -29,15 +28,14 @@ const look = (over: Partial<BlockLook> = {}): BlockLook => ({
 const unconfirmed = new GridError('unconfirmed', 'only a candidate answers');
 
 describe('the table of blocks', () => {
-  test('has one rule or one impossibility for each combination, and no row that matches none', () => {
+  test('has one rule for each combination, and no row that matches none', () => {
     const combinations = blockPhases.flatMap((phase) =>
       blockSights.flatMap((seen) =>
-        blockDoubts.flatMap((doubt) => insides.map((inside) => ({ phase, seen, doubt, inside }))),
+        doubtKinds.flatMap((doubt) => insides.map((inside) => ({ phase, seen, doubt, inside }))),
       ),
     );
-    const all = [...blockTable, ...blockImpossibilities];
     const met = combinations.map((combination) =>
-      all.filter(
+      blockTable.filter(
         (row) =>
           row.phase === combination.phase &&
           row.seen?.includes(combination.seen) !== false &&
@@ -47,7 +45,7 @@ describe('the table of blocks', () => {
     );
     expect(combinations).toHaveLength(180);
     expect(met.filter((rows) => rows.length !== 1)).toEqual([]);
-    expect(new Set(met.flat()).size).toBe(all.length);
+    expect(new Set(met.flat()).size).toBe(blockTable.length);
   });
 
   test('lets a block give addresses only if it is confirmed, alone, old enough and free of unknown marks', () => {
@@ -60,7 +58,7 @@ describe('the table of blocks', () => {
   test('deletes a block only if it is draining, empty, unchanged and shown by a host that accepts writes', () => {
     for (const inside of ['leases', 'unknown marks'] as const) {
       for (const seen of blockSights)
-        for (const doubt of blockDoubts)
+        for (const doubt of doubtKinds)
           expect(blockRule({ phase: 'draining', seen, doubt, inside }).step).not.toBe('remove');
     }
     const removing = blockTable.filter(({ step }) => step === 'remove');

@@ -3,8 +3,6 @@ import {
   addressesOf,
   type Block,
   blockCreateInDoubt,
-  blockDeleteInDoubt,
-  blockDeleteRefused,
   disowned,
   drain,
   foreign,
@@ -12,10 +10,10 @@ import {
   hold,
   intervalOf,
   isOfSpec,
-  resumedBlock,
   take,
   waited,
 } from '../../../../../src/infoblox/lease/block/block.ts';
+import { deleteAnswered, deleteInDoubt, resumedDoubt } from '../../../../../src/infoblox/lease/doubt.ts';
 import { shortNetworkName } from '../../../../../src/infoblox/mark.ts';
 import { networkSpec, type SpecInput } from '../../../../../src/infoblox/network/spec.ts';
 import { aBlock } from '../../../../fixture/a-block.ts';
@@ -52,15 +50,15 @@ describe('a block', () => {
 
   test('has a delete in doubt until the answer says that nothing was done', () => {
     const block = drain(aBlock());
-    const sent = blockDeleteInDoubt(block, noon);
+    const sent = deleteInDoubt(block, noon);
     expect(sent.deleteInDoubtUntil).toBe(noon.now + window.end);
-    expect(blockDeleteRefused(sent, block)).toEqual(block);
+    expect(deleteAnswered(sent, block)).toEqual(block);
   });
 
   test('is in doubt again for the whole window after a restart', () => {
     const left = aBlock({ phase: 'taking', createInDoubtUntil: 5 });
-    expect(resumedBlock(left, noon)).toEqual({ ...left, createInDoubtUntil: noon.now + window.end });
-    expect(resumedBlock(aBlock(), noon)).toEqual(aBlock());
+    expect(resumedDoubt(left, noon)).toEqual({ ...left, createInDoubtUntil: noon.now + window.end });
+    expect(resumedDoubt(aBlock(), noon)).toEqual(aBlock());
   });
 
   test('lists its addresses in order', () => {
