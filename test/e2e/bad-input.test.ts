@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { onTheGrid, requested } from './bad-input/grid-rows.ts';
-import { envelope, keys, policy } from './bad-input/netconf-rows.ts';
+import { configurations } from './bad-input/netconf-rows.ts';
 import { BuiltHost, type CallOptions, failure } from './built-host.ts';
 
 let grid: Grid;
@@ -27,9 +27,7 @@ function contents(): string[] {
 let views = 0;
 
 describe.each([
-  ['the envelope', envelope],
-  ['keys under ipam', keys],
-  ['the address policy', policy],
+  ['network configurations', configurations],
   ['requested addresses', requested],
   ['what the grid holds', onTheGrid],
 ])('%s', (_, rows) => {
@@ -56,17 +54,4 @@ describe.each([
     for (const options of others) await host.call('DEL', options);
     await until('they are released', () => !contents().some((object) => object.includes(`container=other-${views} `)));
   });
-});
-
-test('other unknown keys under ipam are ignored, with one warning in the log; at the top level without', async () => {
-  const call = {
-    config: { keyOfAnotherPlugin: 1 },
-    ipam: { 'network-view': 'unknown keys', dataDir: '/x', resolvConf: '/y' },
-  };
-  await host.add('unknown-1', call);
-  await host.add('unknown-2', call);
-  const warnings = host.daemon.lines.filter(({ message }) => message === 'unknown ipam key ignored');
-  expect(warnings.map(({ level, key, network }) => [level, key, network])).toEqual([
-    ['warn', 'dataDir, resolvConf', 'net-1'],
-  ]);
 });

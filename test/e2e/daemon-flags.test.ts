@@ -115,27 +115,6 @@ test.runIf(process.getuid?.() === 0)('another user than root is told so at once'
   });
 });
 
-test('--help shows every flag with the default of the original', async () => {
-  const { exitCode, stdout, stderr } = await run(daemonFile, ['--help'], {});
-  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-  const defaults = {
-    'grid-host': '192.168.124.200',
-    'wapi-port': '443',
-    'wapi-version': '2.3',
-    'ssl-verify': 'false',
-    'socket-dir': '/run/cni',
-    'driver-name': 'infoblox',
-    'network-view': 'default',
-    'network-container': '172.18.0.0/16',
-    'prefix-length': '24',
-  };
-  for (const [flag, value] of Object.entries(defaults)) {
-    expect(stdout).toMatch(new RegExp(`--${flag} string\\n.*\\(default "${value}"\\)\\n`));
-  }
-  for (const flag of ['wapi-username', 'wapi-password'])
-    expect(stdout).toMatch(new RegExp(`--${flag} string\\n[^(]*\\n`));
-});
-
 test('--version names the release; -h and -help are --help', async () => {
   expect(await run(daemonFile, ['--version'], {})).toMatchObject({
     exitCode: 0,
@@ -152,38 +131,10 @@ test('the daemon is the daemon even where CNI_COMMAND is set', async () => {
 describe('a wrong command line ends with status 2 and says why', () => {
   test.each<[string[], string]>([
     [['--grid-hots=10.0.0.1'], 'unknown flag --grid-hots; did you mean --grid-host?'],
-    [['-wapi-passwort', 'x'], 'unknown flag --wapi-passwort; did you mean --wapi-password?'],
-    [['--wapi_username=cni'], 'unknown flag --wapi_username; did you mean --wapi-username?'],
-    [['--password', 'hush-hush'], 'unknown flag --password; did you mean --wapi-password-file?'],
-    [['--frobnicate'], 'unknown flag --frobnicate'],
     [['10.0.0.1'], 'unexpected argument "..."'],
-    [['--grid-host'], 'flag --grid-host needs a value'],
-    [['--grid-host='], '--grid-host "" must not be empty'],
-    [['--grid-host=https://grid'], '--grid-host "https://grid" must name hosts or addresses alone'],
-    [['--grid-host=grid:8443'], 'the port in --wapi-port'],
-    [['--wapi-port=0'], '--wapi-port "0" must be a port number'],
-    [['--wapi-port=70000'], '--wapi-port "70000" must be a port number'],
     [['--wapi-port=https'], '--wapi-port "https" must be a port number'],
-    [['--wapi-version=2.2'], '--wapi-version "2.2" must be 2.3 or above'],
-    [['--wapi-version=v2.3'], '--wapi-version "v2.3" must be a version such as 2.3'],
-    [['--ssl-verify='], '--ssl-verify "" must not be empty'],
     [['--ssl-verify=yes'], '--ssl-verify "yes" is neither true, false nor pin, nor a file of certificates'],
-    [['--socket-dir=run'], '--socket-dir "run" must be an absolute path'],
-    [['--state-dir='], '--state-dir "" must be an absolute path'],
-    [['--driver-name=a/b'], '--driver-name "a/b" must consist of letters, digits'],
-    [['--network-view='], '--network-view "" must not be empty'],
-    [['--network-container=172.18.0.0'], 'network-container "172.18.0.0" is not a network'],
-    [['--network-container=172.18.0.1/16'], 'did you mean 172.18.0.0/16?'],
-    [['--network-container=fd00::/48'], 'a /24 network does not fit into fd00::/48'],
     [['--prefix-length=16'], 'a /16 network does not fit into 172.18.0.0/16'],
-    [['--prefix-length=31'], 'prefix-length 31 is not a whole number from 1 to 30'],
-    [['--prefix-length=wide'], '--prefix-length "wide" must be a whole number of bits'],
-    [['--cluster-name=a b'], '--cluster-name "a b" must consist of letters'],
-    [['--node-name=a b'], '--node-name "a b" must consist of letters'],
-    [['--add-timeout=30'], '--add-timeout "30" must be a duration such as'],
-    [['--add-timeout=2m'], '--add-timeout "2m" must be at most 60s'],
-    [['--log-level=loud'], '--log-level "loud" must be error, warn, info or debug'],
-    [['--log-format=xml'], '--log-format "xml" must be text, json or auto'],
   ])('%j', async (args, text) => {
     const { exitCode, stdout, stderr } = await run(daemonFile, [...places, '--wapi-password=hush-hush', ...args], {});
     expect({ exitCode, stdout }, stderr).toEqual({ exitCode: 2, stdout: '' });
@@ -200,22 +151,12 @@ describe('a wrong command line ends with status 2 and says why', () => {
     expect(existsSync(socketDir)).toBe(false);
   });
 
-  test.each([undefined, '', 'no certificate\n', '-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n'])(
-    'but with 1 where it may come right by itself: --ssl-verify with a file that holds %j',
-    async (content) => {
-      const file = join(directory, 'broken.pem');
-      if (content === undefined) rmSync(file, { force: true });
-      else writeFileSync(file, content);
-      const { exitCode, stderr } = await run(daemonFile, [...places, `--ssl-verify=${file}`], {});
-      expect({ exitCode }).toEqual({ exitCode: 1 });
-      expect(stderr).toContain(`--ssl-verify "${file}" is neither true, false nor pin, nor a file of certificates: `);
-    },
-  );
-});
-
-test('of a flag given twice the last one counts', async () => {
-  const { stderr } = await run(daemonFile, [...places, '--wapi-port=1', '--wapi-port=x'], {});
-  expect(stderr).toContain('--wapi-port "x"');
+  test('but with 1 where it may come right by itself: a file of --ssl-verify that is absent', async () => {
+    const file = join(directory, 'absent.pem');
+    const { exitCode, stderr } = await run(daemonFile, [...places, `--ssl-verify=${file}`], {});
+    expect({ exitCode }).toEqual({ exitCode: 1 });
+    expect(stderr).toContain(`--ssl-verify "${file}" is neither true, false nor pin, nor a file of certificates: `);
+  });
 });
 
 test('--environment-file gives flags and variables as systemd would, and the command line has the last word', async () => {

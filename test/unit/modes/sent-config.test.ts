@@ -1,7 +1,7 @@
 /** The part of a network configuration that the plugin sends: only what the daemon reads, within its limit of bytes. */
 import { expect, test } from 'vitest';
 import type { Command } from '../../../src/cni/environment.ts';
-import { sentConfig } from '../../../src/modes/sent-config.ts';
+import { daemonPlace, sentConfig } from '../../../src/modes/sent-config.ts';
 
 const config = {
   ...{ cniVersion: '1.1.0', name: 'net-1', type: 'bridge', bridge: 'br0', isGateway: true, dns: {} },
@@ -54,4 +54,15 @@ test.each([
     );
   }
   for (const command of ['DEL', 'GC'] as const) expect(sent(command, more), command).toMatchObject({ name: 'net-1' });
+});
+
+test.each<[string, Record<string, unknown>, string, string]>([
+  ['no ipam', { ipam: undefined }, 'has no "ipam" object', 'Add "ipam"'],
+  ['a list', { ipam: undefined, plugins: [] }, 'has no "ipam" object', 'one entry of its "plugins"'],
+  ['no type', { ipam: {} }, 'ipam.type in the network configuration is not the name', '--driver-name'],
+  ['a path as type', { ipam: { type: 'a/b' } }, 'ipam.type in the network configuration is not', '--driver-name'],
+  ['a relative path', { ipam: { type: 'x', 'socket-dir': 'run' } }, 'ipam.socket-dir', '--socket-dir'],
+])('a configuration with %s names no daemon', (_, more, message, details) => {
+  const error = { code: 7, message: expect.stringContaining(message), details: expect.stringContaining(details) };
+  expect(() => daemonPlace({ ...config, ...more })).toThrow(expect.objectContaining(error));
 });
