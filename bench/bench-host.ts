@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { callDaemon } from '../src/modes/daemon-client.ts';
 import { askDaemon } from '../src/modes/operator/daemon-connection.ts';
-import { callDaemon } from '../src/modes/plugin/daemon-client.ts';
 import { callTimeoutsMs, newCallId, protocolVersion, socketFile } from '../src/modes/protocol.ts';
 import { builtPlugin } from './built.ts';
 import { DaemonProcess } from './daemon-process.ts';
@@ -87,11 +87,7 @@ export class BenchHost {
       args: '',
       config,
     };
-    let answer: unknown;
-    await callDaemon({ file: socket, method: command, call, limit: callTimeoutsMs[command] }, (result) => {
-      answer = result;
-    });
-    return answer;
+    return callDaemon({ file: socket, method: command, call, limit: callTimeoutsMs[command] }, (result) => result);
   }
 
   /**

@@ -18,3 +18,15 @@ export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * Explains a system call that was refused because this process is not root.
+ * @param code of the error of the system call
+ * @returns undefined if it failed for another reason
+ */
+export function mustBeRoot(code: string | undefined): string | undefined {
+  const uid = process.getuid?.() ?? 0;
+  return uid !== 0 && (code === 'EACCES' || code === 'EPERM') ? `must run as root (this is uid ${uid})` : undefined;
+}
+
+export const rootHint = 'Run it as root; the plugin runs as the user of the container runtime that starts it.';

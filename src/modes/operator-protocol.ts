@@ -323,11 +323,6 @@ export type HostReservation = v.InferOutput<typeof hostReservations>['reservatio
 export const Progress = v.object({ done: v.number(), total: v.number() });
 export type Progress = v.InferOutput<typeof Progress>;
 
-/** Tells whether a method is one of the operator's. */
-export function isOperatorMethod(method: string): method is OperatorMethod {
-  return Object.hasOwn(operatorMethods, method);
-}
-
 /** Makes the message that reports the daemon's progress, ready to send. */
 export function progressFrame(progress: Progress): string {
   return `${JSON.stringify({ jsonrpc: '2.0', method: 'progress', params: progress })}\n`;

@@ -252,7 +252,7 @@ describe('something else than a daemon', () => {
     await Promise.all(calls);
   });
 
-  // How long the others wait: test/integration/modes/plugin/daemon-client.test.ts.
+  // How long the others wait: test/integration/modes/daemon-client.test.ts.
   test('accepts and never answers: STATUS and DEL end by their own limits, DEL with success', async () => {
     await listen((socket) => socket.write(acceptedFrame(60_000)));
     const [status, del] = await Promise.all([host.call('STATUS'), host.call('DEL')]);

@@ -23,7 +23,7 @@ const PARTS: readonly { readonly path: string; readonly part: string; readonly m
     part: 'operator',
     mayImport: ['shared', 'daemon', 'cni', 'lease', 'network', 'leaf', 'files', 'errno'],
   },
-  { path: 'modes/', part: 'shared', mayImport: ['cni'] },
+  { path: 'modes/', part: 'shared', mayImport: ['cni', 'errno'] },
   { path: 'cni/', part: 'cni', mayImport: [] },
   { path: 'infoblox/core.ts', part: 'core', mayImport: ['lease', 'store', 'network', 'leaf', 'errno'] },
   { path: 'infoblox/grid-monitor.ts', part: 'core', mayImport: ['leaf', 'errno'] },

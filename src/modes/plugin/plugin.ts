@@ -7,7 +7,7 @@ import { peekVersion, readNetworkConfig } from '../../cni/call.ts';
 import { type CallEnvironment, type Command, readEnvironment } from '../../cni/environment.ts';
 import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
-import { errnoOf, messageOf } from '../../errno.ts';
+import { errnoOf, messageOf, mustBeRoot, rootHint } from '../../errno.ts';
 import { distrust } from '../../files/trusted-path.ts';
 import { version } from '../about.ts';
 import {
@@ -23,7 +23,7 @@ import {
 } from '../protocol.ts';
 import { type DaemonPlace, daemonPlace, sentConfig } from '../sent-config.ts';
 import { printable } from '../terminal-text.ts';
-import { complain, mustBeRoot, NoOutput, print, readStdin, rootHint } from './process.ts';
+import { complain, NoOutput, print, readStdin } from './process.ts';
 
 /** Milliseconds to read stdin; callers write it before or while they start the plugin. */
 const stdinTimeoutMs = 5_000;
@@ -101,7 +101,7 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
     args,
     config: sentConfig(command, config),
   };
-  const { callDaemon, incompatible, NoAnswer } = await import('./daemon-client.ts');
+  const { callDaemon, incompatible, NoAnswer } = await import('../daemon-client.ts');
   const { isAddResult } = await import('../../cni/result-check.ts');
   try {
     await callDaemon({ file, method: command, call, limit: callTimeoutsMs[command] }, (result) => {

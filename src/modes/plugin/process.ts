@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from '
 import { basename } from 'node:path';
 import { CniCode, CniError } from '../../cni/errors.ts';
 import { errnoOf, isErrno } from '../../errno.ts';
+import { milliseconds } from '../protocol.ts';
 import { printable } from '../terminal-text.ts';
 
 /** Milliseconds between two polls of stdin. */
@@ -97,24 +98,4 @@ export function print(document: unknown): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
-}
-
-/**
- * Explains a system call that was refused because this process is not root.
- * @param code of the error of the system call
- * @returns undefined if it failed for another reason
- */
-export function mustBeRoot(code: string | undefined): string | undefined {
-  const uid = process.getuid?.() ?? 0;
-  return uid !== 0 && (code === 'EACCES' || code === 'EPERM') ? `must run as root (this is uid ${uid})` : undefined;
-}
-
-export const rootHint = 'The plugin runs as the user of the container runtime that starts it.';
-
-/**
- * Reads the monotonic clock, in milliseconds, for time limits. The first use of the global `performance` would load
- * eleven more Node modules, a twentieth of the plugin's start.
- */
-export function milliseconds(): number {
-  return process.uptime() * 1000;
 }

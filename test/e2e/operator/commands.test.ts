@@ -309,20 +309,21 @@ test('a host without a daemon is told so with a status of its own', async () => 
   for (const command of [['status'], ['status', '--probe=live'], ['leases'], ['gc'], ['release', 'c111']]) {
     const { exitCode, stdout, stderr } = await host.command(command[0] ?? '', ...command.slice(1));
     expect([exitCode, stdout]).toEqual([3, '']);
-    expect(stderr).toMatch(/: the daemon is not running: nothing listens at .*\. Start it with systemctl start/);
+    expect(stderr).toMatch(/: infoblox-cni-daemon is not running: nothing listens at .*\. Start it: systemctl start/);
   }
 });
 
 test('a daemon that hangs, or dies over an answer, is told as one that does not answer', async () => {
   await host.daemon.stop();
-  for (const serve of [() => undefined, (socket: Socket) => socket.destroy()]) {
+  const faults: [RegExp, (socket: Socket) => void][] = [
+    [/the daemon at .* did not accept the call within 3 s\. It hangs; restart it: /, () => undefined],
+    [/the daemon at .* ended the connection without an answer\. See its log/, (socket) => socket.destroy()],
+  ];
+  for (const [message, serve] of faults) {
     const daemon = await startFakeDaemon(host.socket, serve);
     const { exitCode, stderr, milliseconds } = await host.command('status');
     await daemon.stop();
-    expect([exitCode, stderr]).toEqual([
-      3,
-      expect.stringMatching(/the daemon at .* did not answer in time\. See its log/),
-    ]);
+    expect([exitCode, stderr]).toEqual([3, expect.stringMatching(message)]);
     expect(milliseconds).toBeLessThan(8_000);
   }
 });

@@ -62,7 +62,7 @@ describe('on a host of its own', () => {
     const { exitCode, stdout } = await bundle();
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(
-      /^without status\.json: not available: the daemon is not running: .*; start it with systemctl/m,
+      /^without status\.json: not available: infoblox-cni-daemon is not running: .*; Start it: systemctl/m,
     );
     expect((await unpack(file)).get('doctor.json')).toMatch(/"title": "TLS",\n +"level": "failure"/);
   });

@@ -34,8 +34,8 @@ export const audit = defineCommand({
 });
 
 async function auditHost(socket: string): Promise<Outcome> {
-  const value = await showingProgress('asking the grid', (_, signal) =>
-    askDaemon({ socket, method: 'operator/audit', params: {}, signal }),
+  const value = await showingProgress('asking the grid', () =>
+    askDaemon({ socket, method: 'operator/audit', params: {} }),
   );
   return { value, text: () => hostReport(value), failed: value.findings.length > 0 };
 }
@@ -58,8 +58,8 @@ type Cluster = Omit<OperatorResult<'operator/audit-cluster'>, 'rows'> & { readon
 
 async function auditCluster(socket: string, file: string, write: (value: Cluster) => string): Promise<Outcome> {
   const expected = file === '' ? null : readNames(file);
-  const { rows, ...rest } = await showingProgress('asking the grid', (_, signal) =>
-    askDaemon({ socket, method: 'operator/audit-cluster', params: {}, signal }),
+  const { rows, ...rest } = await showingProgress('asking the grid', () =>
+    askDaemon({ socket, method: 'operator/audit-cluster', params: {} }),
   );
   const value = { ...rest, rows: rows.map((row) => ({ ...row, isExpected: expected?.has(row.host) ?? null })) };
   const failed = value.rows.some(({ altered, isExpected }) => altered > 0 || isExpected === false);

@@ -152,14 +152,14 @@ async function releaseAll(reservations: Found['reservations'], { socket, host }:
   const total = reservations.length;
   try {
     await showingProgress('releasing', async (show, signal) => {
-      for (let at = 0; at < total && release.stopped === null; at += pageSize) {
+      for (let at = 0; at < total && release.stopped === null && !signal.aborted; at += pageSize) {
         const page = reservations.slice(at, at + pageSize).map(({ mark, view }) => ({ mark, view }));
         const onProgress = ({ done }: { readonly done: number }) => {
           release.done = at + done;
           show({ done: at + done, total });
         };
         const params = { host, reservations: page };
-        const answer = await askDaemon({ socket, method: 'operator/release-host', params, onProgress, signal });
+        const answer = await askDaemon({ socket, method: 'operator/release-host', params, onProgress });
         release.released += answer.released.length;
         release.left.push(...answer.left);
         release.stopped = answer.stopped;

@@ -20,8 +20,8 @@ export const whois = defineCommand({
   async run({ operands: [who, ...more], socket }) {
     if (who === undefined || who === '') throw new UsageError('name an address, a pod or a container');
     if (more.length > 0) throw new UsageError('one address, pod or container at a time');
-    const value = await showingProgress('asking the grid', (_, signal) =>
-      askDaemon({ socket, method: 'operator/whois', params: { who }, signal }),
+    const value = await showingProgress('asking the grid', () =>
+      askDaemon({ socket, method: 'operator/whois', params: { who } }),
     );
     const isFound = value.leases.length > 0 || value.holders.some(({ attachment }) => attachment !== null);
     return { value, text: () => whoisText(who, value, Date.now()), failed: !isFound };

@@ -9,7 +9,7 @@ import { refuseOtherUsers, serviceUid } from '../../daemon/process.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { ago, counted } from '../../quantity.ts';
-import { askDaemon, startHint } from '../daemon-connection.ts';
+import { askDaemon } from '../daemon-connection.ts';
 import { after, type Check, checks, failure, ok, type Verdict, warning } from './check.ts';
 
 /** Makes the checks of this host. @param socket path of the daemon's socket */
@@ -143,6 +143,8 @@ export function judgeStateDirectory(path: string, facts = lookAt(path, serviceUi
   const judge = free < mebibyte ? failure : warning;
   return judge(what, 'free space there, or name another --state-dir: without space no container starts');
 }
+
+const startHint = 'start it with systemctl start infoblox-cni-daemon, or name its --socket-dir and --driver-name';
 
 /** Says whether plugins can trust the socket. */
 export function judgeSocket(path: string, facts = lookAt(path)): Verdict {

@@ -5,16 +5,10 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { callDaemon, NoAnswer } from '../../../../src/modes/plugin/daemon-client.ts';
-import {
-  acceptedFrame,
-  answerFrame,
-  callTimeoutsMs,
-  newCallId,
-  protocolVersion,
-} from '../../../../src/modes/protocol.ts';
-import { type FakeDaemon, startFakeDaemon } from '../../../fixture/fake-daemon.ts';
-import { until } from '../../../fixture/host.ts';
+import { callDaemon, NoAnswer } from '../../../src/modes/daemon-client.ts';
+import { acceptedFrame, answerFrame, callTimeoutsMs, newCallId, protocolVersion } from '../../../src/modes/protocol.ts';
+import { type FakeDaemon, startFakeDaemon } from '../../fixture/fake-daemon.ts';
+import { until } from '../../fixture/host.ts';
 
 let directory: string;
 let file: string;
@@ -34,13 +28,9 @@ afterEach(async () => {
 });
 
 async function ask(method: string, limit = 10_000): Promise<unknown> {
-  let answer: unknown;
   const ids = { protocol: protocolVersion, release: 'test', callId: newCallId(), containerId: 'c1', ifName: 'eth0' };
   const call = { ...ids, netns: '', args: '', config: { name: 'net-1' } };
-  await callDaemon({ file, method, call, limit }, (result) => {
-    answer = result;
-  });
-  return answer;
+  return callDaemon({ file, method, call, limit }, (result) => result);
 }
 
 async function failureOf(asking: Promise<unknown>): Promise<{ asked: boolean; message: string; milliseconds: number }> {

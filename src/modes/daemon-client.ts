@@ -1,9 +1,16 @@
-/** The plugin's side of the socket: one call, one answer, and a time limit. */
+/** The caller's side of the daemon's socket, for plugin and commands: one call, one answer, and a time limit. */
 import { connect, type Socket } from 'node:net';
-import { CniCode, CniError } from '../../cni/errors.ts';
-import { errnoOf } from '../../errno.ts';
-import { acceptTimeoutMs, answerGraceMs, type Call, maxFrameBytes, requestFrame, takenFrame } from '../protocol.ts';
-import { milliseconds, mustBeRoot, rootHint } from './process.ts';
+import { CniCode, CniError } from '../cni/errors.ts';
+import { errnoOf, mustBeRoot, rootHint } from '../errno.ts';
+import {
+  acceptTimeoutMs,
+  answerGraceMs,
+  maxFrameBytes,
+  milliseconds,
+  requestFrame,
+  type Sender,
+  takenFrame,
+} from './protocol.ts';
 
 /** The daemon could not be asked or gave no answer: code 11. */
 export class NoAnswer extends CniError {
@@ -19,15 +26,19 @@ export class NoAnswer extends CniError {
 interface DaemonCall {
   /** Path of the socket. */
   readonly file: string;
-  /** The CNI command. */
+  /** The CNI command, or the method of an operator's command. */
   readonly method: string;
-  readonly call: Call;
-  /** Milliseconds for the whole call. */
-  readonly limit: number;
+  readonly call: Sender;
+  /** Milliseconds for the whole call; absent: as long as the daemon says. */
+  readonly limit?: number;
+  /** Bytes of the answer. */
+  readonly maxBytes?: number;
+  /** Called with the daemon's progress on a long request, unchecked. */
+  readonly onProgress?: (params: unknown) => void;
 }
 
 /**
- * Milliseconds that an ADD waits for a restarting daemon. Other commands do not wait: they lose nothing, by an error or
+ * Milliseconds that an ADD waits for a restarting daemon. Other calls do not wait: they lose nothing, by an error or
  * a note.
  */
 const restartWaitMs = 2_000;
@@ -47,17 +58,18 @@ class NotAccepted extends Error {
 /**
  * Sends a call to the daemon and waits for the answer.
  * @param take passes the daemon's result to the caller; if it throws, the result is not confirmed
+ * @returns what `take` returns
  * @throws NoAnswer without a daemon or an answer in time; CniError if that is the answer; errors of `take`
  */
-export async function callDaemon(request: DaemonCall, take: (result: unknown) => void): Promise<void> {
-  const { file, method, limit } = request;
+export async function callDaemon<T>(request: DaemonCall, take: (result: unknown) => T): Promise<T> {
+  const { file, method, limit = Number.POSITIVE_INFINITY } = request;
   const begin = milliseconds();
   let asked = false;
   for (;;) {
     try {
       const socket = await connectTo(file);
       asked = true;
-      return await exchange(socket, { ...request, end: begin + limit }, take);
+      return await exchange(socket, { ...request, limit, end: begin + limit }, take);
     } catch (error) {
       if (!(error instanceof NotAccepted)) throw error;
       const waitMs = waitFor(error.code, method);
@@ -89,23 +101,35 @@ function connectTo(file: string): Promise<Socket> {
 
 /**
  * Sends the request over a connected socket and passes the result on.
- * @param request with `end`, the deadline in `milliseconds()` of process.ts
+ * @param request with `end`, the deadline in `milliseconds()`
  */
-async function exchange(
+async function exchange<T>(
   socket: Socket,
-  { file, method, call, limit, end }: DaemonCall & { readonly end: number },
-  take: (result: unknown) => void,
-): Promise<void> {
+  {
+    file,
+    method,
+    call,
+    limit,
+    end,
+    maxBytes = maxFrameBytes,
+    onProgress,
+  }: DaemonCall & Record<'limit' | 'end', number>,
+  take: (result: unknown) => T,
+): Promise<T> {
   const failAfter = (waitMs: number, error: NoAnswer) =>
     setTimeout(() => socket.destroy(error), Math.min(waitMs, end - milliseconds()));
   let timer = failAfter(acceptTimeoutMs, notAccepted(file));
   let isAccepted = false;
   try {
     socket.write(requestFrame(method, call));
-    for await (const line of linesOf(socket, file)) {
-      clearTimeout(timer);
+    for await (const line of linesOf(socket, maxBytes, file)) {
       const message = parseMessage(line);
       if (message === undefined) throw incompatible(file);
+      if ('progress' in message) {
+        onProgress?.(message.progress);
+        continue;
+      }
+      clearTimeout(timer);
       if ('error' in message) throw message.error;
       if ('accepted' in message) {
         isAccepted = true;
@@ -113,9 +137,10 @@ async function exchange(
         timer = failAfter(waitMs, late(file, Math.min(waitMs, limit)));
         continue;
       }
-      take(message.result);
+      const taken = take(message.result);
       // Written synchronously: the process may end now.
-      return void socket.end(takenFrame);
+      socket.end(takenFrame);
+      return taken;
     }
   } catch (error) {
     // Errors with a system code mean a broken connection.
@@ -130,11 +155,11 @@ async function exchange(
  * Assembles lines from the pieces received over the socket `file`.
  * @throws NoAnswer for a line that is too long
  */
-async function* linesOf(pieces: AsyncIterable<Buffer>, file: string): AsyncGenerator<string> {
+async function* linesOf(pieces: AsyncIterable<Buffer>, maxBytes: number, file: string): AsyncGenerator<string> {
   let received = Buffer.alloc(0);
   for await (const piece of pieces) {
     received = Buffer.concat([received, piece]);
-    if (received.length > maxFrameBytes) throw incompatible(file);
+    if (received.length > maxBytes) throw incompatible(file);
     for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
       yield received.toString('utf8', 0, at);
       received = received.subarray(at + 1);
@@ -142,7 +167,11 @@ async function* linesOf(pieces: AsyncIterable<Buffer>, file: string): AsyncGener
   }
 }
 
-type Message = { readonly accepted: number } | { readonly result: unknown } | { readonly error: CniError };
+type Message =
+  | { readonly accepted: number }
+  | { readonly progress: unknown }
+  | { readonly result: unknown }
+  | { readonly error: CniError };
 
 /** A received message, its members unchecked. */
 interface Received {
@@ -160,6 +189,7 @@ function parseMessage(text: string): Message | undefined {
   try {
     const { method, params, result, error }: Received = JSON.parse(text);
     if (method === 'accepted' && typeof params?.milliseconds === 'number') return { accepted: params.milliseconds };
+    if (method === 'progress') return { progress: params };
     if (method !== undefined) return undefined;
     if (result !== undefined) return { result };
     if (typeof error?.code !== 'number' || typeof error.message !== 'string') return undefined;
