@@ -212,6 +212,8 @@ const Whois = v.object({
   holders: v.array(Holder),
   /** The grid's own description of an address without a reservation. */
   uses: v.array(v.object({ view: text, network: text, status: text, types: v.array(text), names: v.array(text) })),
+  /** Whether the grid has answered; otherwise `holders` and `uses` are empty, and mean nothing. */
+  hasGridAnswered: v.boolean(),
   /** The last holder on this host of each address that is free now. */
   last: v.array(Holding),
   /** What could not be found out, with the reason. */
@@ -240,6 +242,8 @@ const ClusterRow = v.object({
 
 const ClusterAudit = v.object({
   cluster: text,
+  /** The node name of the host that was asked, as marks have it. */
+  node: text,
   rows: v.array(ClusterRow),
   /** Networks, and views where that is null, that the driver has made and in which no container has an address. */
   unused: v.array(v.object({ view: text, network: maybeText, name: maybeText })),

@@ -3,7 +3,7 @@ import { familyOf } from '../address.ts';
 import type { Grid, MarkPlace, Reservation, ReservationFilter } from '../grid.ts';
 import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
-import { gatewayMark, hostMark, type Origin, parseMark } from '../mark.ts';
+import { gatewayMark, hostMark, isOurs, type Origin, parseMark } from '../mark.ts';
 import { fits } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
 import type { Moment } from './doubt.ts';
@@ -112,10 +112,11 @@ export function isExactlyOurs({ comment, isReserved }: Reservation): boolean {
   return parseMark(comment) !== undefined && isReserved;
 }
 
-/** Describes an altered object, in words that follow its address. */
+/** Describes an altered object, or one of somebody else, in words that follow its address. */
 export function describe({ comment, isReserved, matchedBy, mac }: Reservation): string {
   if (isReserved) return `was changed in the grid and is now "${comment}"`;
   const client = mac === '' ? matchedBy : `${matchedBy}, MAC ${mac}`;
+  if (!isOurs(comment)) return `is kept for "${comment}" (matched by ${client})`;
   return `was changed in the grid and is no reservation any more (matched by ${client}): "${comment}"`;
 }
 

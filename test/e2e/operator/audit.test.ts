@@ -81,6 +81,12 @@ test('a cluster is told by its hosts, those that should not be there, and what n
     /^network 10\.7\.0\.0\/24 in view blue \(old\) was made by the driver, and no container has an address in it$/m,
   );
   expect(stdout).toMatch(/^view blue was made by the driver, and no container has an address in it$/m);
+  writeFileSync(hosts, 'host-a.example.com, host-b.example.com\n');
+  const wrong = await host.command('audit', '--cluster', `--hosts=${hosts}`);
+  expect([wrong.exitCode, wrong.stdout]).toEqual([1, '']);
+  expect(wrong.stderr).toMatch(
+    /hosts does not name this host, host-a: no host is judged by it\. Name the hosts one a line/,
+  );
   const plain = await host.command('audit', '--cluster', '--csv');
   expect([plain.exitCode, plain.stdout.split('\n').slice(0, 2)]).toEqual([
     0,
@@ -96,6 +102,6 @@ test('a cluster is told by its hosts, those that should not be there, and what n
   ]);
   expect((await host.command('audit', '--csv')).stderr).toMatch(/--csv and --hosts go with --cluster/);
   expect((await host.command('audit', '--cluster', '--hosts=/nonexistent')).stderr).toMatch(
-    /cannot read \/nonexistent/,
+    /cannot read \/nonexistent: there is no such file\./,
   );
 });

@@ -11,7 +11,7 @@ import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { doubtOf } from '../../../infoblox/lease/doubt.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
 import { isExactlyOurs } from '../../../infoblox/lease/observe.ts';
-import { beginsAs, namedInComment, parseBlockMark, startOf } from '../../../infoblox/mark.ts';
+import { beginsAs, namedInComment, parseBlockMark, shortNodeName, startOf } from '../../../infoblox/mark.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { ClusterRow } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
@@ -69,7 +69,7 @@ export function clusterAuditHandler(
     timeoutMs,
     async run(_, { gone }) {
       const signal = AbortSignal.any([gone, deadline(clock, timeoutMs)]);
-      const { cluster } = names.present;
+      const { cluster, node } = names.present;
       const rows = new Map<string, ClusterRow>();
       const used = new Set<string>();
       const rowAt = (host: string, network: string, view: string) => {
@@ -99,7 +99,8 @@ export function clusterAuditHandler(
         if (used.has(network === null ? view : `${view} ${network}`)) return [];
         return [{ view, network, name: namedInComment(comment) ?? null }];
       });
-      return { result: { cluster, rows: [...rows.keys()].sort().flatMap((key) => rows.get(key) ?? []), unused } };
+      const sorted = [...rows.keys()].sort().flatMap((key) => rows.get(key) ?? []);
+      return { result: { cluster, node: shortNodeName(node), rows: sorted, unused } };
     },
   };
 }

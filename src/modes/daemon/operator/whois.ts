@@ -17,7 +17,7 @@ const timeoutMs = 60_000;
 const maxHistories = 10;
 
 type Whois = OperatorResult<'operator/whois'>;
-type OnGrid = Pick<Whois, 'holders' | 'uses' | 'notes'>;
+type OnGrid = Pick<Whois, 'holders' | 'uses' | 'notes' | 'hasGridAnswered'>;
 
 /** Makes the handler of `whois`. Errors of the grid become notes. */
 export function whoisHandler(parts: Parts): OperatorHandler<'operator/whois'> {
@@ -43,7 +43,8 @@ export function whoisHandler(parts: Parts): OperatorHandler<'operator/whois'> {
 /** Turns a GridError into a note. @throws any other error */
 function asNote(error: unknown): OnGrid {
   if (!(error instanceof GridError)) throw error;
-  return { holders: [], uses: [], notes: [`what other hosts have is not known: ${error.message}`] };
+  const notes = [`what the grid has is not known: ${error.message}`];
+  return { holders: [], uses: [], notes, hasGridAnswered: false };
 }
 
 /** Asks the grid, in all views. Users with restricted rights may not see what uses an address. @throws GridError */
@@ -58,19 +59,21 @@ async function onGrid({ access: { grid, inspection } }: Parts, who: string, sign
   );
   const found = (await Promise.all(lists)).flat().map(holderOf);
   const holders = [...new Map(found.map((one) => [`${one.view} ${one.address}`, one])).values()];
-  if (holders.length > 0) return { holders, uses: [], notes: [] };
+  if (holders.length > 0) return { holders, uses: [], notes: [], hasGridAnswered: true };
   if (address === undefined) {
     const defined = await Array.fromAsync(inspection.attributes(signal));
     const why = `pods of other hosts are not found: the grid does not define the attribute ${podAttribute}`;
-    return { holders, uses: [], notes: defined.some(({ name }) => name === podAttribute) ? [] : [why] };
+    const notes = defined.some(({ name }) => name === podAttribute) ? [] : [why];
+    return { holders, uses: [], notes, hasGridAnswered: true };
   }
   try {
     const uses = await inspection.usesOf(address, signal);
-    return { holders, uses, notes: uses.length === 0 ? [`the grid has no network with ${address}`] : [] };
+    const notes = uses.length === 0 ? [`the grid has no network with ${address}`] : [];
+    return { holders, uses, notes, hasGridAnswered: true };
   } catch (error) {
     if (!hasReason(error, 'permission', 'rejected')) throw error;
     const why = `not reserved; other uses are not known: ${error.message}`;
-    return { holders, uses: [], notes: [why] };
+    return { holders, uses: [], notes: [why], hasGridAnswered: true };
   }
 }
 

@@ -1,6 +1,6 @@
 /** `audit` compares this host's leases and blocks with the grid; `audit --cluster` lists what all hosts of the cluster have there. */
 import { readFileSync } from 'node:fs';
-import { messageOf } from '../../../errno.ts';
+import { isErrno, messageOf } from '../../../errno.ts';
 import { shortNodeName } from '../../../infoblox/mark.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { ClusterRow, OperatorResult } from '../../operator-protocol.ts';
@@ -61,6 +61,11 @@ async function auditCluster(socket: string, file: string, write: (value: Cluster
   const { rows, ...rest } = await showingProgress('asking the grid', () =>
     askDaemon({ socket, method: 'operator/audit-cluster', params: {} }),
   );
+  // This host lives: a list without it is not of the names that marks have, and would make candidates for `gc --host` of all.
+  if (expected?.has(rest.node) === false) {
+    const hint = 'name the hosts one a line, as the column HOST does';
+    throw new CommandError(`${file} does not name this host, ${rest.node}: no host is judged by it`, hint);
+  }
   const value = { ...rest, rows: rows.map((row) => ({ ...row, isExpected: expected?.has(row.host) ?? null })) };
   const failed = value.rows.some(({ altered, isExpected }) => altered > 0 || isExpected === false);
   return { value, text: () => write(value), failed };
@@ -76,7 +81,8 @@ function readNames(file: string): ReadonlySet<string> {
   try {
     return namesIn(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new CommandError(`cannot read ${file}: ${messageOf(error)}`, 'name a file of host names with --hosts');
+    const why = isErrno(error, 'ENOENT') ? 'there is no such file' : messageOf(error);
+    throw new CommandError(`cannot read ${file}: ${why}`, 'name a file of host names with --hosts');
   }
 }
 

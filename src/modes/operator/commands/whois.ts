@@ -31,17 +31,20 @@ export const whois = defineCommand({
 type Whois = OperatorResult<'operator/whois'>;
 
 /** Writes it for people; texts from outside are made printable. @param now milliseconds since 1970 */
-export function whoisText(who: string, { leases, holders, uses, last, notes }: Whois, now: number): string {
+export function whoisText(who: string, whois: Whois, now: number): string {
+  const { leases, holders, uses, hasGridAnswered, last, notes } = whois;
   const isOf = (holder: Holder) => (lease: LeaseRecord) =>
     lease.mark === holder.comment && lease.address === holder.address;
   // Without a reservation: it is lost, or this host still has to make it for its block.
   const unreserved = leases.filter((lease) => !holders.some((holder) => isOf(holder)(lease)));
+  const lost = hasGridAnswered ? '; the grid shows no such reservation' : '';
   const lines = [
     ...holders.map((holder) => holderLine(holder, leases.find(isOf(holder)), now)),
-    ...unreserved.map((lease) => `${heldLine(lease, hereText(lease), now)}; the grid shows no such reservation`),
+    ...unreserved.map((lease) => `${heldLine(lease, hereText(lease), now)}${lost}`),
     ...uses.map(useLine),
   ];
-  const nobody = lines.length === 0 ? [`neither this host nor the grid knows ${who}`] : [];
+  const knowers = hasGridAnswered ? 'neither this host nor the grid knows' : 'this host does not know';
+  const nobody = lines.length === 0 ? [`${knowers} ${who}`] : [];
   const before = last.map(
     (one) => `before, here: ${one.address} was held by ${described(one)}, released by ${one.releasedBy}`,
   );

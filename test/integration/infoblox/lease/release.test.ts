@@ -168,6 +168,19 @@ describe('CHECK', () => {
     });
   });
 
+  test('names who has been given its address by hand', async () => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    const printer = { comment: 'printer', mac: 'aa:bb:cc:00:00:01', match_client: 'MAC_ADDRESS' };
+    grid.update(grid.fixedAddresses()[1]?._ref ?? '', printer);
+    expect(await errorOf(host.call('CHECK', 'c1', withResult(address)))).toMatchObject({
+      code: 104,
+      msg: expect.stringMatching(
+        /: 10\.0\.0\.2 is kept for "printer" \(matched by MAC_ADDRESS, MAC aa:bb:cc:00:00:01\)$/,
+      ),
+    });
+  });
+
   test('fails for an unknown attachment', async () => {
     expect(await errorOf(fixture.host.call('CHECK', 'c9', withResult('10.0.0.9')))).toMatchObject({ code: 104 });
     const address = await fixture.host.add('c1');
