@@ -123,7 +123,10 @@ export function readTime(text: string): number {
 
 const note: Column<Holding> = {
   title: 'NOTE',
-  cell: ({ overlaps }) => (overlaps ? 'its times contradict others: was the clock set?' : ''),
+  cell: (holding) => {
+    if (holding.overlaps) return 'its times contradict others: was the clock set?';
+    return holding.until !== null && holding.returned === null ? 'not returned to the grid yet' : '';
+  },
 };
 
 const holdingColumns: readonly Column<Holding>[] = [
@@ -140,10 +143,11 @@ const holdingColumns: readonly Column<Holding>[] = [
   },
 ];
 
-function allHolders(address: string, holdings: readonly Holding[], since: string): string {
+/** Writes the table of all who have held an address on this host. */
+export function allHolders(address: string, holdings: readonly Holding[], since: string): string {
   if (holdings.length === 0)
     return printedLines([`no container on this host has held ${address} since ${secondOf(since)}`]);
-  const columns = holdings.some(({ overlaps }) => overlaps) ? [...holdingColumns, note] : holdingColumns;
+  const columns = holdings.some((holding) => note.cell(holding) !== '') ? [...holdingColumns, note] : holdingColumns;
   return `${table(columns, holdings)}nothing is known from before ${secondOf(since)}\n`;
 }
 

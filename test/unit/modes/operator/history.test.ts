@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { readTime } from '../../../../src/modes/operator/commands/leases.ts';
+import { allHolders, readTime } from '../../../../src/modes/operator/commands/leases.ts';
+import type { Holding } from '../../../../src/modes/operator-protocol.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -16,4 +17,15 @@ test.each([
 
 test.each(['yesterday', '10:00', '2026-13-01', '2026-01-02T25:00', '1767366245000'])('%s is not a time', (text) => {
   expect(() => readTime(text)).toThrow(/must be a time such as/);
+});
+
+test('a holder whose address the grid still has is told so, until it is returned', () => {
+  const one = { address: '10.0.0.2', view: 'default', network: 'net-1', container: 'c1', interface: 'eth0' };
+  const times = { from: '2026-01-02T03:04:05.000Z', recorded: '2026-01-02T03:04:05.000Z', overlaps: false };
+  const ended = { ...one, ...times, until: '2026-01-02T04:04:05.000Z', releasedBy: 'DEL', returned: null };
+  const text = (holding: Holding) => allHolders('10.0.0.2', [holding], '2026-01-01T00:00:00.000Z');
+  expect(text(ended)).toMatch(/NOTE\n.* not returned to the grid yet\n/);
+  for (const over of [{ returned: '2026-01-02T04:04:06.000Z' }, { until: null, releasedBy: null }]) {
+    expect(text({ ...ended, ...over })).not.toMatch(/NOTE|returned/);
+  }
 });
