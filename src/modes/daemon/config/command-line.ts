@@ -133,8 +133,7 @@ export function readEnvironmentFile(path: string, need: 'optional' | 'required')
 }
 
 /** An assignment with its value: quoted, perhaps over several lines, or up to the end of its line. */
-const assignment =
-  /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|'[^']*'|(?!["'])(?:[^\\\n]|\\.)*)/s;
+const assignment = /^([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|'[^']*'|(?!["'])(?:[^\\\n]|\\.)*)/s;
 /** Variables that the daemon itself reads. */
 const ownVariables = ['DAEMON_FLAGS', 'WAPI_PASSWORD'] as const;
 
@@ -144,6 +143,7 @@ function faultIn(text: string): string | null {
   while (rest !== '') {
     rest = rest.trimStart();
     const line = `line ${text.slice(0, text.length - rest.length).split('\n').length}`;
+    if (/^export\s/.test(rest)) return `${line}: systemd ignores a line with export; write NAME=VALUE alone`;
     const [comment] = /^[#;].*/.exec(rest) ?? [];
     const [whole, name = ''] = assignment.exec(rest) ?? [];
     if (rest !== '' && comment === undefined && whole === undefined) {

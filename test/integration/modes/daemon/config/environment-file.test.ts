@@ -48,12 +48,13 @@ const spaced = `'--labels="Owner=Network team"'`;
 test.each<[string, string | null]>([
   ["# a comment; DAEMON_FLAG=\n; another\n\nDAEMON_FLAGS='--grid-host=a'\nOTEL_TRACES_SAMPLER_ARG=0.1\n", null],
   [`DAEMON_FLAGS=${spaced}\nWAPI_PASSWORD="it's \\" a"\n`, null],
-  ["DAEMON_FLAGS='--grid-host=a\n  --wapi-port=443'\r\nexport X=1", null],
+  ["DAEMON_FLAGS='--grid-host=a\n  --wapi-port=443'\r\nX=1", null],
   ['', null],
   ['A=\nDAEMON_FLAG=--grid-host=a\n', 'line 2: unknown variable DAEMON_FLAG; did you mean DAEMON_FLAGS?'],
   ['daemon_flags=', 'line 1: unknown variable daemon_flags; did you mean DAEMON_FLAGS?'],
   ["\nDAEMON_FLAGS='--grid-host=a\nX=1\n", 'line 2: a quote is not closed'],
   [`DAEMON_FLAGS='--labels="Site=Paris'`, 'a quote within DAEMON_FLAGS is not closed'],
+  ["\nexport DAEMON_FLAGS='--grid-host=a'", 'line 2: systemd ignores a line with export; write NAME=VALUE alone'],
   ['DAEMON_FLAGS --grid-host=a', 'line 1: it is not NAME=VALUE'],
   ['--grid-host=a', 'line 1: it is not NAME=VALUE'],
 ])('of a file %j is told: %s', (text, fault) => {
