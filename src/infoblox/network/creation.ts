@@ -32,12 +32,14 @@ export function refuseCreation(
   const refused = missing.filter((one) => create === 'none' || (create === 'networks' && !isOfNetworks(one)));
   if (refused.length === 0) return;
   const list = refused.map((one) => textOf(one, { name, view })).join(' and ');
-  const byName = refused.some(({ kind }) => kind === 'next network')
-    ? `; the network with the comment "${networkMark(name)}"`
-    : '';
+  const how = [
+    refused.some(({ kind }) => kind === 'next network') ? `, the network with the comment "${networkMark(name)}"` : '',
+    // A DHCP member must not serve it.
+    refused.some(({ kind }) => kind === 'range') ? ', each range reserved' : '',
+  ].join('');
   const what = `${list} ${refused.length === 1 ? 'is' : 'are'} missing on the grid, and must not be created here (create: ${create})`;
   throw new GridError('network-conflict', what, {
-    hint: `have ${refused.length === 1 ? 'it' : 'them'} created on the grid${byName}; or allow it by --create, and "create" in the network configuration`,
+    hint: `have ${refused.length === 1 ? 'it' : 'them'} created on the grid${how}; or allow it by --create, and "create" in the network configuration`,
   });
 }
 

@@ -68,9 +68,12 @@ export async function refuseNewSubnet(
   signal: AbortSignal,
 ): Promise<{ readonly viewExists: boolean }> {
   const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(grid, spec, signal)]);
+  // Hosts with blocks share the intervals in them; otherwise the grid gets a range of each.
+  const ranges = spec.blockSize > 0 ? [] : spec.part.intervals;
   refuseCreation(spec, [
     ...(viewExists ? [] : [{ kind: 'network view' } as const]),
     { kind: 'network', cidr: spec.place.cidr },
+    ...ranges.map((interval) => ({ kind: 'range', interval }) as const),
   ]);
   return { viewExists };
 }

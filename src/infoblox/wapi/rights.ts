@@ -53,7 +53,9 @@ function placeOf({ path, query = {}, body = {} }: Request): string {
   }
   const from = { ...query, ...body };
   const view = from.network_view === undefined ? '' : ` in view ${from.network_view}`;
-  const named = from.network ?? from.ipv4addr ?? from.ipv6addr ?? from.ip_address ?? from.name ?? from.start_addr;
+  // A range is named with its network, too.
+  const range = from.start_addr === undefined ? undefined : `${from.start_addr}-${from.end_addr}`;
+  const named = range ?? from.network ?? from.ipv4addr ?? from.ipv6addr ?? from.ip_address ?? from.name;
   const next = /^func:\w+:([^,]+)/.exec(String(named))?.[1];
   const source = next ?? sourceIn(named);
   return `${source === undefined ? (named === undefined ? '' : ` ${named}`) : ` from ${source}`}${view}`;

@@ -222,6 +222,14 @@ describe('of a fault on the way to the grid is told', () => {
     expect([exitCode, warnings]).toEqual([0, []]);
   });
 
+  test('a user who may not read ranges, of which the network needs one', async () => {
+    grid.denied.add('range');
+    const { failures } = await doctor([netconf({ ipam: { rangeStart: '10.0.0.50' } })]);
+    const line =
+      /^network net-1.*, free addresses: user "admin" may not read range 10\.0\.0\.0\/24 .* -> give its role .*"All IPv4 DHCP Ranges"/;
+    expect(failures).toEqual([expect.stringMatching(line)]);
+  });
+
   test('a clock that is an hour off', async () => {
     grid.clockAhead = 3_600_000;
     await expectFailure(doctor(), /^grid, clock: this host's clock is 3\d\d\d s behind the grid's -> set both by NTP/);

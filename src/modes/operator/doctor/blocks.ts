@@ -76,6 +76,7 @@ function blocksThere(spec: NetworkSpec, { cidr, host }: BlockFacts, ranges: read
   const room = placesIn(groundOf(readyIn(spec, cidr), ranges));
   const known =
     owners.length === 0 ? 'none of this host or others yet' : `${own} of this host, ${owners.length - own} of others`;
-  const text = `of ${blockSizeOf(spec)} addresses; ${known}; room for ${room === 0 ? 'none' : room}`;
+  const places = room > 1_000_000 ? 'more than a million' : room || 'none';
+  const text = `of ${blockSizeOf(spec)} addresses; ${known}; room for ${places}`;
   return { own, room, text };
 }

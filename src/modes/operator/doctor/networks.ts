@@ -17,7 +17,7 @@ import { NetworkViews } from '../../../infoblox/network/views.ts';
 import { counted } from '../../quantity.ts';
 import { type Checked, type NetworkConfiguration, networkDirectories } from '../network-configurations.ts';
 import { isBlock, type JudgedRange, judgeBlocks } from './blocks.ts';
-import { after, type Check, checks, failure, ok, shared, skipped, type Verdict, warning } from './check.ts';
+import { after, type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
 import { unlessRefused } from './grid.ts';
 
 /** Makes the check of network configuration files. */
@@ -94,7 +94,10 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
     'free addresses': after(['network'], async (signal) => {
       const { found: cidr, ranges } = await place(signal);
       if (cidr === undefined) return [];
-      if (spec.part.intervals.length > 0) return judgeRanges(spec, ranges, { grid, signal });
+      if (spec.part.intervals.length > 0) {
+        // An ADD has to read them: if this user may not, it fails likewise.
+        return judgeRanges(spec, ranges ?? (await grid.ranges({ network: cidr, view }, signal)), { grid, signal });
+      }
       const usage = await usageOf(grid, { cidr, view }, signal);
       const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
       return judgeAddresses(cidr, { used: usage?.used, hasFree, ranges });
@@ -203,12 +206,9 @@ export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSp
 /** Judges the reserved ranges of a part of a network. @throws the GridError with which an ADD would fail */
 async function judgeRanges(
   { name, view, part, blockSize, create }: NetworkSpec,
-  ranges: readonly JudgedRange[] | undefined,
+  ranges: readonly JudgedRange[],
   { grid, signal }: { readonly grid: Grid; readonly signal: AbortSignal },
 ): Promise<Verdict[]> {
-  if (ranges === undefined) {
-    return [skipped('this user may not read ranges')];
-  }
   if (areShared(part.intervals, ranges, { name, takesBlocks: blockSize > 0 })) return [ok('hosts share it in blocks')];
   const verdicts = part.intervals.map(async (interval): Promise<Verdict> => {
     const { found, missing } = coverOf(interval, ranges, name);

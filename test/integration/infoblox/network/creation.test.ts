@@ -31,6 +31,12 @@ test('with "create": "none" only reservations are created, and no ranges', async
     code: 102,
     msg: 'network 10.0.0.0/24 in view default is missing on the grid, and must not be created here (create: none)',
   });
+  const part = { ...none, rangeStart: '10.0.0.50', rangeEnd: '10.0.0.99' };
+  expect(await errorOf(host.add('c1', { ipam: part }))).toMatchObject({
+    code: 102,
+    msg: 'network 10.0.0.0/24 in view default and range 10.0.0.50-10.0.0.99 in view default are missing on the grid, and must not be created here (create: none)',
+    details: expect.stringContaining('have them created on the grid, each range reserved; or allow it'),
+  });
   expect(await errorOf(host.add('c1', fromContainer(none)))).toMatchObject({
     code: 102,
     msg: expect.stringContaining('a network for pods, a /24 of 172.18.0.0/16 in view default, '),
@@ -39,7 +45,6 @@ test('with "create": "none" only reservations are created, and no ranges', async
   expect(writes(grid)).toEqual([]);
   grid.add('network', { network: '10.0.0.0/24' });
   expect(await host.add('c1', { ipam: none })).toBe('10.0.0.2');
-  const part = { ...none, rangeStart: '10.0.0.50', rangeEnd: '10.0.0.99' };
   expect(await errorOf(host.add('c2', { ipam: part }))).toMatchObject({
     code: 102,
     msg: 'range 10.0.0.50-10.0.0.99 in view default is missing on the grid, and must not be created here (create: none)',

@@ -43,6 +43,15 @@ test.each<[Request, string, string | undefined]>([
     '"All IPv4 Fixed Addresses/Reservations" (Read/Write)',
   ],
   [
+    {
+      method: 'POST',
+      path: 'range',
+      body: { start_addr: '10.0.0.8', end_addr: '10.0.0.15', network: '10.0.0.0/24', ...view },
+    },
+    'create range 10.0.0.8-10.0.0.15 in view blue',
+    '"All IPv4 DHCP Ranges" (Read/Write)',
+  ],
+  [
     { method: 'PUT', path: 'range/ZG5z:10.0.0.8/10.0.0.15/blue', body: { comment: 'x' } },
     'change range 10.0.0.8/10.0.0.15 in view blue',
     '"All IPv4 DHCP Ranges" (Read/Write)',

@@ -265,6 +265,13 @@ describe('host blocks', () => {
     ]);
   });
 
+  test('of an IPv6 subnet have more room than anybody counts', () => {
+    const subnet = cidr('fd00:18:1::/64');
+    expect(judge(networkSpec({ ...input, subnet: subnet.text, blockSize: 16 }), { cidr: subnet })).toEqual([
+      'ok: of 16 addresses; none of this host or others yet; room for more than a million',
+    ]);
+  });
+
   test('are not mentioned to a user who may not read ranges', () => {
     expect(judge(taking(64), { ranges: undefined })).toEqual([]);
   });
