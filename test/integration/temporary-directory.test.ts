@@ -1,4 +1,4 @@
-/** A run of the tests that is broken off, by Ctrl-C say, leaves neither files nor daemons. */
+/** An interrupted test run, for example by Ctrl-C, leaves neither files nor daemons. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -24,12 +24,12 @@ function processesThatUseIt(): string[] {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
       return command.includes(directory) ? [command] : [];
     } catch {
-      return []; // it has ended meanwhile
+      return []; // The process has ended in between.
     }
   });
 }
 
-test.each(['SIGINT', 'SIGTERM'] as const)('%s: nothing is left', async (signal) => {
+test.each(['SIGINT', 'SIGTERM'] as const)('%s leaves nothing behind', async (signal) => {
   const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'test/e2e/daemon-life.test.ts'];
   const run = spawn(process.execPath, args, {
     cwd: root,

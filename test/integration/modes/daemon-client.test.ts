@@ -1,4 +1,4 @@
-/** How long the plugin waits: for a daemon that restarts, one that hangs, and one that is slow. */
+/** How long the plugin waits for a daemon that restarts, hangs or is slow. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -57,7 +57,7 @@ describe('an ADD', () => {
     expect(await asking).toBe('here');
   });
 
-  test('that came to a daemon which ended before it accepted it goes to the next one', async () => {
+  test('that a daemon did not accept before its end goes to the next daemon', async () => {
     let connections = 0;
     fake = await startFakeDaemon(file, (socket) => {
       connections += 1;
@@ -69,7 +69,7 @@ describe('an ADD', () => {
     expect(connections).toBe(3);
   });
 
-  test('without a daemon ends after two seconds, and has asked nobody', async () => {
+  test('without a daemon ends after two seconds, and was not sent', async () => {
     const { asked, message, milliseconds } = await failureOf(ask('ADD'));
     expect({ asked, message }).toEqual({
       asked: false,
@@ -79,7 +79,7 @@ describe('an ADD', () => {
     expect(milliseconds).toBeLessThan(3_000);
   });
 
-  test('that was accepted is not asked for again when the daemon ends: it may have been carried out', async () => {
+  test('that was accepted is not repeated when the daemon ends, as it may have been carried out', async () => {
     let connections = 0;
     fake = await startFakeDaemon(file, (socket) => {
       connections += 1;
@@ -96,7 +96,7 @@ test.each(['DEL', 'CHECK', 'GC', 'STATUS'])('a %s without a daemon does not wait
   expect(milliseconds).toBeLessThan(1_500);
 });
 
-describe('a daemon that is silent', () => {
+describe('a silent daemon', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   });
@@ -105,14 +105,14 @@ describe('a daemon that is silent', () => {
     vi.useRealTimers();
   });
 
-  /** @param accepted milliseconds that the daemon says it will take; undefined: it does not accept the call */
+  /** @param accepted milliseconds that the daemon announces; undefined if it does not accept the call */
   async function failureAfter(waitMs: number, asking: () => Promise<unknown>, accepted?: number) {
     fake = await startFakeDaemon(file, (socket) => {
       if (accepted !== undefined) socket.write(acceptedFrame(accepted));
     });
     const timers = vi.spyOn(globalThis, 'setTimeout');
     const failure = failureOf(asking());
-    // One for the acceptance, one for the answer.
+    // One wait for the acceptance, one for the answer.
     while (timers.mock.calls.length < (accepted === undefined ? 1 : 2)) await new Promise(setImmediate);
     vi.advanceTimersByTime(waitMs - 1_000);
     await new Promise(setImmediate);
@@ -121,7 +121,7 @@ describe('a daemon that is silent', () => {
     return failure;
   }
 
-  test('does not accept a call within three seconds: it hangs, and is waited for no longer', async () => {
+  test('that does not accept a call within three seconds counts as hanging, and the call fails', async () => {
     const message = `the daemon at ${file} did not accept the call within 3 s`;
     expect(await failureAfter(3_000, () => ask('ADD'))).toMatchObject({ asked: true, message });
   });
@@ -132,19 +132,19 @@ describe('a daemon that is silent', () => {
     ['CHECK', 15_000],
     ['GC', 60_000],
     ['STATUS', 5_000],
-  ] as const)('has accepted a call and never answers: a %s waits for %i ms', async (method, limit) => {
+  ] as const)('that accepts a call and never answers makes a %s wait for %i ms', async (method, limit) => {
     const message = `the daemon at ${file} did not answer in time`;
     const asking = () => ask(method, callTimeoutsMs[method]);
     expect(await failureAfter(limit, asking, 90_000)).toMatchObject({ asked: true, message });
   });
 
-  test('has accepted a call: it is waited for five seconds longer than it said', async () => {
+  test('that accepts a call has five seconds more than it announced', async () => {
     const message = `the daemon at ${file} did not answer in time`;
     expect(await failureAfter(5_200, () => ask('ADD', 60_000), 200)).toMatchObject({ asked: true, message });
   });
 });
 
-test('an answer that comes in pieces, together with the acceptance, is put together', async () => {
+test('an answer in pieces, together with the acceptance, is assembled', async () => {
   const frames = Buffer.from(acceptedFrame(1_000) + answerFrame({ result: 'dé' }));
   fake = await startFakeDaemon(file, (socket) => {
     const at = frames.length - 4;
@@ -154,15 +154,15 @@ test('an answer that comes in pieces, together with the acceptance, is put toget
   expect(await ask('ADD')).toBe('dé');
 });
 
-test('an answer in time needs no acceptance before it', async () => {
+test('an answer in time is accepted without an acceptance before it', async () => {
   fake = await startFakeDaemon(file, (socket) => {
     socket.write(answerFrame({ result: 'as ever' }));
   });
   expect(await ask('ADD')).toBe('as ever');
 });
 
-test('a call that finds the queue of the socket full waits for its place in it', async () => {
-  // Listens with room for one, and does not look for a second.
+test('a call waits for a place in the full queue of the socket', async () => {
+  // A listener with a queue for one that never accepts.
   const script = `
     const { createServer } = require('node:net');
     const server = createServer((socket) => socket.write(${JSON.stringify(answerFrame({ result: 'served' }))}));

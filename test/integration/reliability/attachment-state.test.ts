@@ -1,6 +1,6 @@
 /**
- * The life of attachments as a state machine, run against a model by fast-check: whatever sequence of calls, restarts,
- * lost states, lost answers and edits by hand it finds, each call ends as the model says, and the invariants hold.
+ * The life of attachments as a state machine. fast-check runs sequences of calls, restarts, lost states, lost answers and
+ * edits by hand against a model: each call ends as the model says, and the invariants hold.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,8 +13,8 @@ import { pause, startWorld, type World } from '../../fixture/world.ts';
 import type { Effect } from '../../simulator/grid.ts';
 
 /**
- * What the model knows of an attachment that was added: does the grid still have its reservation? One that was removed by
- * hand comes back when the grid hands its address out again.
+ * The model's knowledge of an added attachment: whether the grid still has its reservation. One that was removed by hand is
+ * re-created when the grid gives its address out again.
  */
 type Model = Map<string, 'held' | 'lost'>;
 type Step = fc.AsyncCommand<Model, World>;
@@ -89,7 +89,7 @@ const gc = (valid: readonly Name[]): Step =>
     for (const name of attachments) if (!valid.includes(name)) caller.dies(...parts(name));
     await host.call('GC', '', { config: { 'cni.dev/valid-attachments': list } });
     for (const name of attachments) if (!valid.includes(name)) model.delete(name);
-    // At once as a rule; later where a lost answer or a restart leaves a delete in doubt.
+    // The release follows at once, or later if a lost answer or a restart leaves a delete in doubt.
     await ledger.settled();
   });
 
@@ -99,7 +99,7 @@ const removedByHand = (name: Name): Step =>
     (model) => model.get(name) === 'held',
     async (model, world) => {
       const { grid, ledger } = world;
-      // What only the grid knows of, its removal makes unknown.
+      // An attachment that only the grid knew becomes unknown with the removal.
       await until('it has been read back', () => grid.requests.some(hasReadBack));
       await pause(20);
       const object = ledger.reservations().find(({ comment }) => comment === identity(ledger, name));
@@ -116,8 +116,8 @@ const restart = (): Step =>
   });
 
 const loseState = (): Step =>
-  // With state and reservation lost, nobody can know that an address is lived on; with state and answer lost, which of two
-  // reservations is.
+  // With state and reservation lost, the address cannot be known to be in use. With state and answer lost, it cannot be
+  // known which of two reservations is.
   step('restart without the state', nothingLost, async (_, { host, grid, ledger }) => {
     await pause(50);
     await ledger.settled();
@@ -133,7 +133,7 @@ const disarm = new WeakMap<World['grid'], () => void>();
 
 const loseAnswer = (effect: Effect): Step =>
   step(`the next create meets ${JSON.stringify(effect)}`, always, async (_, { grid }) => {
-    // One at a time: an ADD does not outlast any number of them.
+    // Only one fault at a time, as an ADD does not survive any number of them.
     disarm.get(grid)?.();
     disarm.set(grid, grid.inject({ method: 'POST', type: 'fixedaddress', effect }));
   });
@@ -164,7 +164,7 @@ const steps = fc.commands(
   { maxCommands: 30, size: 'max' },
 );
 
-test('every sequence of calls and mishaps ends each call as the model says, and keeps the invariants', {
+test('in every sequence of calls and faults, each call ends as the model says, and the invariants hold', {
   timeout: 60_000,
 }, async () => {
   const parameters = { numRuns: 60, interruptAfterTimeLimit: 7_000, markInterruptAsFailure: false };

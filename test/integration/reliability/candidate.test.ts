@@ -1,4 +1,4 @@
-/** A Grid Master Candidate that lacks the latest changes answers while the master does not: nothing is concluded from that. */
+/** A Grid Master Candidate without the latest changes answers while the master is away. The driver concludes nothing from it. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../../fixture/host.ts';
 import { type Fault, type Grid, type RequestRecord, startGrid } from '../../simulator/grid.ts';
@@ -28,12 +28,12 @@ afterEach(async () => {
 const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
 const told = (address: string) => ({ config: { prevResult: { ips: [{ address: `${address}/24` }] } } });
 const logged = (text: string) => host.log.filter(({ message }) => message.includes(text));
-/** The container that each address is reserved for. */
+/** Returns the container of each reserved address. */
 const holders = (grid: Grid) =>
   Object.fromEntries(
     grid.fixedAddresses().map(({ ipv4addr, comment = '' }) => [ipv4addr, /container=(\S+)/.exec(comment)?.[1]]),
   );
-/** The master drops a connection; it is well again at once. */
+/** Lets the master drop one connection. */
 const dropOne = () => master.inject({ effect: { kind: 'reset' } });
 
 describe('one dropped connection to the master', () => {
@@ -81,7 +81,7 @@ describe('one dropped connection to the master', () => {
 });
 
 describe('what the candidate shows', () => {
-  test('is not taken for all that a host holds which has lost its state', async () => {
+  test('is not taken as complete by a host that has lost its state', async () => {
     const address = await host.add('c1');
     await host.stop();
     await master.pause();
@@ -96,7 +96,7 @@ describe('what the candidate shows', () => {
     }
   });
 
-  test('does not make CHECK say that a container holds what it held before', async () => {
+  test('does not make CHECK accept a former address of the container', async () => {
     const address = await host.add('c1');
     const { comment = '' } = master.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address) ?? {};
     candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.99', comment });
@@ -104,7 +104,7 @@ describe('what the candidate shows', () => {
     await host.call('CHECK', 'c1', told(address));
   });
 
-  test('is not given to a container if the master has it no longer', async () => {
+  test('is not given to a container if the master has removed it', async () => {
     const patient = await new Host(master, {
       doubtWindow: { recheck: 5_000, end: 9_000 },
       flags,
@@ -126,13 +126,13 @@ describe('what the candidate shows', () => {
     }
   });
 
-  test('is not given to a container of a host that has lost its state, and what that held is not released', async () => {
+  test('is not given to a container of a host that has lost its state, and the real reservation is not released', async () => {
     const markOf = (id: string) =>
       `infoblox-cni cluster=cluster-1 node=host-b network=net-1 container=${id} interface=eth0`;
     for (const { ipv4addr, comment = '' } of master.fixedAddresses()) {
       candidate.grid.add('fixedaddress', { ...reserved, ipv4addr, comment });
     }
-    // The master has given it to another by now, and what it has of c2 the candidate does not know.
+    // The master has given that address to another container, and the candidate does not know the address of c2.
     candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.3', comment: markOf('c1') });
     expect(await host.add('c1')).toBe('10.0.0.3');
     master.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.9', comment: markOf('c2') });
@@ -148,7 +148,7 @@ describe('what the candidate shows', () => {
     }
   });
 
-  test('is no reason to remove a network that another host has set up', async () => {
+  test('does not make a host remove a network that another host has set up', async () => {
     const pending = 'infoblox-cni network=pods (being set up)';
     for (const grid of [master, candidate.grid]) grid.add('networkcontainer', { network: '172.18.0.0/16' });
     for (const network of ['172.18.0.0/24', '172.18.1.0/24']) {
@@ -157,7 +157,7 @@ describe('what the candidate shows', () => {
       master.add('network', { network, comment: complete });
     }
     master.add('fixedaddress', { ...reserved, ipv4addr: '172.18.1.7', comment: 'a container of another host' });
-    // Only the candidate answers which networks have the name.
+    // Only the candidate answers the search for networks of the name.
     const when = ({ query }: { query: Readonly<Record<string, string>> }) => query.network === undefined;
     const times = Number.POSITIVE_INFINITY;
     master.inject({ method: 'GET', type: 'network', when, times, effect: { kind: 'reset' } });
@@ -182,21 +182,21 @@ describe('while the master is away', () => {
     expect(Object.keys(holders(master))).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.4']);
   });
 
-  test('a failed ADD is not forgotten because the candidate has nothing of it', async () => {
+  test('a failed ADD is not forgotten because the candidate has no reservation of it', async () => {
     master.inject({ method: 'POST', effect: { kind: 'commit-later', after: 50 } });
     const add = errorOf(host.add('c1'));
     await until('it is there', () => held(master).length === 3);
     await master.pause();
     expect(await add).toMatchObject({ code: 11 });
-    // Longer than a late create may take: the last look has been.
+    // A late create cannot take that long: the last look is over.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     await master.resume();
     await until('it has gone back', () => held(master).length === 2);
   });
 });
 
-describe('a candidate that is promoted in the place of a master that is gone for good', () => {
-  test('gives back what it does not know of, though nobody starts a container', async () => {
+describe('a candidate that is promoted after its master is lost', () => {
+  test('lets a release complete even if it lacks the reservation and no container starts', async () => {
     await host.add('c1');
     await master.pause();
     await host.del('c1');
@@ -205,7 +205,7 @@ describe('a candidate that is promoted in the place of a master that is gone for
     expect(Object.values(holders(candidate.grid))).not.toContain('c1');
   });
 
-  test('gives a container that asks again the address it lives on', async () => {
+  test('answers a repeated ADD with the address of the container', async () => {
     const address = await host.add('c1');
     await master.pause();
     candidate.promote();
@@ -227,7 +227,7 @@ describe('a candidate that is promoted in the place of a master that is gone for
     }
   });
 
-  test('is still the one to believe after a restart of the daemon, when the old master is back', async () => {
+  test('stays the confirming host after a restart of the daemon, when the old master is back', async () => {
     await master.pause();
     candidate.promote();
     await host.add('c1');
@@ -240,8 +240,8 @@ describe('a candidate that is promoted in the place of a master that is gone for
   });
 });
 
-describe('a candidate that is promoted between a look at the master and what follows from it', () => {
-  /** From the next request that matches on, the master only reads, and the candidate is the master. */
+describe('a candidate that is promoted between a look at the master and the next write', () => {
+  /** Makes the master read-only and promotes the candidate at the next matching request. */
   const promoteAt = (fault: Omit<Fault, 'effect'>) => {
     const when = (request: RequestRecord) => {
       if (fault.when?.(request) === false) return false;
@@ -253,7 +253,7 @@ describe('a candidate that is promoted between a look at the master and what fol
   };
   const received = (grid: Grid, method: string) => grid.requests.filter((request) => request.method === method);
 
-  test('gets no delete of what a stranger has there under the same reference', async () => {
+  test('gets no delete of a stranger’s object with the same reference', async () => {
     const address = await host.add('c1');
     candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: address, comment: 'a stranger' });
     promoteAt({ method: 'GET', when: ({ query }) => query.comment?.includes('container=c1 ') ?? false });
@@ -265,7 +265,7 @@ describe('a candidate that is promoted between a look at the master and what fol
     expect(received(master, 'DELETE')).toHaveLength(1);
   });
 
-  test('releases what it shows itself, after a look of its own', async () => {
+  test('gets a delete of an object that it shows itself in a new look', async () => {
     const address = await host.add('c1');
     const { comment = '' } = master.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address) ?? {};
     candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: address, comment });
@@ -277,7 +277,7 @@ describe('a candidate that is promoted between a look at the master and what fol
     expect(received(master, 'DELETE')).toHaveLength(1);
   });
 
-  test('gives an ADD its address that was about to give one back to the gateway', async () => {
+  test('gives an ADD its address that was about to reassign one to the gateway', async () => {
     master.remove(master.fixedAddresses().find(({ ipv4addr }) => ipv4addr === '10.0.0.1')?._ref ?? '');
     promoteAt({ method: 'PUT' });
     expect(await host.add('c1')).toBe('10.0.0.3');

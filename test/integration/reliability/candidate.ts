@@ -1,22 +1,22 @@
 /**
- * A Grid Master Candidate beside a simulated grid: it serves reads from its own copy, which may lag behind the master's, and
- * refuses writes (WAPI section 10). Once promoted it takes them.
+ * A Grid Master Candidate beside a simulated grid. It serves reads from its own copy, which may lag behind the master's, and
+ * refuses writes until it is promoted (WAPI section 10).
  */
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 
-/** The candidate's address; the master's is 127.0.0.1. */
+/** The candidate's address. That of the master is 127.0.0.1. */
 export const candidateHost = '127.0.0.2';
 
 export interface Candidate {
   readonly grid: Grid;
-  /** Takes over all networks, without what is in them. */
+  /** Copies all networks without their contents. */
   catchUp(): void;
   promote(): void;
   stop(): Promise<void>;
 }
 
-/** @param master the candidate answers at the master's port, as one flag sets the port of all hosts */
+/** @param master whose port the candidate uses, too, as one flag sets the port of all hosts */
 export async function startCandidate(master: Grid): Promise<Candidate> {
   const grid = await startGrid();
   grid.readOnly = true;
@@ -36,7 +36,7 @@ export async function startCandidate(master: Grid): Promise<Candidate> {
   };
 }
 
-/** Passes what arrives at the candidate's address on to another port of 127.0.0.1, after a while if it is told so. */
+/** Relays connections to the candidate's address to another port of 127.0.0.1, after an optional delay. */
 export async function relayed(
   port: number,
   to: number,

@@ -1,4 +1,4 @@
-/** Every fault of the table meets every command; the answers are those of the table, and the invariants hold afterwards. */
+/** Every command meets every fault of the table. The answers are those of the table, and the invariants hold afterwards. */
 import { describe, expect, test, vi } from 'vitest';
 import { atMost } from '../../fixture/at-most.ts';
 import type { Outcome } from '../../fixture/calls.ts';
@@ -8,7 +8,7 @@ import { type FaultRow, faults } from './fault-matrix.ts';
 const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const;
 type Command = (typeof commands)[number];
 
-/** Milliseconds within which each command has answered, whatever happens. ADD has been given 4 s. */
+/** Milliseconds in which each command must answer, whatever happens. ADD has 4 s. */
 const deadlines: Record<Command, number> = { ADD: 5_500, DEL: 5_000, CHECK: 13_000, GC: 56_000, STATUS: 1_000 };
 
 async function meet({ caller }: World, command: Command): Promise<Outcome> {
@@ -27,7 +27,7 @@ async function meet({ caller }: World, command: Command): Promise<Outcome> {
   }
 }
 
-/** STATUS tells what the last requests have shown: when the grid is well again, the next one shows it. */
+/** Waits for a STATUS, which reflects the last requests: after the fault the next request must succeed first. */
 async function statusSoon(world: World, expected: Outcome): Promise<Outcome> {
   const end = performance.now() + 2_000;
   for (;;) {
@@ -37,12 +37,12 @@ async function statusSoon(world: World, expected: Outcome): Promise<Outcome> {
   }
 }
 
-// Rows wait for time-outs most of the time: many may do so at once.
+// The rows mostly wait for time-outs, so many can run at once.
 vi.setConfig({ maxConcurrency: 10 });
 
 const settingUp = atMost(4);
 
-/** A world with a container that stays and one that leaves. Setting up takes the processor, so few at a time. */
+/** Makes a world with a container that stays and one that leaves. Setting up needs the processor, so few run at a time. */
 function inhabitedWorld(): Promise<World> {
   return settingUp(async () => {
     const world = await startWorld({ flags: ['--add-timeout=4s'], passwordFromFile: true });
@@ -52,7 +52,7 @@ function inhabitedWorld(): Promise<World> {
   });
 }
 
-/** One cell of the matrix, in a world of its own. */
+/** Runs one cell of the matrix in a world of its own. */
 async function cell(row: FaultRow, command: Command): Promise<{ outcome: Outcome; milliseconds: number }> {
   const { arm, durationMs } = row;
   const world = await inhabitedWorld();

@@ -1,6 +1,6 @@
 /**
- * The fault matrix as a table: what goes wrong, and what each CNI command answers then. Numbers are those of the list of
- * faults that this driver was designed against. The commands meet the fault one by one, each in a world of its own.
+ * The fault matrix as a table: each fault, and the answer of each CNI command to it. The numbers are those of the list of
+ * faults that this driver was designed against. Each command meets the fault in a world of its own.
  */
 import { writeFileSync } from 'node:fs';
 import type { Outcome } from '../../fixture/calls.ts';
@@ -10,20 +10,20 @@ import type { Effect, Grid } from '../../simulator/grid.ts';
 export interface FaultRow {
   readonly number: number;
   readonly fault: string;
-  /** Lets it go wrong; returns how it gets well again. */
+  /** Causes the fault. @returns a function that ends it */
   readonly arm: (grid: Grid) => (() => Promise<void> | void) | Promise<() => Promise<void>>;
-  /** Milliseconds after which it gets well by itself while the command waits; absent: only after the command. */
+  /** Milliseconds until the fault ends by itself during the command. Absent: it ends after the command. */
   readonly durationMs?: number;
   readonly ADD: Outcome;
   readonly DEL: Outcome;
   readonly CHECK: Outcome;
   readonly GC: Outcome;
-  /** Asked after an ADD has met the fault: STATUS tells what is known and asks nothing. */
+  /** The answer after an ADD has met the fault, as STATUS itself sends no request. */
   readonly STATUS: Outcome;
 }
 
 const served = { ADD: 'ok', DEL: 'ok', CHECK: 'ok', GC: 'ok', STATUS: 'ok' } as const;
-/** The grid cannot be asked: what can be put off is put off, the rest says "try again". */
+/** The grid cannot be asked: releases are deferred, and all other calls fail with "try again". */
 const away = { ADD: 11, DEL: 'ok', CHECK: 11, GC: 11, STATUS: 50 } as const;
 const always = Number.POSITIVE_INFINITY;
 
@@ -33,7 +33,7 @@ const everything = (effect: Effect) => (grid: Grid) => grid.inject({ times: alwa
 const everyWrite = (effect: Effect) => (grid: Grid) =>
   grid.inject({ when: ({ method }) => method !== 'GET', times: always, effect });
 
-/** Takes every address of the network that a container could be given. */
+/** Takes every free address of the network. */
 function exhaust(grid: Grid): () => void {
   const taken: string[] = [];
   for (let host = 2; host < 200; host += 1) {
@@ -41,7 +41,7 @@ function exhaust(grid: Grid): () => void {
       const reservation = { match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: 'servers' };
       taken.push(grid.add('fixedaddress', { ipv4addr: `10.0.0.${host}`, ...reservation }));
     } catch {
-      // Taken already.
+      // The address is taken already.
     }
   }
   const ranges = [grid.add('range', { start_addr: '10.0.0.211', end_addr: '10.0.0.254' })];
@@ -60,7 +60,7 @@ function coverWithRange(grid: Grid): () => void {
   };
 }
 
-/** On the grid first; the operator follows with the daemon's file. */
+/** Changes the password on the grid. @returns a function that updates the daemon's file like the operator */
 function changePassword(grid: Grid): () => void {
   grid.password = 'another';
   grid.expireSessions();
@@ -157,7 +157,7 @@ export const faults: readonly FaultRow[] = [
     arm: nextRead({ kind: 'html', status: 414 }),
     ...served,
     CHECK: 11,
-    // The first that it reads is what this host has on the grid: it releases what the state knows, and says that it could not read that.
+    // GC first lists the reservations of this host. It releases the leases of the state, and reports that the list failed.
     GC: 11,
   },
   { number: 27, fault: 'what answers is no grid', arm: everything({ kind: 'html', status: 404 }), ...away },
@@ -176,7 +176,7 @@ function slow(grid: Grid): () => void {
   };
 }
 
-/** What hangs gets no answer until the grid has been restarted. */
+/** Hanging requests get no answer until the grid is restarted. */
 function hanging(grid: Grid): () => Promise<void> {
   const disarm = grid.inject({ times: always, effect: { kind: 'hang' } });
   return async () => {

@@ -1,16 +1,16 @@
 /**
- * Whatever the grid answers - any status, any body, any type, to any request - each call is answered in its time, the
- * daemon lives, and when the grid talks sense again the invariants hold.
+ * The grid answers any request with any status, body and type. Each call is answered in its time, the daemon survives, and
+ * the invariants hold when the grid gives valid answers again.
  *
- * Two things are left out, because no client could live with them: well-formed lies (a list without an object that is
- * there), and refusals by 4xx of what has been done all the same.
+ * Two faults are left out, because no client could survive them: well-formed lies (a list without an existing object), and
+ * 4xx refusals of writes that were carried out.
  */
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { startWorld } from '../../fixture/world.ts';
 import type { Effect } from '../../simulator/grid.ts';
 
-/** Milliseconds. */
+/** Duration of the test in milliseconds. */
 const budget = 7_000;
 const containers = ['c1', 'c2', 'c3', 'c4'] as const;
 
@@ -45,7 +45,7 @@ const answers = fc
     contentType: fc.constantFrom('application/json', 'text/html', 'application/octet-stream', ''),
     commit: fc.boolean(),
   })
-  // A refused login is tested elsewhere: it silences the daemon for a minute, as it should.
+  // A refused login is tested elsewhere, as it makes the daemon pause for a minute.
   .filter(({ status }) => status !== 401 && status !== 403)
   .map(({ status, body, contentType, commit }): Effect => {
     const done = commit && (status < 400 || status >= 500);
@@ -80,11 +80,11 @@ async function fuzz(): Promise<void> {
   }
 }
 
-// The daemon waits between its tries most of the time: several worlds at once find more.
+// The daemon mostly waits between retries, so several worlds at once find more.
 const worlds = [1, 2, 3, 4, 5, 6];
 vi.setConfig({ maxConcurrency: worlds.length });
 test.concurrent.each(worlds)(
-  'any answer to any request: calls end in their time, and the invariants hold afterwards (%i)',
+  'with any answer to any request calls end in their time, and the invariants hold afterwards (%i)',
   { timeout: 60_000 },
   fuzz,
 );

@@ -1,6 +1,6 @@
 /**
- * Whatever comes over the socket, the daemon goes on: it answers what is a line, hangs up on what is none, and gives
- * nothing away that it does not take back.
+ * The daemon survives any bytes on the socket. It answers every line, hangs up on anything else, and releases every address
+ * that it gave.
  */
 import { connect } from 'node:net';
 import fc from 'fast-check';
@@ -15,11 +15,11 @@ beforeAll(async () => {
 });
 afterAll(() => world.end());
 
-/** Milliseconds for each property. */
+/** Duration of each property in milliseconds. */
 const budget = 2_500;
 const assertion = { numRuns: 100_000, interruptAfterTimeLimit: budget, markInterruptAsFailure: false };
 
-/** Sends bytes and returns everything that comes back after the acceptance until the daemon hangs up. */
+/** Sends bytes. @returns everything that comes back after the acceptance until the daemon hangs up */
 function send(bytes: Uint8Array | string, { andEnd = false } = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(world.host.socket);
@@ -42,7 +42,7 @@ function send(bytes: Uint8Array | string, { andEnd = false } = {}): Promise<stri
 interface Answer {
   readonly jsonrpc: '2.0';
   readonly error?: { readonly code: number; readonly message: string };
-  /** Up to CNI 0.2.0 the one address is `ip4`. */
+  /** Returns the address of a result. Up to CNI 0.2.0 it is in `ip4`. */
   readonly result?: { readonly ips?: readonly unknown[]; readonly ip4?: unknown };
 }
 
@@ -82,7 +82,7 @@ test('any JSON in a line is answered with an error', async () => {
   await stillServes();
 });
 
-/** A good request with one or several members replaced by anything. */
+/** A valid request with one or several members replaced by anything. */
 const text = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.constantFrom('', 'c1', 'eth0', '../../etc', '\0', 'a'.repeat(5_000)),
@@ -121,7 +121,7 @@ const almostGood = fc
     params: { protocol: protocolVersion, release: 'fuzz', callId: 'f0022f00', ...params },
   }));
 
-test('any call, however odd its values, is answered; what it was given is given back by its DEL', async () => {
+test('any call, however odd its values, is answered, and its DEL releases the address', async () => {
   const property = fc.asyncProperty(almostGood, async ({ method, params }) => {
     const request = (command: string) => `${JSON.stringify({ jsonrpc: '2.0', id: 1, method: command, params })}\n`;
     const answer = parse(await send(request(method)));
@@ -134,7 +134,7 @@ test('any call, however odd its values, is answered; what it was given is given 
   await stillServes();
 });
 
-test('what never becomes a line is hung up on, be it nothing, half a request or too much', async () => {
+test('a caller that never completes a line is disconnected, after nothing, half a request or too much', async () => {
   expect(await send('', { andEnd: true })).toBe('');
   expect(await send('{"jsonrpc":"2.0","id":1,"method":"ADD"', { andEnd: true })).toBe('');
   expect(await send(Buffer.alloc(maxFrameBytes + 2, 'x'))).toBe('');

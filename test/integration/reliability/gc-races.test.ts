@@ -1,28 +1,25 @@
-/** GC at the same time as other calls: its list cannot know what is under way. */
+/** GC beside other calls, which its list of valid attachments cannot know. */
 import { expect } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import type { RequestRecord } from '../../simulator/grid.ts';
 import { worldTest } from './world-test.ts';
 
-worldTest(
-  'an ADD that is under way when a GC comes keeps what it has on the grid',
-  async ({ grid, caller, ledger }) => {
-    await caller.add('c0');
-    // The create is carried out, and the daemon is kept waiting while it looks for it.
-    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'status', status: 502, commit: true } });
-    const isTheLook = ({ query }: RequestRecord) => query.comment?.includes('container=c1 ') === true;
-    grid.inject({ method: 'GET', when: isTheLook, effect: { kind: 'delay', ms: 400 } });
-    const adding = caller.add('c1');
-    await until('the address is reserved', () => ledger.reservations().length === 2);
-    const collecting = caller.gc(['c0']);
-    expect(await adding).toBe('ok');
-    expect(await collecting).toBe('ok');
-    await ledger.settled();
-    expect(ledger.live).toHaveLength(2);
-  },
-);
+worldTest('an ADD under way when a GC comes keeps its reservation', async ({ grid, caller, ledger }) => {
+  await caller.add('c0');
+  // The create is carried out, and the search for it is delayed.
+  grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'status', status: 502, commit: true } });
+  const isTheLook = ({ query }: RequestRecord) => query.comment?.includes('container=c1 ') === true;
+  grid.inject({ method: 'GET', when: isTheLook, effect: { kind: 'delay', ms: 400 } });
+  const adding = caller.add('c1');
+  await until('the address is reserved', () => ledger.reservations().length === 2);
+  const collecting = caller.gc(['c0']);
+  expect(await adding).toBe('ok');
+  expect(await collecting).toBe('ok');
+  await ledger.settled();
+  expect(ledger.live).toHaveLength(2);
+});
 
-worldTest('an ADD that comes while a GC is under way keeps its address', async ({ grid, caller, ledger }) => {
+worldTest('an ADD during a GC keeps its address', async ({ grid, caller, ledger }) => {
   await caller.add('c0');
   await caller.add('dead');
   grid.clearLog();
@@ -36,7 +33,7 @@ worldTest('an ADD that comes while a GC is under way keeps its address', async (
   expect(ledger.live).toHaveLength(4);
 });
 
-worldTest('a DEL, an ADD and two GCs at once leave each other what is theirs', async ({ caller, ledger }) => {
+worldTest('a DEL, an ADD and two GCs at once do not disturb each other', async ({ caller, ledger }) => {
   for (const container of ['c0', 'c1', 'c2']) await caller.add(container);
   caller.dies('c2');
   const calls = [caller.gc(['c0']), caller.del('c1'), caller.add('c3'), caller.gc(['c0', 'c3'])];
@@ -45,7 +42,7 @@ worldTest('a DEL, an ADD and two GCs at once leave each other what is theirs', a
   expect(ledger.live).toHaveLength(2);
 });
 
-worldTest('a GC on one host does not touch what another host has on the same network', async (world) => {
+worldTest('a GC on one host spares the leases of another host on the same network', async (world) => {
   const other = await world.another({ node: 'host-b' });
   await world.caller.add('c1');
   await other.add('c1');

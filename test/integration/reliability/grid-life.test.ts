@@ -1,4 +1,4 @@
-/** What a grid goes through in its life: fail-over, restarts, new passwords and certificates, and people who edit it. */
+/** Events in the life of a grid: fail-over, restarts, new passwords and certificates, and people who edit it. */
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
@@ -10,9 +10,9 @@ import { startGrid } from '../../simulator/grid.ts';
 import { relayed } from './candidate.ts';
 import { worldTest } from './world-test.ts';
 
-worldTest('when the first grid host goes away the next one serves, without an ADD that fails', async (world) => {
+worldTest('when the first grid host fails, the next one serves without a failed ADD', async (world) => {
   const { grid, ledger } = world;
-  // A second address of the same grid, which can be taken away.
+  // A second address of the same grid, which the test can close.
   const first = await relayed(grid.port, grid.port);
   const flags = ['--grid-host=127.0.0.2,127.0.0.1', '--ssl-verify=false'];
   const host = await new Host(grid, { node: 'host-b', doubtWindow, flags }).start();
@@ -37,7 +37,7 @@ worldTest('when the first grid host goes away the next one serves, without an AD
   }
 });
 
-worldTest('what a promoted candidate does not know of is reserved again before anybody asks', async (world) => {
+worldTest('reservations that a promoted candidate lacks are re-created before any call', async (world) => {
   const { grid, host, caller, ledger } = world;
   for (const container of ['c1', 'c2', 'c3']) expect(await caller.add(container)).toBe('ok');
   await promote(world, () => {
@@ -48,18 +48,18 @@ worldTest('what a promoted candidate does not know of is reserved again before a
   const said = () => host.log.filter(({ message }) => message.startsWith('re-created')).length;
   await until('both are said to be', () => said() === 2);
   for (const container of ['c1', 'c2', 'c3']) expect(await caller.check(container)).toBe('ok');
-  // One look each at what was given in the last hour, and one create for each that was lost.
+  // One look for each lease of the last hour, and one create for each lost one.
   expect(grid.requests.filter(({ method }) => method === 'POST')).toHaveLength(2);
   for (const container of ['c1', 'c2', 'c3']) expect(await caller.del(container)).toBe('ok');
   await ledger.settled();
 });
 
-worldTest('a grid that comes and goes is not asked for everything each time', async (world) => {
+worldTest('repeated outages do not cause a look at every lease each time', async (world) => {
   const { grid, host, ledger } = world;
   for (let n = 0; n < 20; n += 1) await host.add(`c${n}`);
   grid.clearLog();
   await promote(world, () => {});
-  // Alone or with others.
+  // A look may be for one lease or for several.
   const lookedAt = () =>
     new Set(
       grid.requests.flatMap(({ query }) => `${query.comment}${query['comment~']}`.match(/ container=c\d+ /g) ?? []),
@@ -75,7 +75,7 @@ worldTest('a grid that comes and goes is not asked for everything each time', as
   await ledger.settled();
 });
 
-worldTest('an address that a promoted candidate has given to somebody else is said to be lost', async (world) => {
+worldTest('an address that a promoted candidate has given to somebody else is reported as lost', async (world) => {
   const { grid, host, ledger } = world;
   const address = await host.add('c1');
   const holder = () => grid.fixedAddresses('default').find(({ ipv4addr }) => ipv4addr === address)?.comment;
@@ -89,7 +89,7 @@ worldTest('an address that a promoted candidate has given to somebody else is sa
   expect(holder()).toBe('printer');
 });
 
-worldTest('a grid that restarts while forty containers start lets every one of them start', async (world) => {
+worldTest('all of forty containers start while the grid restarts', async (world) => {
   const { grid, caller, ledger } = world;
   await caller.add('c0');
   grid.latencyMs = 20;
@@ -103,26 +103,23 @@ worldTest('a grid that restarts while forty containers start lets every one of t
   await ledger.settled();
 });
 
-worldTest(
-  'a wrong password is tried once, however many containers start, so that no account is locked',
-  async (world) => {
-    const { grid, caller } = world;
-    await caller.add('c0');
-    grid.password = 'another';
-    grid.expireSessions();
-    grid.clearLog();
-    const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => caller.add(`c${index + 1}`)));
-    expect(new Set(outcomes)).toEqual(new Set([103]));
-    // One with the cookie that is no longer good for each connection, and one login.
-    expect(grid.requests.length).toBeLessThanOrEqual(9);
-    grid.clearLog();
-    await caller.add('c31');
-    expect(grid.requests).toEqual([]);
-  },
-);
+worldTest('a wrong password is tried once, however many containers start, and locks no account', async (world) => {
+  const { grid, caller } = world;
+  await caller.add('c0');
+  grid.password = 'another';
+  grid.expireSessions();
+  grid.clearLog();
+  const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => caller.add(`c${index + 1}`)));
+  expect(new Set(outcomes)).toEqual(new Set([103]));
+  // One request with the invalid cookie for each connection, and one login.
+  expect(grid.requests.length).toBeLessThanOrEqual(9);
+  grid.clearLog();
+  await caller.add('c31');
+  expect(grid.requests).toEqual([]);
+});
 
 worldTest(
-  'a new certificate is refused until the operator trusts it, and then taken without a restart',
+  'a new certificate is refused until the operator trusts it, and then accepted without a restart',
   async (world) => {
     const { grid, ledger } = world;
     const trust = join(world.host.directory, 'grid.pem');
@@ -145,14 +142,14 @@ worldTest(
   },
 );
 
-describe('somebody edits the grid by hand', () => {
+describe('after an edit of the grid by hand,', () => {
   const reservation = (world: World, container: string) => {
     const found = world.ledger.reservations().find(({ comment }) => comment?.includes(`container=${container} `));
     if (found === undefined) throw new Error(`no reservation of ${container}`);
     return found;
   };
 
-  worldTest('a deleted reservation: CHECK says so, ADD gives another, DEL succeeds', async (world) => {
+  worldTest('a deleted reservation fails CHECK, ADD re-creates it, and DEL succeeds', async (world) => {
     const { grid, host, caller, ledger } = world;
     await caller.add('c1');
     const { ipv4addr, _ref } = reservation(world, 'c1');
@@ -168,40 +165,34 @@ describe('somebody edits the grid by hand', () => {
     await ledger.settled();
   });
 
-  worldTest(
-    'a reservation given to something else: CHECK names the new holder, and DEL leaves it to it',
-    async (world) => {
-      const { grid, host, caller, ledger } = world;
-      await caller.add('c1');
-      const { ipv4addr, _ref } = reservation(world, 'c1');
-      grid.update(_ref, { comment: 'mail server' });
-      ledger.rememberStrangers();
-      const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${ipv4addr}/24` }] };
-      await expect(host.call('CHECK', 'c1', { config: { prevResult } })).rejects.toMatchObject({
-        code: 104,
-        message: expect.stringContaining('mail server'),
-      });
-      expect(await caller.del('c1')).toBe('ok');
-      await ledger.settled();
-    },
-  );
+  worldTest('a reservation given to another device fails CHECK, which names it, and DEL spares it', async (world) => {
+    const { grid, host, caller, ledger } = world;
+    await caller.add('c1');
+    const { ipv4addr, _ref } = reservation(world, 'c1');
+    grid.update(_ref, { comment: 'mail server' });
+    ledger.rememberStrangers();
+    const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${ipv4addr}/24` }] };
+    await expect(host.call('CHECK', 'c1', { config: { prevResult } })).rejects.toMatchObject({
+      code: 104,
+      message: expect.stringContaining('mail server'),
+    });
+    expect(await caller.del('c1')).toBe('ok');
+    await ledger.settled();
+  });
 
-  worldTest(
-    'a reservation deleted and its address taken by another host: the stale DEL takes nothing',
-    async (world) => {
-      const { grid, caller, ledger } = world;
-      await caller.add('c1');
-      grid.remove(reservation(world, 'c1')._ref);
-      ledger.left(ledger.identity('host-a', { network: 'net-1', containerId: 'c1', ifName: 'eth0' }));
-      const other = await world.another({ node: 'host-b' });
-      expect(await other.add('c2')).toBe('ok');
-      expect(await caller.del('c1')).toBe('ok');
-      await ledger.settled();
-      expect(ledger.live).toHaveLength(1);
-    },
-  );
+  worldTest('a deleted reservation whose address another host took is spared by the DEL', async (world) => {
+    const { grid, caller, ledger } = world;
+    await caller.add('c1');
+    grid.remove(reservation(world, 'c1')._ref);
+    ledger.left(ledger.identity('host-a', { network: 'net-1', containerId: 'c1', ifName: 'eth0' }));
+    const other = await world.another({ node: 'host-b' });
+    expect(await other.add('c2')).toBe('ok');
+    expect(await caller.del('c1')).toBe('ok');
+    await ledger.settled();
+    expect(ledger.live).toHaveLength(1);
+  });
 
-  worldTest('a deleted network is made again for the next container', async (world) => {
+  worldTest('a deleted network is created again for the next container', async (world) => {
     const { grid, caller } = world;
     const fresh = { ipam: { subnet: '10.5.0.0/24', gateway: '10.5.0.1' }, config: { name: 'net-5' } };
     await caller.add('c1', fresh);
@@ -212,11 +203,11 @@ describe('somebody edits the grid by hand', () => {
   });
 });
 
-worldTest('a host with more reservations than one answer may hold collects its dead by pages', async (world) => {
+worldTest('GC on a host with more reservations than fit into one answer releases page by page', async (world) => {
   const { grid, caller, ledger } = world;
   const wide = { ipam: { subnet: '10.30.0.0/20', gateway: '10.30.0.1' }, config: { name: 'wide' } };
   await caller.add('alive', wide);
-  // Unknown to the daemon's state: only the list on the grid tells.
+  // The daemon's state does not know these: only the list on the grid has them.
   const identity = (index: number) =>
     ledger.identity('host-a', { network: 'wide', containerId: `d${index}`, ifName: 'e' });
   for (let index = 0; index < 1_050; index += 1) {

@@ -1,6 +1,6 @@
 /**
- * Answers that are made to hurt, over HTTPS to a daemon in a process of its own: whoever is between host and grid can
- * send them, as certificates are not checked by default. The daemon goes on to answer, stays small, and touches nothing.
+ * Malicious answers over HTTPS to a daemon in a process of its own. An attacker between host and grid can send them, as
+ * certificates are not checked by default. The daemon keeps answering, stays small, and changes nothing.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import { startKillableWorld, type World } from '../../fixture/world.ts';
 import type { Effect } from '../../simulator/grid.ts';
 
 const mib = 1024 * 1024;
-/** Bytes of memory that the daemon may have had at most; the unit's MemoryMax is 512 MiB. */
+/** Maximum memory of the daemon in bytes. The unit's MemoryMax is 512 MiB. */
 const maxMemory = 400 * mib;
-/** Milliseconds in which a daemon answers STATUS, which asks nobody, on a machine that has much else to do. */
+/** Milliseconds for STATUS, which sends no request, on a busy machine. */
 const soon = 8_000;
 
 let world: World<ProcessHost>;
@@ -31,7 +31,7 @@ const refused = (text: string) =>
   json(400, JSON.stringify({ Error: 'AdmConProtoError', code: 'Client.Ibap.Proto', text }));
 const listed = (objects: readonly unknown[], more = {}) => json(200, JSON.stringify({ result: objects, ...more }));
 
-/** Milliseconds until STATUS is answered, asked for while something else is under way. */
+/** Measures a STATUS during `work`, in milliseconds. */
 async function statusTakes(): Promise<number> {
   const began = performance.now();
   await world.host.call('STATUS', '').catch(() => undefined);
@@ -46,7 +46,7 @@ const slow: readonly (readonly [string, 'add' | 'del', string, () => Effect])[] 
 ];
 
 describe.each(slow)('%s', (_, call, method, effect) => {
-  test('holds up nobody', async () => {
+  test('delays no other call', async () => {
     let sent = false;
     const when = () => {
       sent = true;
@@ -67,7 +67,7 @@ describe('the daemon stays small', () => {
     ['empty objects', (bytes) => `[${fill('{},', bytes)}{}]`],
     ['empty lists', (bytes) => `[${fill('[],', bytes)}[]]`],
   ];
-  // Read to the end, and too large for that.
+  // One that is read to the end, and one that is too large.
   const sizes = [2, 8];
   const large = contents.flatMap(([what, list]) => sizes.map((size) => [size, what, list(size * mib)] as const));
 
@@ -94,7 +94,7 @@ describe('the daemon stays small', () => {
     expect(world.host.usage().peak).toBeLessThan(maxMemory);
   });
 
-  test('a list without an end of what this host is said to hold: none of it gets into the state', async () => {
+  test('an endless list of reservations of this host does not get into the state', async () => {
     const { host, grid, ledger } = world;
     const markOf = (containerId: string) =>
       ledger.identity('host-a', { network: 'net-1', containerId, ifName: 'eth0' });

@@ -1,4 +1,4 @@
-/** Callers that die before they have read their answer: what they took goes back, what others live on stays. */
+/** Callers die before they read their answer. Their address is released, unless another caller was told it. */
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { requestFrame } from '../../../src/modes/protocol.ts';
@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.end());
 
-/** An ADD by a caller that is killed when the daemon has sent the answer and nobody has read it: after `beforeIt`. */
+/** Makes an ADD whose caller runs `beforeIt`, and is killed when the daemon has sent the answer, before it reads it. */
 async function addUnread(containerId: string, beforeIt = async () => {}): Promise<void> {
   const { host } = world;
   const answers = () => host.log.filter(({ message }) => message.startsWith('ADD')).length;
@@ -25,7 +25,7 @@ async function addUnread(containerId: string, beforeIt = async () => {}): Promis
   socket.destroy();
 }
 
-/** An ADD by a caller that is killed while the grid is asked. */
+/** Makes an ADD whose caller is killed while the grid is asked. */
 async function addUnfinished(containerId: string): Promise<void> {
   const { grid, host } = world;
   const before = grid.requests.length;
@@ -37,7 +37,7 @@ async function addUnfinished(containerId: string): Promise<void> {
 
 const ours = () => world.ledger.reservations().filter(({ comment }) => comment?.includes('container=c1 '));
 
-test('an address whose answer nobody read goes back to the grid', async () => {
+test('an address whose answer was not read is released', async () => {
   await addUnread('c1');
   await until('it is back', () => ours().length === 0);
   await world.ledger.settled();
@@ -57,7 +57,7 @@ test('an ADD whose caller leaves while the grid is asked leaves nothing', async 
   });
 });
 
-test('however many repeated ADDs die unread, the first caller keeps its address', async () => {
+test('the first caller keeps its address, however many repeated ADDs die before they read it', async () => {
   await world.caller.add('c1');
   for (let i = 0; i < 3; i += 1) await addUnread('c1');
   await world.caller.add('c1');
@@ -85,7 +85,7 @@ test('if the first caller dies while a repeated ADD asks the grid, that one gets
   await world.caller.check('c1');
 });
 
-test('a caller that leaves is no evidence against the grid: STATUS stays good', async () => {
+test('a caller that leaves does not count against the grid, and STATUS succeeds', async () => {
   await world.caller.add('c0');
   world.grid.latencyMs = 50;
   for (const container of ['c1', 'c2', 'c3']) await addUnfinished(container);

@@ -1,6 +1,6 @@
 /**
- * Many at once: five hundred containers on a slow grid, and a host that starts with ten thousand of them. `npm test` runs it alone: five
- * hundred callers, the daemon and the grid have one process, which another beside it would make too slow for a plugin's patience.
+ * Five hundred containers at once on a slow grid, and a host that starts with ten thousand of them. `npm test` runs this
+ * file alone: callers, daemon and grid share one process, which a second one would slow down beyond a plugin's time-out.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ async function addMany({ caller }: World): Promise<Outcome[]> {
   return Promise.all(Array.from({ length: many }, (_, index) => caller.add(`c${index}`, wide)));
 }
 
-/** How far the create of any container was from its place in the queue. */
+/** Returns the largest distance of a create from its place in the queue. */
 function furthestFromItsPlace({ grid }: World): number {
   const creates = grid.requests.filter(({ method, type }) => method === 'POST' && type === 'fixedaddress');
   const places = creates.map(({ body }) => Number(/container=c(\d+) /.exec(JSON.stringify(body))?.[1]));
@@ -42,10 +42,10 @@ lonelyWorldTest(
     const seconds = (performance.now() - begin) / 1_000;
     expect(grid.inFlightMax).toBeLessThanOrEqual(8);
     expect(grid.requests.filter(({ type }) => type === 'fixedaddress')).toHaveLength(many);
-    // 500 requests of 50 ms by eights take 3.1 s; the rest is a busy test machine.
+    // 500 requests of 50 ms, eight at a time, take 3.1 s. The rest is for a busy test machine.
     expect(seconds).toBeLessThan(15);
     expect(furthestFromItsPlace(world)).toBeLessThan(32);
-    // It did not wait for all of them, which had come before it.
+    // The call did not wait for all the earlier ones.
     expect(taken).toBeLessThan(0.9 * many);
     await ledger.settled();
   },
@@ -61,7 +61,7 @@ lonelyWorldTest(
     const outcomes = await addMany(world);
     expect(performance.now() - begin).toBeLessThan(10_000);
     expect(new Set(outcomes)).toEqual(new Set(['ok', 11]));
-    // Served in their order: nobody who came early has waited in vain.
+    // Calls are served in order, so that no early one waits in vain.
     expect(outcomes.indexOf(11)).toBeGreaterThan(outcomes.filter((outcome) => outcome === 'ok').length - 32);
     expect(grid.inFlightMax).toBeLessThanOrEqual(8);
     grid.latencyMs = 0;
@@ -70,7 +70,7 @@ lonelyWorldTest(
   { flags: ['--add-timeout=2s'] },
 );
 
-/** Ten thousand leases in the state, as after years on a large host; their reservations need not be on the grid. */
+/** Writes ten thousand leases to the state. Their reservations need not be on the grid. */
 function fill(directory: string): void {
   mkdirSync(directory, { recursive: true });
   SqliteLeaseStore.open(directory, new Conditions()).store.close();

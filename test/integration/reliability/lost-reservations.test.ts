@@ -1,4 +1,4 @@
-/** Reservations that the grid has lost; test/simulation/situations/lost-reservations.ts has the rest. */
+/** Reservations that the grid has lost. More cases are in test/simulation/situations/lost-reservations.ts. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../../fixture/host.ts';
 import { pause } from '../../fixture/world.ts';
@@ -21,7 +21,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** The container that each address is reserved for. */
+/** Returns the container of each reserved address. */
 const holders = () =>
   Object.fromEntries(
     grid.fixedAddresses().map(({ ipv4addr, comment = '' }) => [ipv4addr, /container=(\S+)/.exec(comment)?.[1]]),
@@ -30,8 +30,8 @@ const onlyTheGateway = { '10.0.0.1': undefined };
 const objectAt = (address: string) => grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
 const lose = (address: string) => grid.remove(objectAt(address)?._ref ?? '');
 
-describe('passing an address back to who lives on it', () => {
-  test('forgets no earlier delete without an answer, which may hit whoever has the address by then', async () => {
+describe('reassigning an address to its live container', () => {
+  test('keeps an earlier delete in doubt, which may hit the next holder of the address', async () => {
     await host.dispose();
     await startHost(6_000);
     const [mine, theirs] = [await host.add('c1'), await host.add('c2')];
@@ -41,7 +41,7 @@ describe('passing an address back to who lives on it', () => {
     grid.clearLog();
     const body = JSON.stringify({ Error: 'AdmConProtoError: no', code: 'Client.Ibap.Proto', text: 'no' });
     const refusal = { kind: 'status', status: 400, contentType: 'application/json', body } as const;
-    // The first create is handed what c2 lives on, the second is refused.
+    // The first create gets the address of c2, and the second one is refused.
     grid.inject({ method: 'POST', type: 'fixedaddress', skip: 1, effect: refusal });
     await failureOf(host.add('c1'));
     await pause(1_000);
@@ -50,8 +50,8 @@ describe('passing an address back to who lives on it', () => {
   });
 });
 
-describe('an ADD of a container that lives on an address which the grid has lost', () => {
-  test('has been told another one before anybody else is told it', async () => {
+describe('an ADD of a live container whose reservation the grid has lost', () => {
+  test('gets another address before the old one is given to anybody else', async () => {
     const first = await host.add('c1');
     lose(first);
     grid.clearLog();
@@ -68,14 +68,14 @@ describe('an ADD of a container that lives on an address which the grid has lost
     expect(holders()).toEqual({ ...onlyTheGateway, [mine]: 'c1', [other]: 'c2' });
   });
 
-  test('gives it again with its network, if that is gone as well', async () => {
+  test('gives the address again with its network, if that was lost, too', async () => {
     const first = await host.add('c1');
     grid.remove(grid.networks()[0]?._ref ?? '');
     expect(await host.add('c1')).toBe(first);
     expect(holders()).toEqual({ ...onlyTheGateway, [first]: 'c1' });
   });
 
-  test('gives another one if somebody has it by now', async () => {
+  test('gives another address if the old one is taken', async () => {
     const first = await host.add('c1');
     lose(first);
     grid.add('fixedaddress', { ipv4addr: first, mac: '02:00:00:00:00:77', comment: 'printer' });

@@ -1,4 +1,4 @@
-/** A grid that looks up the next free address and reserves it in two steps: others come in between (WAPI section 10). */
+/** The grid looks up the next free address and reserves it in two steps, between which others may reserve it (WAPI section 10). */
 import { expect, test } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import { errorOf, held, useGridAndHost } from '../infoblox/grid-and-host.ts';
@@ -7,7 +7,7 @@ const fixture = useGridAndHost();
 
 /**
  * @param ms milliseconds between the look-up and the insert
- * @param meanwhile what somebody does in between
+ * @param meanwhile runs in between
  */
 function openWindow(ms: number, meanwhile: () => void = () => {}): void {
   const when = () => {
@@ -18,7 +18,7 @@ function openWindow(ms: number, meanwhile: () => void = () => {}): void {
   fixture.grid.inject({ method: 'POST', type: 'fixedaddress', times: Number.POSITIVE_INFINITY, when, effect });
 }
 
-test('32 first containers of four hosts all get an address of one new subnet, whoever is faster', async () => {
+test('the first 32 containers of four hosts all get an address of a new subnet, in whatever order', async () => {
   const { grid, host } = fixture;
   openWindow(5);
   const others = ['host-b', 'host-c', 'host-d'].map((node) => fixture.another({ node }).start());
@@ -31,7 +31,7 @@ test('32 first containers of four hosts all get an address of one new subnet, wh
   expect(refused.length).toBeGreaterThan(4);
 });
 
-test('an ADD that loses every race says so when its time is up, and leaves nothing', async () => {
+test('an ADD that loses every race fails with that reason when its time is over, and leaves nothing', async () => {
   const { grid } = fixture;
   const host = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
   await host.add('c0');

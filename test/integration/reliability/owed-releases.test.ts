@@ -1,4 +1,4 @@
-/** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
+/** A release that could not be carried out at once follows later: once, in order, and without bursts or busy loops. */
 import { readdirSync } from 'node:fs';
 import { expect, vi } from 'vitest';
 import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
@@ -9,10 +9,10 @@ import { intercept } from '../../fixture/intercept.ts';
 import { pause, type World } from '../../fixture/world.ts';
 import { lonelyWorldTest, worldTest } from './world-test.ts';
 
-// They wait for what happens later, side by side.
+// The tests mostly wait, so they run in parallel.
 vi.setConfig({ maxConcurrency: 12 });
 
-/** How often the reconciler has asked when something is due. */
+/** Number of times that the reconciler has asked for the next due time. */
 let looks = 0;
 const countLooks = (store: SqliteLeaseStore) =>
   intercept(store, (method, _, run) => {
@@ -33,20 +33,17 @@ worldTest('a DEL noted by the plugin while the daemon was down does not undo the
   await ledger.settled();
 });
 
-worldTest(
-  'a DEL noted while the daemon was merely slow is taken up by the ADD that follows, before it',
-  async (world) => {
-    const { host, caller, ledger } = world;
-    await caller.add('c1');
-    caller.leaveNote('c1');
-    expect(await caller.add('c1')).toBe('ok');
-    // Nothing is left there that could undo the ADD when the daemon looks for notes the next time.
-    expect(readdirSync(owedDir(host.socketDir, 'infoblox')).filter(isNote)).toEqual([]);
-    await ledger.settled();
-  },
-);
+worldTest('a DEL noted while the daemon was slow is carried out before the ADD that follows', async (world) => {
+  const { host, caller, ledger } = world;
+  await caller.add('c1');
+  caller.leaveNote('c1');
+  expect(await caller.add('c1')).toBe('ok');
+  // No note is left that could undo the ADD when the daemon next looks for notes.
+  expect(readdirSync(owedDir(host.socketDir, 'infoblox')).filter(isNote)).toEqual([]);
+  await ledger.settled();
+});
 
-worldTest('a DEL noted by the plugin while the daemon was down is settled when it starts', async (world) => {
+worldTest('a DEL noted by the plugin while the daemon was down is carried out at its start', async (world) => {
   const { host, caller } = world;
   await caller.add('c1');
   await host.stop();
@@ -55,7 +52,7 @@ worldTest('a DEL noted by the plugin while the daemon was down is settled when i
   await until('the note is settled', gone(world));
 });
 
-worldTest('a DEL that the daemon could not finish survives its restart', async (world) => {
+worldTest('a DEL that the daemon could not complete survives its restart', async (world) => {
   const { grid, host, caller } = world;
   await caller.add('c1');
   await grid.pause();
@@ -85,7 +82,7 @@ lonelyWorldTest(
   { wrapStore: countLooks },
 );
 
-worldTest('a hundred and fifty owed releases go back two at a time', async (world) => {
+worldTest('a backlog of 150 releases is carried out two at a time', async (world) => {
   const { host, grid, caller } = world;
   await Promise.all(Array.from({ length: 150 }, (_, index) => caller.add(`c${index}`)));
   await host.stop();
@@ -94,6 +91,6 @@ worldTest('a hundred and fifty owed releases go back two at a time', async (worl
   grid.clearLog();
   await host.start();
   await until('all are settled', gone(world));
-  // The reconciler's workers, and the look whether the grid answers.
+  // The reconciler's workers, and the request of the grid monitor.
   expect(grid.inFlightMax).toBeLessThanOrEqual(4);
 });

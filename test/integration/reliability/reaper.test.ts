@@ -20,7 +20,7 @@ import { rootTest } from '../../fixture/root.ts';
 import { pause, startWorld, type World, type WorldOptions } from '../../fixture/world.ts';
 import type { RequestRecord } from '../../simulator/grid.ts';
 
-// They wait for graces to pass, side by side.
+// The tests wait for grace periods, so they run in parallel.
 vi.setConfig({ maxConcurrency: 8 });
 
 const why = 'network namespaces';
@@ -61,7 +61,7 @@ const held = ({ ledger }: World) =>
 const longEnough = 2_500;
 
 reaperTest(
-  'a container whose namespace is gone gives its address back, one whose namespace is there keeps it',
+  'a container without its namespace loses its address, and one with its namespace keeps it',
   async (world) => {
     const { caller, ledger } = world;
     const [dying, living] = [makeNamespace(), makeNamespace()];
@@ -76,7 +76,7 @@ reaperTest(
   },
 );
 
-reaperTest('a container whose namespace went with a directory of its own gives its address back', async (world) => {
+reaperTest('a container whose namespace was removed with its directory loses its address', async (world) => {
   const place = mkdtempSync(join(tmpdir(), 'infoblox-cni-netns-'));
   const [dying, living] = ['dying', 'living'].map((name) => {
     const file = join(place, name, 'netns');
@@ -100,7 +100,7 @@ reaperTest('a container whose namespace went with a directory of its own gives i
   }
 });
 
-reaperTest('a container whose namespace this host never saw is left alone', async (world) => {
+reaperTest('a container whose namespace this host never saw keeps its address', async (world) => {
   await world.caller.add('c1', { netns: '/run/netns/of-another-mount-namespace' });
   await world.caller.add('c2', { netns: '' });
   await pause(longEnough);
@@ -108,12 +108,12 @@ reaperTest('a container whose namespace this host never saw is left alone', asyn
   expect(held(world)).toEqual(['c1', 'c2']);
 });
 
-reaperTest('another namespace under the same name is not the container that died', async (world) => {
+reaperTest('a container is dead when another namespace has its path', async (world) => {
   const path = makeNamespace();
   await world.caller.add('c1', { netns: path });
   const { ino } = statSync(path);
   removeNamespace(path);
-  // The kernel gives inode numbers of namespaces out again at once, here or to a test beside this one.
+  // The kernel reuses inode numbers of namespaces at once, here or for a parallel test.
   while (statSync(makeNamespace(path.slice('/run/netns/'.length))).ino === ino) {
     removeNamespace(path);
     makeNamespace();
@@ -122,7 +122,7 @@ reaperTest('another namespace under the same name is not the container that died
   await until('the dead is found', () => held(world).length === 0);
 });
 
-reaperTest('a container that is started twice at once lives on in its second namespace', async (world) => {
+reaperTest('a container that is started twice at once stays alive in its second namespace', async (world) => {
   const [first, second] = [makeNamespace(), makeNamespace()];
   await world.caller.add('other');
   const answered = Promise.withResolvers<void>();
@@ -152,7 +152,7 @@ reaperTest('a container that comes back under its name before the grace is over 
 });
 
 reaperTest(
-  '--reap-after=0 releases nothing, however dead',
+  '--reap-after=0 releases no dead container',
   async (world) => {
     const path = makeNamespace();
     await world.caller.add('c1', { netns: path });
@@ -163,7 +163,7 @@ reaperTest(
   { flags: ['--reap-after=0'] },
 );
 
-/** What the state looks like to a daemon of another boot. */
+/** Makes the state look like that of another boot. */
 async function reboot({ host }: World, change = "bootId = 'of-the-boot-before', bootedAt = bootedAt - 300") {
   await host.stop();
   const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
@@ -172,7 +172,7 @@ async function reboot({ host }: World, change = "bootId = 'of-the-boot-before', 
   await host.start();
 }
 
-reaperTest('after a reboot what is not there any more is gone, wherever it was seen', async (world) => {
+reaperTest('after a reboot a missing namespace is gone, wherever it was seen', async (world) => {
   const root = mkdtempSync(join(tmpdir(), 'infoblox-cni-boot-'));
   const namespace = makeNamespace();
   const path = join(root, 'netns', 'c1');
@@ -196,7 +196,7 @@ reaperTest('after a reboot what is not there any more is gone, wherever it was s
 });
 
 reaperTest(
-  'after a reboot that the kernel proves what is not there any more is gone at once, without the grace',
+  'after a reboot that the uptime proves, a missing namespace is gone at once, without a grace period',
   async (world) => {
     const [gone, kept] = [makeNamespace(), makeNamespace()];
     await world.caller.add('c1', { netns: gone });
@@ -211,22 +211,19 @@ reaperTest(
   { flags: ['--reap-after=1h'] },
 );
 
-reaperTest(
-  'another boot ID, or what looks like a reboot, is no death where the namespace is still there',
-  async (world) => {
-    const [one, other] = [makeNamespace(), makeNamespace()];
-    await world.caller.add('c1', { netns: one });
-    await world.caller.add('c2', { netns: other });
-    await reboot(world, "bootId = 'of-another-start-of-the-container'");
-    await pause(longEnough);
-    await reboot(world);
-    await pause(longEnough);
-    await world.ledger.settled();
-    expect(held(world)).toEqual(['c1', 'c2']);
-  },
-);
+reaperTest('a container with its namespace stays alive after another boot ID or an apparent reboot', async (world) => {
+  const [one, other] = [makeNamespace(), makeNamespace()];
+  await world.caller.add('c1', { netns: one });
+  await world.caller.add('c2', { netns: other });
+  await reboot(world, "bootId = 'of-another-start-of-the-container'");
+  await pause(longEnough);
+  await reboot(world);
+  await pause(longEnough);
+  await world.ledger.settled();
+  expect(held(world)).toEqual(['c1', 'c2']);
+});
 
-reaperTest('a name whose mount this host does not see is no death; the absence of the name is', async (world) => {
+reaperTest('a path without its mount is no death, but a missing path is', async (world) => {
   const path = makeNamespace();
   await world.caller.add('c1', { netns: path });
   execFileSync('umount', [path]);
@@ -238,7 +235,7 @@ reaperTest('a name whose mount this host does not see is no death; the absence o
   await until('the dead is found', () => held(world).length === 0);
 });
 
-reaperTest('a process that moves to another namespace is no death of the one it leaves; its end is', async (world) => {
+reaperTest('a process that moves to another namespace is no death of the first one, but its end is', async (world) => {
   const moves = `sleep 60 & read go; exec nsenter --net=/proc/${process.pid}/ns/net sleep 60`;
   const child = spawn('unshare', ['--net', 'sh', '-c', moves], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
   const path = `/proc/${child.pid}/ns/net`;
@@ -270,7 +267,7 @@ reaperTest('after a reboot a container that is added again under its name keeps 
   expect(held(world)).toEqual(['c1']);
 });
 
-reaperTest('what dies while the grid is away goes back when the grid does', async (world) => {
+reaperTest('a container that dies during an outage is released when the grid is back', async (world) => {
   const { caller, grid } = world;
   const path = makeNamespace();
   await caller.add('c1', { netns: path });
@@ -297,7 +294,7 @@ reaperTest('a daemon that starts with another view of the host releases nothing 
     await caller.add('c1', { netns: pin('c1') });
     await caller.add('c2', { netns: pin('c2') });
     await host.stop();
-    // As in another mount namespace: the path leads to a directory that is not the runtime's.
+    // Like in another mount namespace, the path leads to a directory that is not the runtime's.
     renameSync(place, elsewhere);
     mkdirSync(place);
     await host.start();

@@ -1,4 +1,4 @@
-/** The durable state lost, damaged, of another release, full or in use: what is on the grid is enough to go on. */
+/** A state that is lost, damaged, of another release, full or in use. The reservations on the grid are enough to continue. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { worldTest } from './world-test.ts';
 
 const stateDir = (world: World) => join(world.host.directory, 'state');
 
-/** Stops the daemon, does something to its state, starts it again, and waits until it has read the grid. */
+/** Stops the daemon, changes its state, starts it again, and waits until it has read the grid. */
 async function restart({ host }: World, meanwhile: () => void): Promise<void> {
   await host.stop();
   meanwhile();
@@ -21,7 +21,7 @@ async function restart({ host }: World, meanwhile: () => void): Promise<void> {
   await host.start();
 }
 
-/** What has to hold after the state was lost: the living keep their addresses, and can be deleted and collected. */
+/** Checks a host after a lost state: live containers keep their addresses, and can be deleted and collected. */
 async function carriesOn({ caller, ledger }: World): Promise<void> {
   expect(await caller.add('c1')).toBe('ok');
   expect(await caller.check('c2')).toBe('ok');
@@ -75,11 +75,11 @@ for (const [what, damage, setAside] of damages) {
   });
 }
 
-/** What reading the DMI and the machine ID gives on this machine and on another. */
+/** The hashes of DMI and machine ID on this machine and on another one. */
 const machine = { installation: 'of-the-original', hardware: 'of-the-original' };
 const otherMachine = { installation: 'of-the-clone', hardware: 'of-the-clone' };
 
-/** The state of the world's host on a clone, whose namespaces are none of those that it knows. */
+/** Copies the state to a clone, which has none of the recorded namespaces. */
 function cloneState(world: World, to: string): void {
   cpSync(stateDir(world), to, { recursive: true });
   const database = new DatabaseSync(join(to, 'state.db'));
@@ -89,7 +89,7 @@ function cloneState(world: World, to: string): void {
 }
 
 worldTest(
-  'a clone of a host leaves alone what the original holds, though it has its state',
+  'a clone with the state of a host spares the leases of the original',
   async (world) => {
     await inhabit(world);
     await world.host.stop();
@@ -123,7 +123,7 @@ worldTest(
 );
 
 worldTest(
-  'a lost state with the grid away: what waits for the grid is told to wait, nothing is taken twice',
+  'after a lost state during an outage calls fail with "try again", and no address is given twice',
   async (world) => {
     const { grid, caller, ledger } = world;
     await inhabit(world);
@@ -138,7 +138,7 @@ worldTest(
 );
 
 worldTest(
-  'a lost state with the grid away: an ADD that fails releases nothing that an earlier one was answered with',
+  'after a lost state during an outage a failed ADD does not release the address of an earlier one',
   async (world) => {
     const { grid, host, caller, ledger } = world;
     await inhabit(world);
@@ -153,7 +153,7 @@ worldTest(
   },
 );
 
-worldTest('a DEL that comes while the state is being read back from the grid leaves no phantom', async (world) => {
+worldTest('a DEL during the import leaves no lease behind', async (world) => {
   const { grid, host, caller, ledger } = world;
   await inhabit(world);
   const address = ledger.live[0]?.address;
@@ -172,7 +172,7 @@ worldTest('a DEL that comes while the state is being read back from the grid lea
   await ledger.settled();
 });
 
-worldTest('a DEL without the state finds the address in whatever view it is', async (world) => {
+worldTest('a DEL without the state finds the address in any view', async (world) => {
   const { grid, host } = world;
   await host.add('c1', { ipam: { 'network-view': 'theirs' } });
   grid.inject({ method: 'GET', when: ({ query }) => 'comment~' in query, effect: { kind: 'answer-late', after: 400 } });
@@ -192,7 +192,7 @@ worldTest('a second daemon neither takes the socket nor the state of the first',
   await sameState.dispose();
 });
 
-test('a state directory that cannot be is said at the start, with what to do', async () => {
+test('an impossible state directory is an error at the start, with a hint', async () => {
   const world = await startWorld();
   writeFileSync(join(world.host.directory, 'file'), '');
   const host = new Host(world.grid, { doubtWindow, flags: [`--state-dir=${world.host.directory}/file/state`] });
@@ -202,8 +202,9 @@ test('a state directory that cannot be is said at the start, with what to do', a
 });
 
 /**
- * The log of the state has some blocks in advance: the disk is felt when they are used up, by an ADD, or by a DEL, which leaves a note.
- * @returns how the first ADD is refused, and the container that was deleted last
+ * Adds and deletes containers until the full disk fails an ADD. SQLite's log has some spare blocks at first. A DEL that
+ * fails leaves a note.
+ * @returns the refusal of the first ADD, and the container that was deleted last
  */
 async function firstRefusal({ host, caller }: World): Promise<{ refusal: unknown; last: string }> {
   let last = 'none';
@@ -220,7 +221,7 @@ async function firstRefusal({ host, caller }: World): Promise<{ refusal: unknown
   return { refusal: 'none', last };
 }
 
-/** A world whose state lies on a small file system; `free` makes it larger. */
+/** Runs a test in a world whose state is on a small file system. `free` enlarges it. */
 async function onSmallDisk(run: (world: World, free: () => void) => Promise<void>): Promise<void> {
   const world = await startWorld();
   const { host } = world;
@@ -238,7 +239,7 @@ async function onSmallDisk(run: (world: World, free: () => void) => Promise<void
   }
 }
 
-rootTest('what was deleted on a full disk is released after a restart', 'a small file system', () =>
+rootTest('a container that was deleted on a full disk is released after a restart', 'a small file system', () =>
   onSmallDisk(async (world, free) => {
     const { host, caller, ledger } = world;
     expect(await caller.add('c1')).toBe('ok');
@@ -254,7 +255,7 @@ rootTest('what was deleted on a full disk is released after a restart', 'a small
 );
 
 rootTest(
-  'a full disk: ADD and GC refuse and say why, DEL leaves a note, and all is well when there is space',
+  'on a full disk ADD and GC fail with the reason, DEL leaves a note, and all work when there is space',
   'a small file system',
   () =>
     onSmallDisk(async (world, free) => {

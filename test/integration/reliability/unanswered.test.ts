@@ -1,6 +1,6 @@
 /**
- * ADDs whose plugin got no answer and says so by a note: what they took goes back, though no runtime asks for it; what
- * somebody was told stays.
+ * ADDs whose plugin got no answer and leaves a note. Their address is released without a DEL, unless another caller was
+ * told it.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,13 +21,13 @@ beforeEach(async () => {
 });
 afterEach(() => world.end());
 
-/** The writes of an ADD: that it begins, then that it is bound. */
+/** An ADD writes twice: at its begin and when it is bound. */
 const whenBound = { write: 2, moment: 'after' } as const;
 
 const reserved = (container = 'c1') =>
   world.ledger.reservations().filter(({ comment }) => comment?.includes(` container=${container} `));
 
-/** An ADD whose daemon is killed when the lease is durable and nobody was told. @returns its ID; no note is left yet */
+/** Makes an ADD whose daemon is killed when the lease is durable, before the answer. @returns its ID, without a note yet */
 async function killedWhenBound(write: { write: number; moment: 'after' } = whenBound): Promise<string> {
   const { host } = world;
   const callId = newCallId();
@@ -42,7 +42,7 @@ function leaveUnanswered(callId: string): void {
   leaveNote({ socketDir: world.host.socketDir, driverName: 'infoblox' }, 'ADD', world.host.callOf('c1', { callId }));
 }
 
-/** The next daemon has taken over all notes that are there. */
+/** Waits until the next daemon has taken over all notes. */
 async function notesTaken(): Promise<void> {
   const { host } = world;
   await host.stop();
@@ -50,7 +50,7 @@ async function notesTaken(): Promise<void> {
   await until('the notes are taken over', () => !readdirSync(owedDir(host.socketDir, 'infoblox')).some(isNote));
 }
 
-/** What the state says that c1 holds; ends the daemon. */
+/** Stops the daemon. @returns the address of c1 in its state */
 async function leaseOf(): Promise<unknown> {
   await world.host.stop();
   const database = new DatabaseSync(join(world.host.directory, 'state', 'state.db'));
@@ -61,13 +61,13 @@ async function leaseOf(): Promise<unknown> {
   }
 }
 
-/** c1 has its address, in the state and on the grid. */
+/** Expects the address of c1 in the state and on the grid. */
 async function expectBound(): Promise<void> {
   expect(await leaseOf()).toMatchObject({ phase: 'bound', address: '10.0.0.2' });
   expect(reserved().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.2']);
 }
 
-test('a daemon is killed when the address is taken and nobody was told: the next one gives it back, though nobody asks', async () => {
+test('an address is released if the daemon is killed before its answer', async () => {
   await world.host.dieAt(whenBound);
   expect(await world.caller.add('c1')).toBe('no answer');
   await world.host.died();
@@ -95,19 +95,16 @@ test.each([
       await world.host.dieAt({ write: 1, moment: 'after' });
     },
   ],
-])(
-  'a repeated ADD that gets no answer takes nothing from the container that lives by the first: a daemon %s',
-  async (_, arrange) => {
-    expect(await world.caller.add('c1')).toBe('ok');
-    await arrange();
-    expect(await world.caller.add('c1')).toBe('no answer');
-    await world.host.died();
-    await notesTaken();
-    await expectBound();
-  },
-);
+])('a repeated ADD without an answer does not release the address of the first: a daemon %s', async (_, arrange) => {
+  expect(await world.caller.add('c1')).toBe('ok');
+  await arrange();
+  expect(await world.caller.add('c1')).toBe('no answer');
+  await world.host.died();
+  await notesTaken();
+  await expectBound();
+});
 
-test('a note that comes late takes nothing from a later ADD that was answered', async () => {
+test('a late note does not release the address of a later ADD that was answered', async () => {
   const first = await killedWhenBound();
   await world.host.startHere();
   expect(await world.caller.add('c1')).toBe('ok');
@@ -119,7 +116,7 @@ test('a note that comes late takes nothing from a later ADD that was answered', 
 test.each([
   ['in their order', (ids: string[]) => ids],
   ['in the other order', (ids: string[]) => ids.toReversed()],
-])('if no ADD of several got an answer, the address goes back: notes %s', async (_, ordered) => {
+])('if none of several ADDs got an answer, the address is released: notes %s', async (_, ordered) => {
   const first = await killedWhenBound();
   await world.host.start();
   const second = await killedWhenBound({ write: 1, moment: 'after' });
@@ -133,11 +130,11 @@ test.each([
   await until('it has gone back', () => reserved().length === 0);
 });
 
-test('of two that ask at once and share the answer, one that got none takes nothing from the other', async () => {
+test('of two simultaneous ADDs, one without the answer does not release the address of the other', async () => {
   const [told, untold] = [newCallId(), newCallId()];
   world.grid.latencyMs = 100;
   await Promise.all([told, untold].map((callId) => world.host.add('c1', { callId })));
-  // As if the answer had not reached it.
+  // The call behaves as if the answer had not arrived.
   leaveUnanswered(untold);
   await notesTaken();
   await expectBound();
@@ -146,7 +143,7 @@ test('of two that ask at once and share the answer, one that got none takes noth
   await until('it has gone back', () => reserved().length === 0);
 });
 
-test('a release that was noted is carried out, whatever ADDs without an answer note after it', async () => {
+test('a DEL that was noted is carried out, whatever notes of unanswered ADDs follow', async () => {
   expect(await world.caller.add('c1')).toBe('ok');
   await world.host.stop();
   world.caller.leaveNote('c1');
@@ -156,7 +153,7 @@ test('a release that was noted is carried out, whatever ADDs without an answer n
   expect(reserved()).toEqual([]);
 });
 
-test('a lease whose callers are not known is not released by the word of an ADD', async () => {
+test('a lease with unknown callers is not released by the note of an ADD', async () => {
   const callId = newCallId();
   await world.host.add('c1', { callId });
   await world.host.stop();

@@ -1,4 +1,4 @@
-/** Tests that bring their own world, so that they may wait side by side. */
+/** Tests with a world of their own, so that they can wait in parallel. */
 import { test } from 'vitest';
 import { startWorld, type World, type WorldOptions } from '../../fixture/world.ts';
 
@@ -13,12 +13,12 @@ async function inWorld(run: Run, options: WorldOptions): Promise<void> {
   }
 }
 
-/** A test that runs beside others of its file. */
+/** Defines a test that runs in parallel with others of its file. */
 export function worldTest(name: string, run: Run, options: WorldOptions = {}): void {
   test.concurrent(name, () => inWorld(run, options));
 }
 
-/** A test that has the process to itself, because it watches or times it. */
+/** Defines a test that runs alone, because it observes or times the process. */
 export function lonelyWorldTest(name: string, run: Run, options: WorldOptions = {}): void {
   test(name, () => inWorld(run, options));
 }

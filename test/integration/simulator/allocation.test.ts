@@ -31,14 +31,14 @@ describe('the next available address', () => {
     expect([await reserveNext(), await reserveNext()]).toEqual(['10.0.0.2', '10.0.0.4']);
   });
 
-  test('is different for every one of many simultaneous creates, until none is left', async () => {
+  test('is different for each of many simultaneous creates, until none is left', async () => {
     const answers = await Promise.all(Array.from({ length: 7 }, () => reserveNext()));
     const none = '400 Cannot find 1 available IP address(es) in this network.';
     expect(answers.filter((answer) => answer === none)).toHaveLength(1);
     expect(new Set(answers).size).toBe(7);
   });
 
-  test('skips hosts and whatever lies inside a range', async () => {
+  test('skips host records and all addresses inside ranges', async () => {
     const { grid } = fixture;
     grid.add('record:host', host('h', '10.0.0.1'));
     const range = grid.add('range', { start_addr: '10.0.0.2', end_addr: '10.0.0.4' });
@@ -57,7 +57,7 @@ describe('the next available address', () => {
     expect(await reserveNext('10.0.0.4-10.0.0.5')).toBe('400 Cannot find 1 available IP address(es) in this range.');
   });
 
-  test('comes from the view that the function names, which must be the object’s own too', async () => {
+  test('comes from the view that the function names, which must be that of the object, too', async () => {
     const { grid } = fixture;
     grid.add('networkview', { name: 'blue' });
     grid.add('network', { network: '10.7.0.0/24', network_view: 'blue' });
@@ -69,7 +69,7 @@ describe('the next available address', () => {
     expect(await reserveNext('10.7.0.0/24,red')).toBe('404 Network View red not found');
   });
 
-  test('is only looked at by the function, which takes a number and exclusions', async () => {
+  test('is only reported by the function, which takes a number and exclusions', async () => {
     const { client, grid } = fixture;
     const look = (body: unknown) => client.run(network, 'next_available_ip', body);
     expect((await look({ num: 2, exclude: ['10.0.0.1'] })).json).toEqual({ ips: ['10.0.0.2', '10.0.0.3'] });
@@ -79,7 +79,7 @@ describe('the next available address', () => {
     expect(grid.fixedAddresses()).toEqual([]);
   });
 
-  test('can be asked for in the long form, with exclusions and a selection by attribute', async () => {
+  test('can be requested in the long form, with exclusions and a selection by attribute', async () => {
     const { client, grid } = fixture;
     grid.add('network', { network: '10.1.0.0/29', extattrs: { Site: { value: 'Bern' } } });
     const call = {
@@ -126,7 +126,7 @@ describe('the next available network', () => {
     );
   });
 
-  test('is only looked at by the function', async () => {
+  test('is only reported by the function', async () => {
     const { client, grid } = fixture;
     const container = grid.add('networkcontainer', { network: '172.18.0.0/16' });
     const look = (body: unknown) => client.run(container, 'next_available_network', body);
@@ -142,7 +142,7 @@ describe('the next available network', () => {
   });
 });
 
-test('functions are called by POST on an object that has them', async () => {
+test('functions are called by POST on an object that supports them', async () => {
   const { client } = fixture;
   const byGet = await client.get(network, { _function: 'next_available_ip' });
   expect(byGet.error).toBe('400 Function next_available_ip illegal with this method');
@@ -165,7 +165,7 @@ test('hosts share an address without DHCP and exclude each other and fixed addre
   expect(found.rows).toMatchObject([{ name: 'b', view: ' ', ipv4addrs: [{ ipv4addr: '10.0.0.1', host: 'b' }] }]);
 });
 
-test('a host in DNS finds no zone', async () => {
+test('a host record with DNS is refused, as there is no zone', async () => {
   const body = { name: 'h.example.com', ipv4addrs: [{ ipv4addr: '10.0.0.1' }] };
   const answer = await fixture.client.create('record:host', body);
   expect(answer.error).toBe('400 The action is not allowed. A parent was not found.');

@@ -4,7 +4,7 @@ import { reservation, useGrid } from '../../simulator/grid-fixture.ts';
 describe('extensible attributes', () => {
   const fixture = useGrid({ attributes: ['Site', 'Owner'] });
 
-  test('an update replaces them all, adds with + and removes with -', async () => {
+  test('are all replaced by an update, added with + and removed with -', async () => {
     const { client, grid } = fixture;
     const reference = grid.add('network', { network: '10.0.0.0/24', extattrs: { Site: { value: 'Bern' } } });
     const names = () => Object.keys(grid.networks()[0]?.extattrs ?? {});
@@ -18,7 +18,7 @@ describe('extensible attributes', () => {
     expect(names()).toEqual([]);
   });
 
-  test('values must fit the definition', async () => {
+  test('must have values that fit the definition', async () => {
     const { client } = fixture;
     await client.create('extensibleattributedef', { name: 'Rack', type: 'INTEGER' });
     await client.create('extensibleattributedef', { name: 'Tier', type: 'ENUM', list_values: [{ value: 'gold' }] });
@@ -44,7 +44,7 @@ describe('extensible attributes', () => {
     }
   });
 
-  test('a definition keeps its type, and takes its values along when it goes', async () => {
+  test('keep the type of their definition, and are deleted with it', async () => {
     const { client, grid } = fixture;
     grid.add('network', { network: '10.0.0.0/24', extattrs: { Site: { value: 'Bern' } } });
     const site = String((await client.get('extensibleattributedef', { name: 'Site' })).rows[0]?._ref);
@@ -55,7 +55,7 @@ describe('extensible attributes', () => {
     expect((await client.get('network', { '*Site': 'Bern' })).error).toBe('400 Unknown extensible attribute: Site');
   });
 
-  test('those with flag I are inherited from the network', async () => {
+  test('with flag I are inherited from the network', async () => {
     const { client, grid } = fixture;
     grid.add('extensibleattributedef', { name: 'Zone', type: 'STRING', flags: 'I' });
     grid.add('network', { network: '10.0.0.0/24', extattrs: { Zone: { value: 'a' }, Site: { value: 'Bern' } } });
@@ -98,7 +98,7 @@ describe('a cloud API user', () => {
 describe('a grid without the licence', () => {
   const fixture = useGrid();
 
-  test('has no cloud licence, no attributes, and tells who it is', async () => {
+  test('has no cloud licence and no attributes, and reports its identity', async () => {
     const { client } = fixture;
     const types = (await client.get('member:license')).rows.map(({ type }) => type);
     expect(types).toEqual(['VNIOS', 'DNS', 'DHCP']);

@@ -7,7 +7,7 @@ import { WapiClient } from '../../simulator/wapi-client.ts';
 
 const fixture = useGrid();
 
-/** The cookie of an answer as a client sends it back. */
+/** Returns the cookie of an answer as a client sends it back. */
 function cookieOf(headers: Record<string, string | string[] | undefined>): { cookie: string } {
   return { cookie: String(headers['set-cookie']).split(';')[0] ?? '' };
 }
@@ -25,7 +25,7 @@ test('a request without credentials is refused', async () => {
   expect((await fixture.client.call('GET', 'grid', { headers: {} })).status).toBe(401);
 });
 
-test('a success hands out a quoted cookie with commas that replaces Basic and is no login', async () => {
+test('a success gives a quoted cookie with commas, which replaces Basic and does not count as a login', async () => {
   const { client, grid } = fixture;
   const first = await client.get('grid');
   expect(first.headers['set-cookie']).toMatch(
@@ -37,13 +37,13 @@ test('a success hands out a quoted cookie with commas that replaces Basic and is
   expect(grid.logins).toBe(1);
 });
 
-test('an error hands out no cookie', async () => {
+test('an error gives no cookie', async () => {
   const answer = await fixture.client.get('nonsense');
   expect(answer.status).toBe(400);
   expect(answer.headers['set-cookie']).toBeUndefined();
 });
 
-test('an ended session is refused alone and logs in again with Basic beside it', async () => {
+test('an expired cookie alone is refused, and logs in again together with Basic', async () => {
   const { client, grid } = fixture;
   const cookie = cookieOf((await client.get('grid')).headers);
   grid.expireSessions();
@@ -52,7 +52,7 @@ test('an ended session is refused alone and logs in again with Basic beside it',
   expect(grid.logins).toBe(2);
 });
 
-test('a session lives while it is used and ends when it has been idle for too long', async () => {
+test('a session lasts while it is used and ends when it is idle for too long', async () => {
   const { client } = fixture;
   vi.useFakeTimers({ toFake: ['Date'] });
   try {
@@ -89,7 +89,7 @@ test('a version that the grid does not have is refused in plain text', async () 
   expect(answer.text).toBe('Version 3.14 not supported');
 });
 
-test('the certificate is good for both loopback names and is gone after the stop', async () => {
+test('the certificate covers both loopback names and is removed after the stop', async () => {
   const grid = await startGrid();
   expect(existsSync(grid.caFile)).toBe(true);
   await grid.stop();
@@ -97,7 +97,7 @@ test('the certificate is good for both loopback names and is gone after the stop
   await expect(request(`${fixture.grid.url}/wapi/v2.5/grid`)).rejects.toThrow(/self-signed/);
 });
 
-test('one keep-alive connection serves many requests and the log says so', async () => {
+test('one keep-alive connection serves many requests, which the log shows', async () => {
   const { grid } = fixture;
   const client = new WapiClient(grid, 1);
   for (let i = 0; i < 3; i++) await client.get('grid');

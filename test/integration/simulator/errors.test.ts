@@ -29,12 +29,12 @@ test('a conflict wraps the class of the database layer and is a 400', async () =
   expect(object.code).toBe('Client.Ibap.Data.Conflict');
 });
 
-test('a line that is too long for its web server is refused with 414 in HTML, whoever asks', async () => {
+test('a line that is too long for the web server is refused with 414 in HTML, even without credentials', async () => {
   const { status, headers } = await fixture.client.get('network', { network_view: 'v'.repeat(9_000) });
   expect({ status, type: headers['content-type'] }).toEqual({ status: 414, type: 'text/html; charset=iso-8859-1' });
 });
 
-test('a type that the user may not read is refused, whatever is asked of it', async () => {
+test('every request for a type that the user may not read is refused', async () => {
   const { client, grid } = fixture;
   grid.denied.add('network');
   expect(await textOf(client.get('network'))).toBe(
@@ -43,7 +43,7 @@ test('a type that the user may not read is refused, whatever is asked of it', as
   expect((await client.get('networkview')).status).toBe(200);
 });
 
-test('an answer says what time it is by the clock of the grid', async () => {
+test('an answer has the time of the grid', async () => {
   const { client, grid } = fixture;
   const tells = async () => Date.parse(String((await client.get('networkview')).headers.date)) - Date.now();
   expect(Math.abs(await tells())).toBeLessThan(5_000);
@@ -78,13 +78,13 @@ test('an enumeration names its valid values', async () => {
   );
 });
 
-test('a comment may have 256 characters and not one more', async () => {
+test('a comment may have at most 256 characters', async () => {
   const { client } = fixture;
   expect((await client.create('networkview', { name: 'fits', comment: 'ä'.repeat(256) })).status).toBe(201);
   expect((await client.create('networkview', { name: 'does not', comment: 'x'.repeat(257) })).status).toBe(400);
 });
 
-test('something that is no reference is refused, a reference to nothing is not found', async () => {
+test('a malformed reference is refused, and a reference to nothing is not found', async () => {
   const { client, grid } = fixture;
   expect(await textOf(client.get('network/abc'))).toBe('400 Client.Ibap.Proto: Invalid reference: network/abc');
   const reference = grid.add('network', { network: '10.0.0.0/24' });
@@ -94,7 +94,7 @@ test('something that is no reference is refused, a reference to nothing is not f
   }
 });
 
-test('an unknown network view is not found, also in a search', async () => {
+test('an unknown network view is not found, even in a search', async () => {
   const { client } = fixture;
   const expected = '404 Client.Ibap.Data.NotFound: Network View nowhere not found';
   expect(await textOf(client.create('network', { network: '10.0.0.0/24', network_view: 'nowhere' }))).toBe(expected);
@@ -102,13 +102,13 @@ test('an unknown network view is not found, also in a search', async () => {
   expect(await textOf(client.get('record:host', { view: 'nowhere' }))).toMatch(/^404 .*: View nowhere not found$/);
 });
 
-test('unknown options are refused, and _proxy_search is one without cloud rights', async () => {
+test('unknown options are refused, including _proxy_search without cloud rights', async () => {
   const { client } = fixture;
   expect(await textOf(client.get('network', { _frobnicate: '1' }))).toMatch(/Unknown argument: _frobnicate=1$/);
   expect(await textOf(client.get('network', { _proxy_search: 'GM' }))).toMatch(/Unknown argument: _proxy_search=GM$/);
 });
 
-test('fields that may not change, or not be written, are refused in an update', async () => {
+test('immutable and read-only fields are refused in an update', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('network', { network: '10.0.0.0/24' });
   const body = { _ref: reference, network: '10.0.0.0/24', comment: 'same network' };
@@ -119,7 +119,7 @@ test('fields that may not change, or not be written, are refused in an update', 
   expect(await textOf(client.update(reference, { network_view: 'default' }))).toMatch(/for update: network_view$/);
 });
 
-test('a body that is no JSON object, or not declared as JSON, is refused', async () => {
+test('a body that is not a JSON object, or not declared as JSON, is refused', async () => {
   const { client } = fixture;
   expect(await textOf(client.create('network', [1]))).toMatch(/^400 Client.Ibap.Proto/);
   const headers = { ...client.basic(), 'content-type': 'text/plain' };
@@ -128,7 +128,7 @@ test('a body that is no JSON object, or not declared as JSON, is refused', async
   expect(fixture.grid.networks()).toEqual([]);
 });
 
-test('a read-only grid answers reads and refuses writes without committing them', async () => {
+test('a read-only grid answers reads and refuses writes', async () => {
   const { client, grid } = fixture;
   grid.readOnly = true;
   expect((await client.create('network', { network: '10.0.0.0/24' })).status).toBe(400);

@@ -9,7 +9,7 @@ beforeEach(() => {
   fixture.grid.add('network', { network: '10.0.0.0/24' });
 });
 
-/** A create of a fixed address under a fault: the client's view of the answer, and whether the grid has it. */
+/** Creates a fixed address under a fault. @returns the client's view of the answer, and whether the grid has the object */
 async function createUnder(effect: Effect): Promise<{ seen: string; committed: boolean }> {
   const { client, grid } = fixture;
   grid.inject({ method: 'POST', type: 'fixedaddress', effect });
@@ -34,7 +34,7 @@ test.each<[Effect, string, boolean]>([
   expect(await createUnder(effect)).toEqual({ seen, committed });
 });
 
-test('a fault hits only what it matches, after its skips, as often as told', async () => {
+test('a fault hits only matching requests, after its skips, and as often as configured', async () => {
   const { client, grid } = fixture;
   grid.inject({ method: 'GET', type: 'network', skip: 1, times: 2, effect: { kind: 'status', status: 502 } });
   const statuses = [(await client.get('networkview')).status];
@@ -42,7 +42,7 @@ test('a fault hits only what it matches, after its skips, as often as told', asy
   expect(statuses).toEqual([200, 200, 502, 502, 200]);
 });
 
-test('a fault can look at the request, go on for ever and be called off', async () => {
+test('a fault can inspect the request, last for ever and be cancelled', async () => {
   const { client, grid } = fixture;
   const cancel = grid.inject({
     when: ({ query }) => query.comment === 'poison',
@@ -55,7 +55,7 @@ test('a fault can look at the request, go on for ever and be called off', async 
   expect(await poison()).toBe(200);
 });
 
-test('a look before the insert lets somebody else come in between', async () => {
+test('a pause between look-up and insert lets another create come in between', async () => {
   const { client, grid } = fixture;
   grid.inject({ method: 'POST', times: 2, effect: { kind: 'look-first', ms: 20 } });
   const next = reservation('func:nextavailableip:10.0.0.0/24');
@@ -64,7 +64,7 @@ test('a look before the insert lets somebody else come in between', async () => 
   expect(grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.1']);
 });
 
-test('an altered answer does not say what the grid has', async () => {
+test('an altered answer differs from the content of the grid', async () => {
   const { client, grid } = fixture;
   const answer = (body: string) => body.replace('10.0.0.1/', '10.0.0.9/');
   grid.inject({ method: 'POST', effect: { kind: 'alter', answer } });
@@ -81,7 +81,7 @@ test('a late commit happens after the connection was cut', async () => {
   await expect.poll(() => fixture.grid.fixedAddresses()).toHaveLength(1);
 });
 
-test('a hanging request is never answered and ends with the grid', async () => {
+test('a hanging request is never answered, and ends when the grid stops', async () => {
   const { client, grid } = fixture;
   grid.inject({ effect: { kind: 'hang', commit: true } });
   const pending = client.create('fixedaddress', reservation('10.0.0.1'));
@@ -93,13 +93,13 @@ test('a hanging request is never answered and ends with the grid', async () => {
   await grid.resume();
 });
 
-test('an oversized answer has the size asked for', async () => {
+test('an oversized answer has the requested size', async () => {
   const { client, grid } = fixture;
   grid.inject({ effect: { kind: 'oversize', bytes: 3_000_000 } });
   expect((await client.get('network')).text).toHaveLength(3_000_000);
 });
 
-test('a delay holds back one answer, latency all of them', async () => {
+test('a delay applies to one answer, latency to all', async () => {
   const { client, grid } = fixture;
   const timed = async () => {
     const start = performance.now();
@@ -113,7 +113,7 @@ test('a delay holds back one answer, latency all of them', async () => {
   expect(await timed()).toBeGreaterThan(35);
 });
 
-test('the most requests at once are counted', async () => {
+test('the maximum of simultaneous requests is counted', async () => {
   const { client, grid } = fixture;
   const { promise: allAreThere, resolve: answer } = Promise.withResolvers<void>();
   grid.inject({ times: 3, effect: { kind: 'answer-late', after: allAreThere } });
@@ -135,7 +135,7 @@ test('a paused grid refuses connections and comes back on the same port with its
   expect((await client.get('network')).rows).toHaveLength(1);
 });
 
-test('the log tells method, type, query, body, status and agent', async () => {
+test('the log has method, type, query, body, status and agent', async () => {
   const { client, grid } = fixture;
   const body = reservation('10.0.0.1');
   const headers = { ...client.basic(), 'user-agent': 'infoblox-cni/1.0' };

@@ -8,7 +8,7 @@ beforeEach(() => {
   fixture.grid.add('network', { network: '10.0.0.0/24' });
 });
 
-test('the reference is the natural key: the same address again has the same one', async () => {
+test('the reference is the natural key, so that the same address gets the same one again', async () => {
   const { client } = fixture;
   const first = await client.create('fixedaddress', reservation('10.0.0.7'));
   expect(first.json).toMatch(/^fixedaddress\/\w+:10\.0\.0\.7\/default$/);
@@ -38,7 +38,7 @@ test('an address can be held once in a view, and again in another view', async (
   expect((await client.create('fixedaddress', reservation('10.0.0.1', { network_view: 'blue' }))).status).toBe(201);
 });
 
-test('a real MAC may appear once in a network, in whichever spelling, and elsewhere again', async () => {
+test('a real MAC may appear once in a network in any spelling, and again in others', async () => {
   const { client, grid } = fixture;
   grid.add('network', { network: '10.0.1.0/24' });
   await client.create('fixedaddress', { ipv4addr: '10.0.0.1', mac: MAC });
@@ -54,7 +54,7 @@ test('a real MAC may appear once in a network, in whichever spelling, and elsewh
   expect((await client.create('fixedaddress', { ipv4addr: '10.0.1.1', mac: '02-00-00-00-00-01' })).status).toBe(201);
 });
 
-test('a fixed address needs a parent network, and the one it names', async () => {
+test('a fixed address needs a parent network, which must be the one that it names', async () => {
   const { client } = fixture;
   for (const body of [reservation('10.9.9.9'), reservation('10.0.0.1', { network: '10.0.0.0/16' })]) {
     const answer = await client.create('fixedaddress', body);
@@ -94,7 +94,7 @@ test('a real MAC put into a reservation makes it an ordinary fixed address, and 
   expect((await client.get('fixedaddress', { mac: MAC })).rows).toHaveLength(0);
 });
 
-test('a new address means a new reference, and the old address is free', async () => {
+test('a new address gives a new reference and frees the old address', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('fixedaddress', reservation('10.0.0.1', { comment: 'moves' }));
   const moved = await client.update(reference, { ipv4addr: '10.0.0.9' });
@@ -104,7 +104,7 @@ test('a new address means a new reference, and the old address is free', async (
   expect(grid.add('fixedaddress', reservation('func:nextavailableip:10.0.0.0/24'))).toContain(':10.0.0.1/');
 });
 
-test('a deleted one is found by no search', async () => {
+test('a deleted fixed address is found by no search', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('fixedaddress', { ipv4addr: '10.0.0.1', mac: MAC, comment: 'gone' });
   expect((await client.delete(reference)).json).toBe(reference);
@@ -130,7 +130,7 @@ test('the lease time comes first among the options', async () => {
   expect(answer.object.options).toMatchObject([{ num: 51, value: '43200', use_option: false }, { num: 3 }]);
 });
 
-test('an address can be looked at: who holds it and as what', async () => {
+test('an address shows its holder and its type', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('fixedaddress', reservation('10.0.0.1', { name: 'pod-1' }));
   const look = async (ip_address: string) => (await client.get('ipv4address', { ip_address })).rows[0];

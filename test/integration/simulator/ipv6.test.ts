@@ -10,7 +10,7 @@ beforeEach(() => {
 });
 
 let duids = 0;
-/** A fixed address with a DUID of its own. */
+/** Creates a fixed address with a DUID of its own. */
 function fixed(ipv6addr: string, more: Values = {}): Values {
   duids += 1;
   return { ipv6addr, duid: `00:04:${duids.toString(16).padStart(32, '0')}`, ...more };
@@ -19,7 +19,7 @@ function fixed(ipv6addr: string, more: Values = {}): Values {
 const next = `func:nextavailableip:${network}`;
 const made = { _return_fields: 'ipv6addr,duid,network,network_view,address_type,comment' };
 
-test('a fixed address takes the lowest free address of a /64, of which its reference is the natural key', async () => {
+test('a fixed address takes the lowest free address of a /64, and its reference is the natural key', async () => {
   const { client, grid } = fixture;
   const first = await client.create('ipv6fixedaddress', fixed(next, { comment: 'mark', name: 'pod-1' }), made);
   const described = { network, network_view: 'default', address_type: 'ADDRESS', comment: 'mark' };
@@ -34,7 +34,7 @@ test('a fixed address takes the lowest free address of a /64, of which its refer
   expect(grid.add('ipv6fixedaddress', fixed(next))).toContain(':fd00%3A18%3A1%3A%3A1/');
 });
 
-test('a fixed address is found by address in any spelling, by comment, DUID, network and attribute, and by nothing of IPv4', async () => {
+test('a fixed address is found by address in any spelling, comment, DUID, network and attribute, but by no IPv4 search', async () => {
   const { client, grid } = fixture;
   const { duid } = fixed('');
   grid.add('ipv6fixedaddress', { ipv6addr: 'fd00:18:1::a', duid: String(duid).toUpperCase(), comment: 'Mark' });
@@ -123,7 +123,7 @@ test('networks come from containers, /64 after /64, and from a network inside a 
   expect((await client.get('ipv6network', { _return_fields: 'utilization' })).error).toMatch(/^400 Unknown argument/);
 });
 
-test('a range holds its addresses back from the network, and gives them to who names it', async () => {
+test('addresses of a range are given only to requests that name it', async () => {
   const { client, grid } = fixture;
   const bounds = { start_addr: 'fd00:18:1::1', end_addr: 'fd00:18:1::ffff:ffff:ffff' };
   const created = await client.create('ipv6range', { ...bounds, network, comment: 'block' });
@@ -137,7 +137,7 @@ test('a range holds its addresses back from the network, and gives them to who n
   expect(free.json).toEqual({ ips: ['fd00:18:1::3', 'fd00:18:1::4'] });
 });
 
-test('an address tells what is there, be it in a window of a /64', async () => {
+test('an address shows its objects, even in a window of a /64', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('ipv6fixedaddress', fixed('fd00:18:1::5', { comment: 'mark' }));
   const ipv6addrs = [{ ipv6addr: 'fd00:18:1::6' }];
@@ -161,7 +161,7 @@ test('an address tells what is there, be it in a window of a /64', async () => {
   expect(grid.add('ipv6fixedaddress', fixed('fd00:18:1::7'))).toBeTruthy();
 });
 
-test('rights are for each type, and a reference of one family names nothing of the other', async () => {
+test('rights apply to one type, and a reference of one family is not found in the other', async () => {
   const { client, grid } = fixture;
   grid.denied.add('ipv6fixedaddress');
   expect((await client.get('ipv6fixedaddress')).error).toMatch(/permission for the ipv6fixedaddress/);

@@ -15,7 +15,7 @@ function start(...args: string[]): ChildProcess & { output: () => string } {
   return Object.assign(child, { output: () => output });
 }
 
-test('it starts alone, prints how to reach it, serves and stops cleanly on a signal', async () => {
+test('the simulator starts on its own, prints how to reach it, serves, and stops cleanly on a signal', async () => {
   const child = start(
     '--port',
     '0',
@@ -46,7 +46,7 @@ test('it starts alone, prints how to reach it, serves and stops cleanly on a sig
   }
 });
 
-test('for other machines it listens on an address, with a certificate for its name and that address', async () => {
+test('the simulator can listen for other machines, with a certificate for its name and address', async () => {
   const child = start('--listen', '127.0.0.2', '--host-name', 'grid.example.com', '--port', '0');
   try {
     await expect.poll(child.output, { timeout: 10_000 }).toMatch(/Try .*\n/);
@@ -69,7 +69,7 @@ test('for other machines it listens on an address, with a certificate for its na
   }
 });
 
-test('an address that is not the machine’s is named, in one line', async () => {
+test('an address of another machine is refused with one line that names it', async () => {
   const child = start('--listen', '192.0.2.99', '--port', '0');
   const [code] = await once(child, 'close');
   expect(code).toBe(1);
@@ -96,7 +96,7 @@ test.each([
   expect(child.output()).toMatch(line);
 });
 
-test('a port that is in use is named, with the hint, in one line', async () => {
+test('a port in use is refused with one line that names it, with a hint', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   try {
     await once(other, 'listening');

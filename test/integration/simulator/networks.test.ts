@@ -26,7 +26,7 @@ test('a create with _return_fields is answered by the object', async () => {
   expect(answer.json).toEqual({ _ref: expect.any(String), network: '10.0.0.0/24', comment: 'pods', extattrs: {} });
 });
 
-test('the same network is refused in the same view only, and a container of its CIDR counts', async () => {
+test('the same network is refused only in the same view, where a container of its CIDR counts, too', async () => {
   const { client, grid } = fixture;
   grid.add('networkview', { name: 'blue' });
   grid.add('network', { network: '10.26.60.0/24' });
@@ -38,11 +38,14 @@ test('the same network is refused in the same view only, and a container of its 
   expect((await client.create('network', { network: '10.26.60.0/24', network_view: 'blue' })).status).toBe(201);
 });
 
-test.each(['10.0.0.5/24', '10.0.0.0', '10.0.0.0/33', '10.0.0.256/24', 'pods'])('%s is no network', async (network) => {
-  expect((await fixture.client.create('network', { network })).status).toBe(400);
-});
+test.each(['10.0.0.5/24', '10.0.0.0', '10.0.0.0/33', '10.0.0.256/24', 'pods'])(
+  '%s is not a network',
+  async (network) => {
+    expect((await fixture.client.create('network', { network })).status).toBe(400);
+  },
+);
 
-test('a network inside a network turns the parent into a container, whose old reference is gone', async () => {
+test('a network inside a network turns the parent into a container with another reference', async () => {
   const { client, grid } = fixture;
   const parent = grid.add('network', { network: '10.0.0.0/16', comment: 'all pods' });
   grid.add('fixedaddress', reservation('10.0.9.9'));
@@ -56,14 +59,14 @@ test('a network inside a network turns the parent into a container, whose old re
   expect(child.rows.map(({ network }) => network)).toEqual(['10.0.1.0/24']);
 });
 
-test('a network says in tenths of a percent how full it is, whatever holds its addresses; that cannot be searched', async () => {
+test('a network has its utilisation in tenths of a percent, for any kind of object, and cannot be searched by it', async () => {
   const { client, grid } = fixture;
   grid.add('network', { network: '10.0.0.0/28' });
   grid.add('fixedaddress', reservation('10.0.0.1'));
   grid.add('record:host', { name: 'h', configure_for_dns: false, ipv4addrs: [{ ipv4addr: '10.0.0.2' }] });
   const query = { contains_address: '10.0.0.9', network_view: 'default', _return_fields: 'network,utilization' };
   const { rows } = await client.get('network', query);
-  // Two of fourteen.
+  // Two of fourteen addresses are used.
   expect(rows).toEqual([{ _ref: expect.any(String), network: '10.0.0.0/28', utilization: 143 }]);
   expect((await client.get('network', { utilization: '143' })).error).toBe('400 Field is not searchable: utilization');
 });
@@ -91,7 +94,7 @@ test('deleting a container leaves its networks to the container above, unless to
   expect(grid.networks()).toEqual([]);
 });
 
-test('the default view stays; another one goes with all it holds', async () => {
+test('the default view cannot be deleted, and another one is deleted with its contents', async () => {
   const { client, grid } = fixture;
   const refused = await client.delete(grid.objects('networkview')[0]?._ref ?? '');
   expect(refused.error).toBe("400 Cannot delete the default network view 'default'.");
@@ -113,7 +116,7 @@ test('a view of the same name is refused, and a rename changes only the tail of 
   expect(moved.object).toMatchObject({ network_view: 'red', _ref: network.replace(/blue$/, 'red') });
 });
 
-test('a comment can be changed, searched anew and cleared', async () => {
+test('a comment can be changed, searched and cleared', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('network', { network: '10.0.0.0/24', comment: 'old' });
   expect((await client.update(reference, { comment: 'new' })).json).toBe(reference);

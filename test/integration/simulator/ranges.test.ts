@@ -16,7 +16,7 @@ function create(body: Values) {
   return fixture.client.create('range', body);
 }
 
-test('a range is reserved unless a member serves it, and found by what it is', async () => {
+test('a range is reserved unless a member serves it, and can be searched by its fields', async () => {
   const { client } = fixture;
   const block = range('10.0.0.2', '10.0.0.3', { network: '10.0.0.0/28', comment: 'Block 1', name: 'b' });
   const created = await create({ ...block, extattrs: { Site: { value: 'Bern' } } });
@@ -60,7 +60,7 @@ test.each([
   expect(fixture.grid.objects('range')).toHaveLength(1);
 });
 
-test('a range can be moved, which gives it another reference, and goes without what was reserved inside', async () => {
+test('a range can be moved, which changes its reference, and deleted without the reservations inside', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('range', range('10.0.0.2', '10.0.0.3'));
   grid.add('range', range('10.0.0.8', '10.0.0.9'));
@@ -74,7 +74,7 @@ test('a range can be moved, which gives it another reference, and goes without w
   expect(grid.objects('range')).toHaveLength(1);
 });
 
-test('an address in a range tells which kind of range that is, and what is there', async () => {
+test('an address in a range shows the kind of the range, and its objects', async () => {
   const { client, grid } = fixture;
   grid.add('range', range('10.0.0.2', '10.0.0.4'));
   grid.add('range', range('10.0.0.5', '10.0.0.6', { server_association_type: 'MEMBER' }));
@@ -91,7 +91,7 @@ test('an address in a range tells which kind of range that is, and what is there
   ]);
 });
 
-test('users who may not see ranges are told so', async () => {
+test('users without the right to see ranges are refused', async () => {
   fixture.grid.denied.add('range');
   expect((await create(range('10.0.0.2', '10.0.0.3'))).error).toMatch(
     /^400 You need to have .* permission for the range/,
@@ -99,8 +99,8 @@ test('users who may not see ranges are told so', async () => {
   expect((await fixture.client.get('range')).status).toBe(400);
 });
 
-describe('what no source says', () => {
-  test('ranges may overlap, be it address by address', async () => {
+describe('assumptions without a source:', () => {
+  test('ranges may overlap, even completely', async () => {
     const { client, grid } = fixture;
     grid.quirks.rangesMayOverlap = true;
     const made = [await create(range('10.0.0.2', '10.0.0.3')), await create(range('10.0.0.2', '10.0.0.3'))];
@@ -118,7 +118,7 @@ describe('what no source says', () => {
     expect(grid.fixedAddresses()).toMatchObject([{ ipv4addr: '10.0.0.1' }]);
   });
 
-  test('an address in a range may read USED, and have nothing', async () => {
+  test('an address in a range may be reported as USED without an object', async () => {
     const { client, grid } = fixture;
     grid.add('range', range('10.0.0.1', '10.0.0.8'));
     grid.quirks.rangesReadUsed = true;

@@ -24,7 +24,7 @@ async function addresses(query: Record<string, string>): Promise<string[]> {
   return rows.map(({ ipv4addr, network_view }) => `${ipv4addr} ${network_view}`);
 }
 
-test('nothing found is an empty list, pretty-printed and chunked', async () => {
+test('a search without results gives an empty list, pretty-printed and chunked', async () => {
   const answer = await fixture.client.get('fixedaddress', { comment: 'nobody' });
   expect(answer.json).toEqual([]);
   const full = await fixture.client.get('fixedaddress', { comment: 'Pod 1' });
@@ -104,7 +104,7 @@ test('_return_as_object wraps lists, objects and references', async () => {
   expect(created.object.result).toMatch(/^networkview\//);
 });
 
-test('a negative _max_results is an error when more match, a positive one cuts', async () => {
+test('a negative _max_results is an error if more match, and a positive one cuts the list', async () => {
   const { client } = fixture;
   const tooMany = await client.get('fixedaddress', { _max_results: '-2' });
   expect(tooMany.error).toBe('400 Result set too large (> 2)');
@@ -133,7 +133,7 @@ test('paging walks through all results and needs the wrapped form', async () => 
   expect(second).toEqual({ result: [expect.objectContaining({ network_view: 'blue' })] });
 });
 
-test('the network around an address can be asked for', async () => {
+test('a network can be searched by an address inside', async () => {
   const query = { contains_address: '10.0.0.77', network_view: 'blue' };
   const { json } = await fixture.client.get('network', query);
   expect(json).toEqual([{ _ref: expect.any(String), network: '10.0.0.0/24', network_view: 'blue' }]);

@@ -3,7 +3,7 @@ import { startGrid } from '../../simulator/grid.ts';
 import { reservation } from '../../simulator/grid-fixture.ts';
 import { WapiClient } from '../../simulator/wapi-client.ts';
 
-test('the twenty-thousandth address costs as little as the first', async () => {
+test('the 20,000th address costs as little as the first', async () => {
   const grid = await startGrid();
   try {
     grid.add('network', { network: '10.0.0.0/16' });
@@ -42,7 +42,7 @@ test('searches through an index stay fast among many addresses', async () => {
       const query = { comment: `pod ${i * 37}`, network: '10.0.0.0/16', network_view: 'default' };
       expect((await client.get('fixedaddress', query)).rows).toHaveLength(1);
     }
-    // A scan of all addresses would take about a hundred times as long as the exchange itself.
+    // A scan of all addresses would take about a hundred times as long as the request itself.
     expect(performance.now() - start).toBeLessThan(8_000);
   } finally {
     await client.close();

@@ -21,7 +21,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** A broken answer to a write, and the error that it makes. */
+/** A broken answer to a write, and the resulting error. */
 const broken: readonly (readonly [string, Effect, Reason, Outcome, RegExp])[] = [
   ['an HTML page with status 200', { kind: 'html' }, 'bad-answer', 'unknown', /answered 200 with an HTML page, "/],
   [
@@ -46,7 +46,7 @@ const broken: readonly (readonly [string, Effect, Reason, Outcome, RegExp])[] = 
 ];
 
 describe.each(broken)('%s', (_, effect, reason, outcome, text) => {
-  test('to a write leaves its outcome unknown or even open, and the write is not repeated', async () => {
+  test('to a write leaves its outcome unknown or open, and the write is not repeated', async () => {
     await ask(session);
     grid.inject({ effect, times: 99 });
     const error = await failureOf(write(session, 'view-1'));
@@ -55,7 +55,7 @@ describe.each(broken)('%s', (_, effect, reason, outcome, text) => {
     expect(grid.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 
-  test('to a read is asked again', async () => {
+  test('to a read is retried', async () => {
     await ask(session);
     grid.inject({ effect });
     await expect(ask(session)).resolves.toEqual({ result: [] });
@@ -63,19 +63,19 @@ describe.each(broken)('%s', (_, effect, reason, outcome, text) => {
   });
 });
 
-test('a read that keeps failing ends with the error of the grid, and did nothing', async () => {
+test('a read that keeps failing ends with the error of the grid, and no open outcome', async () => {
   await ask(session);
   grid.inject({ effect: { kind: 'status', status: 502 }, times: 99 });
   const caller = new AbortController();
   const failure = failureOf(ask(session, caller.signal));
   await until('it is tried again', () => grid.requests.filter(({ status }) => status === 502).length === 3);
-  // Within the pause that follows, of 750 ms at least.
+  // The caller leaves within the pause that follows, which lasts at least 750 ms.
   await new Promise((resolve) => setTimeout(resolve, 50));
   caller.abort(new DOMException('the time is over', 'TimeoutError'));
   expect(await failure).toMatchObject({ reason: 'grid-fault', outcome: 'none' });
 });
 
-test('a look by a function call is no write: it is asked again', async () => {
+test('a look by a function call is retried, as it is not a write', async () => {
   grid.add('networkcontainer', { network: '10.0.0.0/16' });
   const ref = String(grid.objects('networkcontainer')[0]?._ref);
   grid.inject({ method: 'POST', effect: { kind: 'status', status: 500 } });
@@ -89,7 +89,7 @@ test('a look by a function call is no write: it is asked again', async () => {
   await expect(answer).resolves.toEqual({ networks: ['10.0.0.0/24'] });
 });
 
-test('a grid that does not answer is a time-out; only a write leaves an open question', async () => {
+test('a grid that does not answer is a time-out, and only a write has an open outcome', async () => {
   await ask(session);
   grid.inject({ effect: { kind: 'hang' }, times: 2 });
   expect(await failureOf(ask(session, inTime(100)))).toMatchObject({ reason: 'timeout', outcome: 'none' });
@@ -97,7 +97,7 @@ test('a grid that does not answer is a time-out; only a write leaves an open que
   expect(error).toMatchObject({ reason: 'timeout', outcome: 'open', message: expect.stringMatching(/in time$/) });
 });
 
-test('a request that never got its turn has certainly done nothing', async () => {
+test('a request that was never sent has no open outcome', async () => {
   await ask(session);
   grid.inject({ effect: { kind: 'hang' }, times: 8 });
   const hanging = Array.from({ length: 8 }, () => failureOf(ask(session, inTime(200))));
@@ -107,13 +107,13 @@ test('a request that never got its turn has certainly done nothing', async () =>
   await Promise.all(hanging);
 });
 
-test('a refusal by the grid is no trouble with the grid and is not repeated', async () => {
+test('a refusal by the grid is not retried', async () => {
   const error = await failureOf(create(session, 'networkview', { comment: 'no name' }));
   expect(error).toMatchObject({ reason: 'rejected', outcome: 'none' });
   expect(grid.requests).toHaveLength(1);
 });
 
-test('a grid that only reads is told apart', async () => {
+test('a read-only grid has a reason of its own', async () => {
   grid.readOnly = true;
   expect(await failureOf(write(session, 'view-1'))).toMatchObject({
     reason: 'read-only',
@@ -121,7 +121,7 @@ test('a grid that only reads is told apart', async () => {
   });
 });
 
-test('a WAPI version that the grid does not serve is named with the flag', async () => {
+test('the error for a WAPI version that the grid does not serve names the flag', async () => {
   const late = openSession({ port: grid.port, username, readPassword: () => password, version: '9.9' });
   expect(await failureOf(ask(late))).toMatchObject({
     reason: 'wapi-version',
@@ -132,7 +132,7 @@ test('a WAPI version that the grid does not serve is named with the flag', async
   await late.close(inTime());
 });
 
-test('no error holds the credentials, whatever the grid answers', async () => {
+test('no error contains the credentials, whatever the grid answers', async () => {
   const agent = new MockAgent();
   agent.disableNetConnect();
   const secret = [password, Buffer.from(`${username}:${password}`).toString('base64'), encodeURIComponent(password)];
@@ -152,7 +152,7 @@ test('no error holds the credentials, whatever the grid answers', async () => {
   await agent.close();
 });
 
-test('a caller who leaves a slow grid before its answer can be there is no trouble of the grid', async () => {
+test('a caller who leaves a slow grid early does not make the grid count as in trouble', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   try {
     const exchange: Transport['exchange'] = ({ signal }) =>
@@ -166,7 +166,7 @@ test('a caller who leaves a slow grid before its answer can be there is no troub
     const first = ask(slow, new AbortController().signal);
     await vi.advanceTimersByTimeAsync(8_000);
     await first;
-    // The grid has a rest after so slow an answer.
+    // After so slow an answer the grid is left alone for a while.
     await vi.advanceTimersByTimeAsync(30_000);
     const caller = new AbortController();
     const second = failureOf(ask(slow, caller.signal));
@@ -179,7 +179,7 @@ test('a caller who leaves a slow grid before its answer can be there is no troub
   }
 });
 
-test('how each request ended is reported: trouble, and its end', async () => {
+test('the end of each request is reported: trouble, and its end', async () => {
   const reports: (string | undefined)[] = [];
   const made = openSession({
     ...{ port: grid.port, username, readPassword: () => password },

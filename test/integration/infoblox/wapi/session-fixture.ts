@@ -20,15 +20,15 @@ export interface SessionSetup {
   readonly readPassword?: () => string;
   readonly version?: string;
   readonly dispatcher?: Dispatcher;
-  /** Instead of connections. */
+  /** Replaces the connections. */
   readonly transport?: Transport;
   readonly clock?: Clock;
-  /** For the hosts and the credentials. */
+  /** The clock of the hosts and the credentials. */
   readonly now?: () => number;
   readonly onOutcome?: (trouble: GridError | undefined) => void;
 }
 
-/** A session with the settings of a daemon that does not check certificates. */
+/** Opens a session with the settings of a daemon that does not check certificates. */
 export function openSession(setup: SessionSetup): Session {
   const { hosts = ['127.0.0.1'], port, username = 'admin', readPassword = () => 'infoblox', version = '2.3' } = setup;
   const { clock = hostClock(), now = clock.now } = setup;
@@ -46,7 +46,7 @@ export function openSession(setup: SessionSetup): Session {
   });
 }
 
-/** The host's clock, but for pauses: each is over as soon as what happens in it has happened. */
+/** Makes a clock without pauses: each one ends after the callbacks that are due in it. */
 export function pauseless(inPause: (count: number) => unknown = () => {}): Clock {
   const clock = hostClock();
   let count = 0;
@@ -58,20 +58,20 @@ export function pauseless(inPause: (count: number) => unknown = () => {}): Clock
   return { ...clock, sleep };
 }
 
-/** The grid over a session, as a daemon of the cluster `c` asks it. */
+/** Makes the grid over a session for a daemon of the cluster `c`. */
 export function gridOver(session: Session, facts?: Facts): WapiGrid {
   return new WapiGrid(session, new ExtensibleAttributes('c'), facts);
 }
 
-/** How long a caller waits. */
+/** Returns the signal of a caller that waits for the given time. */
 export const inTime = (milliseconds = 10_000): AbortSignal => AbortSignal.timeout(milliseconds);
 
-/** The cheapest request: one that finds nothing. */
+/** Sends the cheapest request, which finds nothing. */
 export function ask(session: Session, signal: AbortSignal = inTime()): Promise<unknown> {
   return session.request(searchRequest({ type: 'networkview', query: { name: 'none' }, fields: 'name' }), signal);
 }
 
-/** A write that leaves a trace to be counted. */
+/** Sends a write that leaves an object to count. */
 export function write(session: Session, name: string, signal: AbortSignal = inTime()): Promise<unknown> {
   return create(session, 'networkview', { name, comment: 'test' }, signal);
 }
@@ -81,7 +81,7 @@ export function create(session: Session, type: string, body: Fields, signal: Abo
   return session.request({ method: 'POST', path: type, query: { _return_fields: 'comment' }, body }, signal);
 }
 
-/** The error that a promise ends with; fails if it ends well. */
+/** Returns the error that a promise is rejected with, and fails if it is fulfilled. */
 export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;

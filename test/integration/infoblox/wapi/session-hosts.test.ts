@@ -8,7 +8,7 @@ import { until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { ask, failureOf, inTime, openSession, pauseless, write } from './session-fixture.ts';
 
-/** Another loopback address, at which nothing listens unless a test says so. */
+/** Another loopback address, at which nothing listens unless a test starts it. */
 const first = '127.0.0.2';
 
 let grid: Grid;
@@ -22,7 +22,7 @@ function session(hosts: readonly string[] = ['127.0.0.1'], clock = hostClock()):
   return made;
 }
 
-/** Makes the grid answer at `first` too, and counts the connections that come that way. */
+/** Makes the grid answer at `first`, too, and counts the connections there. */
 async function answerAtFirst(): Promise<{ connections: () => number }> {
   let count = 0;
   relay = createServer((socket) => {
@@ -47,7 +47,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('a refused connection has done nothing, and names the flags to the caller who waits no longer for the next try', async () => {
+test('the error of a refused connection has no open outcome and names the flags, if its caller does not wait for the retry', async () => {
   const leaving = new AbortController();
   const clock = pauseless((count) => count === 2 && leaving.abort());
   await grid.pause();
@@ -59,14 +59,14 @@ test('a refused connection has done nothing, and names the flags to the caller w
   });
 });
 
-test('a write that was refused a connection is tried again until the grid is there', async () => {
+test('a write whose connection is refused is retried until the grid is there', async () => {
   await grid.pause();
   const clock = pauseless((count) => count === 3 && grid.resume());
   await write(session(['127.0.0.1'], clock), 'view-1');
   expect(grid.objects('networkview')).toHaveLength(2);
 });
 
-test('the next host is asked at once when the first does not listen, and goes on being asked', async () => {
+test('the next host is asked at once if the first one does not listen, and stays in use', async () => {
   const times: number[] = [];
   for (let n = 0; n < 8; n += 1) {
     const wapi = session([first, '127.0.0.1']);
@@ -75,12 +75,12 @@ test('the next host is asked at once when the first does not listen, and goes on
     times.push(performance.now() - begin);
     await ask(wapi);
   }
-  // A pause before the next try would take 112 ms at least, each time.
+  // A pause before each retry would take at least 112 ms.
   expect(Math.min(...times)).toBeLessThan(100);
   expect(grid.requests.map(({ method }) => method)).toEqual(Array(8).fill(['POST', 'GET']).flat());
 });
 
-test('the first host is asked again when it has rested', async () => {
+test('the first host is asked again after its rest', async () => {
   const wapi = session([first, '127.0.0.1']);
   await ask(wapi);
   const { connections } = await answerAtFirst();
@@ -94,7 +94,7 @@ test('the first host is asked again when it has rested', async () => {
   expect(grid.logins).toBe(2);
 });
 
-test('a write goes to the next host when the first only reads', async () => {
+test('a write goes to the next host if the first one is read-only', async () => {
   await answerAtFirst();
   const wapi = session([first, '127.0.0.1']);
   grid.inject({
@@ -110,7 +110,7 @@ test('a write goes to the next host when the first only reads', async () => {
   expect(grid.requests.map(({ status }) => status)).toEqual([400, 201]);
 });
 
-test('a write whose answer was lost is not taken to the next host', async () => {
+test('a write whose answer was lost is not sent to the next host', async () => {
   await answerAtFirst();
   const wapi = session([first, '127.0.0.1']);
   grid.inject({ method: 'POST', effect: { kind: 'reset', commit: true } });
@@ -119,12 +119,12 @@ test('a write whose answer was lost is not taken to the next host', async () => 
   await until('the write has been carried out', () => grid.objects('networkview').length === 2);
 });
 
-test('with all hosts away each is tried', async () => {
+test('if all hosts are down, each is tried', async () => {
   const error = await failureOf(ask(session([first, '127.0.0.3'], pauseless())));
   expect(error).toMatchObject({ reason: 'unreachable', outcome: 'none' });
 });
 
-test('a name that does not resolve is called that', async () => {
+test('the error names a host name that does not resolve', async () => {
   vi.spyOn(dns, 'lookup').mockImplementation((...args) => {
     const callback = args.at(-1) as (error: Error) => void;
     callback(Object.assign(new Error('getaddrinfo ENOTFOUND grid.invalid'), { code: 'ENOTFOUND' }));
@@ -134,7 +134,7 @@ test('a name that does not resolve is called that', async () => {
   expect(error).toMatchObject({ reason: 'unreachable', hint: expect.stringContaining('resolver') });
 });
 
-test('a certificate that is not accepted is no reason to try again: only the operator can mend that', async () => {
+test('an untrusted certificate is not retried, as only the operator can fix it', async () => {
   const troubles: string[] = [];
   const wapi = openSession({
     port: grid.port,

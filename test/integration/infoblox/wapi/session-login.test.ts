@@ -52,7 +52,7 @@ test('at most 8 requests are in flight, however many callers there are', async (
   expect(grid.connections).toBeLessThanOrEqual(8);
 });
 
-test('the first request carries Basic, the later ones the cookie as the grid wrote it', async () => {
+test('the first request carries Basic, and later ones the unchanged cookie of the grid', async () => {
   const agent = new MockAgent();
   agent.disableNetConnect();
   const sent: Headers[] = [];
@@ -123,7 +123,7 @@ test('eight requests whose cookie is refused one after another make one more log
   await agent.close();
 });
 
-test('a cookie that the grid no longer takes is dropped, and a write is done once', async () => {
+test('a cookie that the grid refuses is dropped, and the write is carried out once', async () => {
   const wapi = session();
   await ask(wapi);
   grid.clearLog();
@@ -133,7 +133,7 @@ test('a cookie that the grid no longer takes is dropped, and a write is done onc
   expect(grid.objects('networkview').map(({ name }) => name)).toEqual(['default', 'view-1']);
 });
 
-test('a wrong password is tried once, however many callers there are, and then refused without asking', async () => {
+test('a wrong password is tried once, however many callers there are, and then refused without a request', async () => {
   const wapi = session({ readPassword: () => 'wrong' });
   const together = await Promise.all(Array.from({ length: 32 }, () => failureOf(ask(wapi))));
   for (const error of together) expect(error).toMatchObject({ reason: 'credentials', outcome: 'none' });
@@ -158,7 +158,7 @@ test('a wrong password is tried again when its pause is over', async () => {
   expect(grid.requests).toHaveLength(2);
 });
 
-test('a corrected password file counts at once', async () => {
+test('a corrected password file is used at once', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-password-'));
   try {
     const file = join(directory, 'password');
@@ -179,7 +179,7 @@ test('a corrected password file counts at once', async () => {
   }
 });
 
-test('a password that changes while a session lasts is looked at by the grid when the session has ended', async () => {
+test('a password that changes during a session is checked when the session has ended', async () => {
   let password = 'infoblox';
   const wapi = session({ readPassword: () => password });
   await ask(wapi);
@@ -193,7 +193,7 @@ test('a password that changes while a session lasts is looked at by the grid whe
   expect(grid.logins).toBe(2);
 });
 
-test('after a pause one request carries Basic and the cookie, so that an expired session costs nothing but a login', async () => {
+test('after a pause one request carries Basic and the cookie, so that an expired session costs only a login', async () => {
   let now = 0;
   const clock = { now: () => now };
   const who = { username: 'admin', readPassword: () => 'infoblox' };
@@ -213,7 +213,7 @@ test('after a pause one request carries Basic and the cookie, so that an expired
   expect(sent).toEqual(['first: authorization', 'second: cookie', 'third: authorization and cookie', 'fourth: cookie']);
 });
 
-test('a slow request after a pause does not hold up the others', async () => {
+test('a slow request after a pause does not delay the others', async () => {
   let now = 0;
   const clock = { now: () => now };
   const who = { username: 'admin', readPassword: () => 'infoblox' };
@@ -228,7 +228,7 @@ test('a slow request after a pause does not hold up the others', async () => {
   await first;
 });
 
-test('a password changed at the grid is asked for once, and its rotation is survived', async () => {
+test('a password changed on the grid is refused once, and works after the file follows', async () => {
   let password = 'infoblox';
   const wapi = session({ readPassword: () => password });
   await ask(wapi);
@@ -237,7 +237,7 @@ test('a password changed at the grid is asked for once, and its rotation is surv
   grid.clearLog();
   await Promise.all(Array.from({ length: 8 }, () => failureOf(ask(wapi))));
   expect(await failureOf(ask(wapi))).toMatchObject({ reason: 'credentials' });
-  // Each may have met the end of the session; only one of them has shown the old password.
+  // Each request may have seen the end of the session, but only one has sent the old password.
   expect(grid.wrongPasswords).toBe(1);
   const refused = grid.requests.length;
   expect(refused).toBeLessThanOrEqual(9);
@@ -246,14 +246,14 @@ test('a password changed at the grid is asked for once, and its rotation is surv
   expect(grid.requests).toHaveLength(refused + 1);
 });
 
-test('a login that fails with the connection lets those who wait try for themselves', async () => {
+test('after a login that fails with the connection, each waiting caller tries itself', async () => {
   grid.inject({ effect: { kind: 'reset' } });
   const wapi = session();
   await Promise.all(Array.from({ length: 4 }, () => ask(wapi)));
   expect(grid.logins).toBe(1);
 });
 
-test('a caller without time left while another logs in has sent nothing', async () => {
+test('a caller whose time ends during another login has sent nothing', async () => {
   grid.inject({ effect: { kind: 'hang' } });
   const wapi = session();
   const pioneer = failureOf(ask(wapi, inTime(300)));

@@ -1,4 +1,4 @@
-/** Refusals that must stay what they are: one request's, one password's, one caller's. */
+/** A refusal concerns only its request, its password or its caller. */
 import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -19,7 +19,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('a 403 for one request leaves the session and all other requests alone', async () => {
+test('a 403 for one request does not affect the session or other requests', async () => {
   const session = openSession({ port: grid.port });
   await ask(session);
   grid.inject({
@@ -38,7 +38,7 @@ test('a 403 for one request leaves the session and all other requests alone', as
   await session.close(inTime());
 });
 
-test('a grid at fault lets nobody in: a wrong password is still tried once', async () => {
+test('a wrong password is tried only once, even after a fault of the grid', async () => {
   grid.inject({ effect: { kind: 'status', status: 503 } });
   const session = openSession({ port: grid.port, readPassword: () => 'wrong' });
   await failureOf(write(session, 'a'));
@@ -49,7 +49,7 @@ test('a grid at fault lets nobody in: a wrong password is still tried once', asy
   await session.close(inTime());
 });
 
-test('requests that wait for a slot while the password goes bad are not sent after the first refusal', async () => {
+test('requests that wait for a place are not sent after the first refusal of the password', async () => {
   let password = 'infoblox';
   const session = openSession({ port: grid.port, readPassword: () => password });
   await ask(session);
@@ -57,12 +57,12 @@ test('requests that wait for a slot while the password goes bad are not sent aft
   grid.expireSessions();
   grid.clearLog();
   await Promise.all(Array.from({ length: 40 }, () => failureOf(ask(session))));
-  // Eight were on their way with the cookie; of the rest one tried to log in.
+  // Eight requests were in flight with the cookie, and one of the rest tried to log in.
   expect(grid.requests.length).toBeLessThanOrEqual(9);
   await session.close(inTime());
 });
 
-test('a request that was never sent tells nothing about the grid', async () => {
+test('a request that was never sent says nothing about the grid', async () => {
   const outcomes: (string | undefined)[] = [];
   const session = openSession({ port: grid.port, onOutcome: (trouble) => outcomes.push(trouble?.reason) });
   await ask(session);
@@ -76,7 +76,7 @@ test('a request that was never sent tells nothing about the grid', async () => {
   await session.close(inTime(100));
 });
 
-test('a small answer that unpacks to a huge one is read up to the limit', async () => {
+test('a small answer that decompresses to a huge one is read up to the limit', async () => {
   const { key, cert } = await makeCertificate();
   const bomb = gzipSync(Buffer.alloc(50_000_000, ' '));
   const server = createServer({ key, cert }, (_, response) => {
@@ -101,7 +101,7 @@ test('a small answer that unpacks to a huge one is read up to the limit', async 
   }
 });
 
-describe('words in names', () => {
+describe('words of refusals in names', () => {
   let host: Host;
 
   beforeEach(async () => {
@@ -112,7 +112,7 @@ describe('words in names', () => {
   });
 
   test.each(['licence-lab', 'readonly-lab', 'read-only', 'no permission here'])(
-    'a view called %s is made',
+    'a view called %s is created',
     async (view) => {
       expect(await host.add('c1', { ipam: { 'network-view': view } })).toBe('10.0.0.2');
       await until('the grid is well', async () => {
@@ -124,7 +124,7 @@ describe('words in names', () => {
     },
   );
 
-  test('a requested address is given again once its lost delete is settled, and until then asked to wait for', async () => {
+  test('a requested address with a lost delete fails with "try again" until the doubt ends', async () => {
     expect(await host.add('c1', { args: 'IP=10.0.0.77' })).toBe('10.0.0.77');
     grid.inject({ method: 'DELETE', effect: { kind: 'reset' } });
     await host.del('c1');
@@ -134,7 +134,7 @@ describe('words in names', () => {
     });
   });
 
-  test('a lost create of a requested address that lands after all is the answer, not a conflict', async () => {
+  test('a lost create of a requested address that is carried out late is the answer, and not a conflict', async () => {
     await host.add('c0');
     grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 100 } });
     expect(await host.add('c1', { args: 'IP=10.0.0.78' })).toBe('10.0.0.78');

@@ -1,6 +1,6 @@
 /**
- * Writes by reference. References are natural keys: the same one names whatever has the address by now, and on another host of the
- * grid whatever has it there.
+ * Writes by reference. A reference is a natural key: it names the object that has the address now, and on another host of
+ * the grid the object that has it there.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Sighting, sighting, sightingMaxAgeMs } from '../../../../src/infoblox/grid.ts';
@@ -32,7 +32,7 @@ async function look(): Promise<Sighting> {
   return sighting({ host, answeredAt, object: master.fixedAddresses()[0]?._ref ?? '' });
 }
 
-/** The same, as if its answer had come so many milliseconds before. */
+/** Returns the same look as if its answer had come `milliseconds` earlier. */
 const aged = (seen: Sighting, by: number): Sighting => sighting({ ...seen, answeredAt: seen.answeredAt - by });
 
 const remove = (seen: Sighting) => session.write(seen, { method: 'DELETE' }, inTime());
@@ -44,12 +44,12 @@ describe('a write by reference', () => {
     session = openSession({ port: master.port });
   });
 
-  test('is carried out when its look is fresh', async () => {
+  test('is carried out if its look is recent', async () => {
     await remove(await look());
     expect(master.fixedAddresses()).toEqual([]);
   });
 
-  test.each(['DELETE', 'PUT'] as const)('%s is not sent when its look is older than a second', async (method) => {
+  test.each(['DELETE', 'PUT'] as const)('%s is not sent if its look is older than a second', async (method) => {
     const object = aged(await look(), sightingMaxAgeMs + 1);
     const change = { method, ...(method === 'PUT' ? { body: { comment: 'another' } } : {}) };
     expect(await failureOf(session.write(object, change, inTime()))).toMatchObject(outdated);
@@ -57,9 +57,9 @@ describe('a write by reference', () => {
     expect(master.fixedAddresses()).toMatchObject([{ comment: 'ours' }]);
   });
 
-  test('is not sent when the second is over before there is a connection', async () => {
+  test('is not sent if the second is over before the connection is established', async () => {
     const object = await look();
-    // The grid has to be connected to anew, and somebody in between takes his time.
+    // The session needs a new connection, which a relay delays.
     const slow = await relayed(master.port, master.port, { delayMs: 200 });
     const other = openSession({ port: master.port, hosts: [candidateHost] });
     try {
@@ -73,7 +73,7 @@ describe('a write by reference', () => {
     }
   });
 
-  test('goes before all requests that wait for their turn, so that its look does not grow old', async () => {
+  test('is sent before all waiting requests, so that its look stays recent', async () => {
     const object = await look();
     master.latencyMs = 100;
     const all = Array.from({ length: 16 }, () => ask(session));
@@ -82,14 +82,14 @@ describe('a write by reference', () => {
     expect(master.requests.findIndex(({ method }) => method === 'DELETE')).toBe(9);
   });
 
-  test('is repeated when its cookie is refused, with a new login, within the same second', async () => {
+  test('is repeated with a new login within the same second if its cookie is refused', async () => {
     const object = await look();
     master.expireSessions();
     await remove(object);
     expect(deletes(master).map(({ status }) => status)).toEqual([401, 200]);
   });
 
-  test('is not repeated when its cookie is refused and the second is over by then', async () => {
+  test('is not repeated after a refused cookie if the second is over', async () => {
     const object = aged(await look(), sightingMaxAgeMs - 150);
     master.expireSessions();
     master.latencyMs = 200;
@@ -104,7 +104,7 @@ const json = (code: string, text: string, status: number): Effect => ({
   body: JSON.stringify({ Error: text, code, text }),
 });
 
-/** How the host that has shown the object fails then, and what that means. */
+/** How the host that showed the object fails afterwards, and the resulting error. */
 const failures: readonly (readonly [string, Effect, object])[] = [
   ['500', { kind: 'status', status: 500 }, { reason: 'grid-fault', outcome: 'unknown', mayLookAgain: true }],
   ['503', { kind: 'status', status: 503 }, { reason: 'grid-fault', outcome: 'unknown', mayLookAgain: true }],
@@ -123,7 +123,7 @@ const failures: readonly (readonly [string, Effect, object])[] = [
   ['nothing, and hangs up', { kind: 'reset' }, { reason: 'bad-answer', outcome: 'open', mayLookAgain: false }],
 ];
 
-describe('a master that fails after a look, and a promoted candidate on which a stranger has the address', () => {
+describe('after a look at a master that fails, while a stranger has the address on the promoted candidate,', () => {
   let candidate: Candidate;
 
   beforeEach(async () => {
@@ -140,7 +140,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
     expect(candidate.grid.requests).toEqual([]);
   };
 
-  test.each(failures)('answering %s: the delete is not sent again', async (_, effect, error) => {
+  test.each(failures)('a delete that is answered %s is not repeated', async (_, effect, error) => {
     const object = await look();
     master.inject({ method: 'DELETE', effect, times: 9 });
     expect(await failureOf(remove(object))).toMatchObject(error);
@@ -148,7 +148,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
     expectNothingOfTheStranger();
   });
 
-  test('refusing connections: the delete is not sent to another', async () => {
+  test('a delete whose connection is refused is not sent to the candidate', async () => {
     const object = sighting({ ...(await look()), host: '127.0.0.3' });
     expect(await failureOf(remove(object))).toMatchObject({
       ...{ reason: 'unreachable', outcome: 'none', mayLookAgain: true },
@@ -158,7 +158,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
     expectNothingOfTheStranger();
   });
 
-  test('its look again goes to the other host, and what that shows is changed there alone', async () => {
+  test('the next look goes to the candidate, and a change of what it shows, too', async () => {
     await look();
     await master.pause();
     const object = await look();
@@ -168,7 +168,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
   });
 });
 
-test('that an object is gone counts only from the host that is known to accept writes', async () => {
+test('"not found" counts only from the host that is known to accept writes', async () => {
   const candidate = await startCandidate(master);
   session = openSession({ port: master.port, hosts: [masterHost, candidateHost] });
   const object = sighting({ ...(await look()), host: candidateHost });
@@ -178,14 +178,14 @@ test('that an object is gone counts only from the host that is known to accept w
   await candidate.stop();
 });
 
-test('a read-only refusal by the only host is the operator’s to mend: no look helps', async () => {
+test('a read-only refusal by the only host is left to the operator, as no look helps', async () => {
   session = openSession({ port: master.port });
   const object = await look();
   master.readOnly = true;
   expect(await failureOf(remove(object))).toMatchObject({ reason: 'read-only', mayLookAgain: false });
 });
 
-describe('where no host is known to accept writes', () => {
+describe('if no host is known to accept writes,', () => {
   let candidate: Candidate;
   const nothing = { result: [] };
   const query = { comment: 'none', _return_as_object: '1' };
@@ -199,24 +199,24 @@ describe('where no host is known to accept writes', () => {
   });
   afterEach(() => candidate.stop());
 
-  test('what all hosts of the grid answer is confirmed: one of them accepts writes', async () => {
+  test('an equal answer of all hosts is confirmed, as one of them accepts writes', async () => {
     expect((await lookFor()).value).toEqual(nothing);
   });
 
-  test('what one of them answers otherwise is not', async () => {
+  test('a different answer of one host leaves it unconfirmed', async () => {
     candidate.catchUp();
     candidate.grid.add('fixedaddress', { ...reservation, comment: 'none' });
     expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
   });
 
-  test('nor what a grid of one host answers: a candidate may be behind its name', async () => {
+  test('the answer of a single host is unconfirmed, as its name may lead to a candidate', async () => {
     await session.close(inTime(1_000));
     session = openSession({ port: master.port });
     await failureOf(create(session, 'networkview', { name: 'refused' }));
     expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
   });
 
-  test('nor is what one of them cannot be asked', async () => {
+  test('a host that does not answer leaves it unconfirmed', async () => {
     await candidate.grid.pause();
     expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
   });

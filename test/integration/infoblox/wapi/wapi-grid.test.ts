@@ -1,4 +1,4 @@
-/** The grid over WAPI: the contract of the port, and what only WAPI can do wrong. */
+/** The grid over WAPI: the contract of the port, and the faults of WAPI itself. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { families, familyOf, intervalOf, parseCidr } from '../../../../src/infoblox/address.ts';
 import { describeReservation } from '../../../../src/infoblox/attributes.ts';
@@ -72,7 +72,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** Reservations of one host in a network of 2046 addresses. */
+/** Adds reservations of one host in a network of 2046 addresses. */
 function fill(count: number): void {
   grid.add('network', { network: '10.0.0.0/21' });
   for (let n = 1; n <= count; n += 1) {
@@ -83,7 +83,7 @@ function fill(count: number): void {
   }
 }
 
-/** How many there are of a host. */
+/** Counts the reservations of a host. */
 async function count(marks = { cluster: 'cluster-1', node: 'host-a' }): Promise<number> {
   let count = 0;
   for await (const _ of port.list({ marks }, inTime())) count += 1;
@@ -104,7 +104,7 @@ test('a list of exactly 1000 is complete', async () => {
   expect(await count()).toBe(1_000);
 });
 
-test('a page that is lost is an error, not the end of the list', async () => {
+test('a lost page is an error, and not the end of the list', async () => {
   fill(1_200);
   grid.inject({
     method: 'GET',
@@ -117,7 +117,7 @@ test('a page that is lost is an error, not the end of the list', async () => {
   expect(await failureOf(count())).toMatchObject({ reason: 'missing' });
 });
 
-test('a mark means itself, not a pattern', async () => {
+test('a mark is not taken for a pattern', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
   const reserve = (last: number, cluster: string) =>
     grid.add('fixedaddress', {
@@ -129,14 +129,14 @@ test('a mark means itself, not a pattern', async () => {
   expect(await count({ cluster: 'a.b', node: 'n' })).toBe(1);
 });
 
-test('what a grid finds by an expression that it understands otherwise is left out', async () => {
+test('objects that a grid returns by another reading of an expression are left out', async () => {
   fill(2);
   const answer = (body: string) => body.replace('node=host-a', 'node=host-b');
   grid.inject({ method: 'GET', effect: { kind: 'alter', answer } });
   expect(await count()).toBe(1);
 });
 
-test('an object is made another’s also where the grid does not define our attributes, by a new look for each that it refuses', async () => {
+test('an object is reassigned even if the grid lacks our attributes, with a new look after each refusal', async () => {
   fill(1);
   const owner = { comment: 'mark of c2', ...describeReservation('n', { containerId: 'c2' }) };
   for (;;) {
@@ -155,14 +155,14 @@ test('an object is made another’s also where the grid does not define our attr
   expect(requests).toEqual(requests.map((_, index) => (index % 2 === 0 ? 'GET' : 'PUT')));
 });
 
-test('a delete of what is no reference is an error', async () => {
+test('a delete without a valid reference is an error', async () => {
   fill(1);
   const [look] = await port.at('10.0.0.1', undefined, inTime());
   const nonsense = { seen: { ...look?.seen, object: 'fixedaddress/!' } } as unknown as { seen: never };
   expect(await failureOf(port.remove(nonsense, inTime()))).toMatchObject({ reason: 'rejected', mayLookAgain: false });
 });
 
-test('an answer in another form than WAPI’s is refused, naming the field; after a write its outcome is unknown', async () => {
+test('the error for a malformed answer names the field, and the outcome of a write is unknown then', async () => {
   const answer = (body: unknown) =>
     grid.inject({
       effect: { kind: 'status', status: 200, contentType: 'application/json', body: JSON.stringify(body) },
@@ -184,7 +184,7 @@ test('an answer in another form than WAPI’s is refused, naming the field; afte
   expect(await failureOf(created)).toMatchObject({ reason: 'bad-answer', outcome: 'unknown' });
 });
 
-test('whether an address is used is unknown to users who may not read it', async () => {
+test('the use of an address is unknown to users who may not read it', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
   expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBe(false);
   grid.inject({
@@ -197,7 +197,7 @@ test('whether an address is used is unknown to users who may not read it', async
   expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBeUndefined();
 });
 
-test('what is at an address counts, not whether the grid calls it used', async () => {
+test('an address is used if it has an object, whatever status the grid reports', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
   grid.add('range', { start_addr: '10.0.0.8', end_addr: '10.0.0.15' });
   grid.quirks.rangesReadUsed = true;
@@ -211,7 +211,7 @@ test('what is at an address counts, not whether the grid calls it used', async (
   expect(await occupants()).toEqual([{ address: '10.0.0.9', comment: '' }]);
 });
 
-test('a user without the permission for ranges is told so', async () => {
+test('the error names the missing permission for ranges', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
   grid.denied.add('range');
   const network = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
@@ -232,29 +232,26 @@ describe('in IPv6', () => {
     grid.add('ipv6network', { network });
   });
 
-  test.each([false, true])(
-    'an address is kept by a DUID of a UUID that no other has (DUIDs may repeat: %s)',
-    async (may) => {
-      grid.quirks.duidsMayRepeat = may;
-      for (const name of ['c1', 'c2', 'c3']) await reserve(name);
-      const duids = grid.objects('ipv6fixedaddress').map(({ duid }) => duid);
-      expect(new Set(duids).size).toBe(3);
-      // RFC 6355: type 4; RFC 9562: version 4, of variant 10.
-      for (const duid of duids) expect(duid).toMatch(/^00:04(:..){6}:4.:..:[89ab].(:..){7}$/);
-      const [look] = (await port.find('c2', { family: 6 }, inTime())).found;
-      if (look !== undefined) await port.relabel(look, { comment: 'c4', name: 'db', attributes: {} }, inTime());
-      expect(grid.objects('ipv6fixedaddress').map(({ duid }) => duid)).toEqual(duids);
-    },
-  );
+  test.each([false, true])('each reservation has a unique DUID of a UUID (DUIDs may repeat: %s)', async (may) => {
+    grid.quirks.duidsMayRepeat = may;
+    for (const name of ['c1', 'c2', 'c3']) await reserve(name);
+    const duids = grid.objects('ipv6fixedaddress').map(({ duid }) => duid);
+    expect(new Set(duids).size).toBe(3);
+    // RFC 6355: DUID type 4. RFC 9562: UUID version 4, variant 10.
+    for (const duid of duids) expect(duid).toMatch(/^00:04(:..){6}:4.:..:[89ab].(:..){7}$/);
+    const [look] = (await port.find('c2', { family: 6 }, inTime())).found;
+    if (look !== undefined) await port.relabel(look, { comment: 'c4', name: 'db', attributes: {} }, inTime());
+    expect(grid.objects('ipv6fixedaddress').map(({ duid }) => duid)).toEqual(duids);
+  });
 
-  test('an address with the DUID of a client is no reservation', async () => {
+  test('an address with the DUID of a client is not a reservation', async () => {
     const duid = '00:01:00:01:2a:00:00:00:02:00:00:00:00:01';
     grid.add('ipv6fixedaddress', { ipv6addr: '2001:db8:1::5', duid, comment: mark });
     const [one] = await port.at('2001:db8:1::5', undefined, inTime());
     expect(one).toMatchObject({ isReserved: false, matchedBy: `DUID ${duid}`, mac: '' });
   });
 
-  test('what delegates prefixes has no addresses', async () => {
+  test('an object that delegates prefixes has no addresses', async () => {
     const answer = (found: object) => {
       const body = JSON.stringify({ result: [{ network, ...found }] });
       grid.inject({ effect: { kind: 'status', status: 200, contentType: 'application/json', body } });
@@ -273,7 +270,7 @@ describe('in IPv6', () => {
     expect(await port.at('2001:db8:1::5', undefined, inTime())).toMatchObject([{ address: '2001:db8:1::5' }]);
   });
 
-  test('nothing is asked about until a host asks for something of it, which a restart remembers', async () => {
+  test('no request is sent until the host needs IPv6, which survives a restart', async () => {
     const facts = new Map<string, string>();
     const remembered = { fact: (name: string) => facts.get(name), setFact: facts.set.bind(facts) };
     port = gridOver(session, remembered);
@@ -291,14 +288,14 @@ describe('in IPv6', () => {
     expect(asked()).toEqual(['ipv6fixedaddress']);
   });
 
-  test('what a list has shown is found by its mark from then on, though this host has never asked for any of it', async () => {
+  test('an address that a list has shown is found by its mark even if this host never needed IPv6', async () => {
     await reserve();
     port = gridOver(session);
     await Array.fromAsync(port.list({ marks: { cluster: 'c', node: 'n' }, families }, inTime()));
     expect((await port.find(mark, {}, inTime())).found).toMatchObject([{ address: '2001:db8:1::1' }]);
   });
 
-  test('a user without its permissions has nothing there, until a host asks for something of it', async () => {
+  test('a missing permission counts as an empty list until the host needs IPv6', async () => {
     for (const type of ['ipv6fixedaddress', 'ipv6range']) grid.denied.add(type);
     const marks = { cluster: 'c', node: 'n' };
     const list = () => Array.fromAsync(port.list({ marks, families, confirm: true }, inTime()));

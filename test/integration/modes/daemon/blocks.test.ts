@@ -1,4 +1,4 @@
-/** A host with blocks as its runtimes meet it: while the grid is away containers start and stop, and STATUS says so. */
+/** A host with blocks as its runtimes see it: containers start and stop during an outage, and STATUS reports it. */
 import { expect, test, vi } from 'vitest';
 import { isWithin, sizeOf } from '../../../../src/infoblox/address.ts';
 import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
@@ -7,7 +7,7 @@ import { errorOf, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
 const fixture = useGridAndHost({}, { flags: ['--block-size=16'], doubtWindow: { recheck: 50, end: 200 } });
 
-/** @returns the last part of an address */
+/** Returns the last part of an address. */
 async function add(containerId: string): Promise<number> {
   return Number((await fixture.host.add(containerId)).split('.')[3]);
 }
@@ -27,7 +27,7 @@ async function served(): Promise<number> {
   return first;
 }
 
-test('a network of IPv6 has blocks, too', async () => {
+test('an IPv6 network has blocks, too', async () => {
   const { grid, host } = fixture;
   const ipam = { subnet: 'fd00:18:1::/64', gateway: 'fd00:18:1::1' };
   await host.add('first', { ipam });
@@ -45,7 +45,7 @@ test('a network of IPv6 has blocks, too', async () => {
   }, 25_000);
 });
 
-test('while the grid is away ADD and DEL work, CHECK says 11, and STATUS is ready for a network with a block that has room', async () => {
+test('during an outage ADD and DEL work, CHECK fails with 11, and STATUS succeeds for a network whose block has room', async () => {
   const first = await served();
   const { grid, host } = fixture;
   await grid.pause();
@@ -106,7 +106,7 @@ test.each<[string, () => void, RegExp, RegExp]>([
     /\(view default\): each place that was tried has addresses of this host, or more than a quarter of it is in use/,
     /larger subnet/,
   ],
-])('a host that gets no block since %s says so, and serves its containers all the same', async (_, spoil, why, fix) => {
+])('a host that gets no block because %s reports it, and still serves its containers', async (_, spoil, why, fix) => {
   const { grid, host } = fixture;
   grid.add('network', { network: '10.0.0.0/24' });
   spoil();

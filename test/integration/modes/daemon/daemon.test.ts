@@ -18,7 +18,7 @@ function host(...flags: string[]): Host {
   return made;
 }
 
-/** Starts another daemon with the flags of a host and some of its own. */
+/** Starts another daemon with the flags of a host and additional ones. */
 const start = (of: Host, ...flags: string[]) => startDaemon(optionsOf(of, ...flags), quiet);
 const optionsOf = (of: Host, ...flags: string[]) =>
   readOptions(parseFlags([...of.flags, ...flags]), {}, { isTerminal: false });
@@ -37,7 +37,7 @@ afterEach(async () => {
 });
 
 describe('a daemon', () => {
-  test('listens at a socket for root alone and says where', async () => {
+  test('listens at a socket for root alone and logs its path', async () => {
     const one = await host().start();
     expect(statSync(one.socket).mode & 0o777).toBe(0o600);
     expect(one.log[0]).toMatchObject({
@@ -47,7 +47,7 @@ describe('a daemon', () => {
     });
   });
 
-  test('starts with the grid away, says so, and serves as soon as it is back', async () => {
+  test('starts during an outage, reports it, and serves as soon as the grid is back', async () => {
     await grid.pause();
     const one = await host().start();
     await until('it has said so', () => logged(one, 'grid unavailable'));
@@ -61,7 +61,7 @@ describe('a daemon', () => {
     expect(await one.add('c1')).toBe('10.0.0.2');
   });
 
-  test('starts with a wrong password, asks once, and recovers when the file is corrected', async () => {
+  test('starts with a wrong password, tries it once, and recovers when the file is corrected', async () => {
     const file = join(host().directory, 'password');
     writeFileSync(file, 'wrong');
     const one = host('--wapi-password=', `--wapi-password-file=${file}`);
@@ -77,7 +77,7 @@ describe('a daemon', () => {
     expect(JSON.stringify(one.log)).not.toMatch(/wrong|"infoblox"/);
   });
 
-  test('is done with the calls in flight when it has stopped, and leaves no socket', async () => {
+  test('completes the calls in flight before it stops, and leaves no socket', async () => {
     const one = await host().start();
     await one.add('c0');
     grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 150 } });
@@ -91,13 +91,13 @@ describe('a daemon', () => {
     expect(await errorOf(one.add('c2'))).toMatchObject({ code: 11, msg: expect.stringContaining('is not running') });
   });
 
-  test('that starts where another listens is refused and leaves that one alone', async () => {
+  test('that starts where another one listens is refused, and does not disturb it', async () => {
     const one = await host().start();
     await expect(start(one, '--state-dir=/var/lib/none')).rejects.toThrow(/another daemon listens at .*infoblox\.sock/);
     expect(await one.add('c1')).toBe('10.0.0.2');
   });
 
-  test('that starts on the state of another is refused', async () => {
+  test('that starts on the state of another one is refused', async () => {
     const one = await host().start();
     const attempt = start(one, `--socket-dir=${join(one.directory, 'other')}`);
     await expect(attempt).rejects.toThrow(StartError);
@@ -111,7 +111,7 @@ describe('a daemon', () => {
     await expect(start(one, `--state-dir=${join(one.directory, 'file', 'state')}`)).rejects.toThrow(StartError);
   });
 
-  test('with a damaged state sets it aside, says so, and knows from the grid what it holds', async () => {
+  test('with a damaged state sets it aside, reports it, and imports its leases from the grid', async () => {
     const one = await host().start();
     const address = await one.add('c1');
     await one.stop();
@@ -125,7 +125,7 @@ describe('a daemon', () => {
     expect(held(grid)).toHaveLength(2);
   });
 
-  test('whose state turns out to be damaged in use ends, and says why', async () => {
+  test('whose state is found damaged in use exits, and logs why', async () => {
     const one = host();
     const corruption = Object.assign(new Error('database disk image is malformed'), { errcode: 11 });
     let isDamaged = false;
@@ -142,21 +142,21 @@ describe('a daemon', () => {
     await daemon.stop();
   });
 
-  test('serves the plugin by the name that it was given', async () => {
+  test('serves the plugin under the given driver name', async () => {
     const one = host('--driver-name=ibx');
     await one.start();
     expect(existsSync(join(one.socketDir, 'ibx.sock'))).toBe(true);
     expect(existsSync(join(one.socketDir, 'ibx.owed'))).toBe(true);
   });
 
-  test('takes view, container and prefix length from its flags where the configuration has none', async () => {
+  test('takes view, container and prefix length from its flags if the configuration has none', async () => {
     const one = host('--network-view=flags', '--network-container=10.50.0.0/16', '--prefix-length=27');
     await one.start();
     expect(await one.add('c1', { ipam: { subnet: undefined, gateway: undefined } })).toBe('10.50.0.1');
     expect(grid.networks()).toMatchObject([{ network: '10.50.0.0/27', network_view: 'flags' }]);
   });
 
-  test('ends an ADD in its time when the grid keeps it waiting', async () => {
+  test('ends an ADD in its time if the grid does not answer', async () => {
     const one = host('--add-timeout=1s');
     await one.start();
     await one.add('c0');
@@ -166,7 +166,7 @@ describe('a daemon', () => {
     expect(performance.now() - begin).toBeLessThan(2_500);
   });
 
-  test('puts up with a directory of its own that is there', async () => {
+  test('accepts an existing directory of its own', async () => {
     const one = host();
     mkdirSync(join(one.directory, 'state'));
     mkdirSync(one.socketDir);

@@ -1,4 +1,4 @@
-/** A state that was put back from a backup, or copied, is told from the one that the last daemon of this boot has written. */
+/** A restored or copied state is distinguished from the one that the last daemon of this boot wrote. */
 import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -24,7 +24,7 @@ const epochFile = () => join(owedDir(fixture.host.socketDir, 'infoblox'), '.epoc
 const epochs = () => JSON.parse(readFileSync(epochFile(), 'utf8')).epochs;
 const setAside = () => readdirSync(stateDir()).filter((name) => name.startsWith('state.db.'));
 
-/** Does something while the daemon is stopped. */
+/** Stops the daemon, runs `work`, and starts it again. */
 async function restart(meanwhile: () => void = () => undefined): Promise<void> {
   const { host } = fixture;
   await host.stop();
@@ -38,8 +38,8 @@ function putBack(): void {
   cpSync(backup(), stateDir(), { recursive: true });
 }
 
-describe('a state that was put back', () => {
-  test('within one boot is set aside: it releases nothing that a container uses by now', async () => {
+describe('a restored state', () => {
+  test('within one boot is set aside, and releases no address in use', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await grid.pause();
@@ -61,14 +61,14 @@ describe('a state that was put back', () => {
     expect(await host.add('c1')).toBe(address);
   });
 
-  test('that was saved while the daemon ran is none of the next one', async () => {
+  test('that was saved while the daemon ran is set aside, too', async () => {
     await fixture.host.add('c1');
     save();
     await restart(putBack);
     expect(setAside()).toHaveLength(1);
   });
 
-  test('in another boot is used: nothing is left that could tell', async () => {
+  test('in another boot is used, as nothing reveals it', async () => {
     await restart(save);
     await restart(() => {
       putBack();
@@ -80,7 +80,7 @@ describe('a state that was put back', () => {
   });
 });
 
-test('a copy that serves in the place of its original makes that one the copy', async () => {
+test('a copy that served in place of the original makes the original count as the copy', async () => {
   const { host } = fixture;
   await restart(save);
   await host.stop();
@@ -93,8 +93,8 @@ test('a copy that serves in the place of its original makes that one the copy', 
   expect(setAside()).toHaveLength(1);
 });
 
-describe('a state that is in order stays', () => {
-  test('through restarts, each with an epoch of its own, which root alone can read', async () => {
+describe('a valid state stays in use', () => {
+  test('across restarts, each with its own epoch, which only root can read', async () => {
     const seen = new Set<string>();
     for (let n = 0; n < 3; n += 1) {
       await restart();
@@ -104,7 +104,7 @@ describe('a state that is in order stays', () => {
     expect(statSync(epochFile()).mode & 0o777).toBe(0o600);
   });
 
-  test('when its epoch could not be renewed, whatever was written of the next one', async () => {
+  test('when its epoch could not be renewed, even if the next one was partly written', async () => {
     await fixture.host.stop();
     isFull = true;
     await fixture.host.start();
@@ -130,7 +130,7 @@ describe('a state that is in order stays', () => {
     expect(setAside()).toEqual([]);
   });
 
-  test('when it has served at another socket meanwhile', async () => {
+  test('when it has served at another socket in between', async () => {
     const { host } = fixture;
     await host.stop();
     host.flags.push('--driver-name=other');

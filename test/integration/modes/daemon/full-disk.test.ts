@@ -6,7 +6,7 @@ import { errorOf, held } from '../../infoblox/grid-and-host.ts';
 import { fill, onSmallDisk } from '../../infoblox/lease/store/small-disk.ts';
 
 rootTest(
-  'a daemon starts on a full disk: ADD and DEL refuse and say why, and work when there is space',
+  'a daemon starts on a full disk, where ADD and DEL fail with the reason, and work when there is space',
   'a small file system',
   () =>
     onSmallDisk(async (directory) => {
@@ -24,9 +24,9 @@ rootTest(
           msg: expect.stringContaining('full'),
           details: expect.stringContaining('--state-dir'),
         });
-        // With this code the plugin leaves a note, and succeeds.
+        // On this code the plugin leaves a note and succeeds.
         expect(await errorOf(host.del('c1'))).toMatchObject({ code: 5 });
-        // What could not be begun is no lease, and that it ends no surprise.
+        // An ADD that could not be begun has no lease, and its end is not an error.
         expect(host.log.filter(({ message }) => message.startsWith('a lease'))).toEqual([]);
         expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2']);
         free();

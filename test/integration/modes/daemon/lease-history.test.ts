@@ -1,4 +1,4 @@
-/** Who held an address, as a daemon keeps it in its state. */
+/** The history of addresses in the state of a daemon. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -35,7 +35,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('an address that went from one pod to another is told with both, and from when to when', async () => {
+test('an address of two successive pods is listed with both and their times', async () => {
   await start();
   const begin = Date.now();
   expect(await host.add('c1', pod('web-1'))).toBe(address);
@@ -56,7 +56,7 @@ test('an address that went from one pod to another is told with both, and from w
   expect(holders).toMatchObject([{ pod: 'web-1', state: 'held' }]);
 });
 
-test('a DEL that was noted while no daemon ran has ended it then', async () => {
+test('a DEL that was noted while no daemon ran ends the holding at that time', async () => {
   await start();
   await host.add('c1');
   await host.stop();
@@ -68,14 +68,14 @@ test('a DEL that was noted while no daemon ran has ended it then', async () => {
   expect(Date.parse(told()[0]?.until ?? '')).toBeLessThan(noted + 1_000);
 });
 
-test('who ended it is told, also where it was no DEL', async () => {
+test('the cause of each release is shown, even if it was not a DEL', async () => {
   await start();
   await host.add('c1');
   await host.call('GC', '', { config: { 'cni.dev/valid-attachments': [] } });
   expect(told()).toMatchObject([{ container: 'c1', releasedBy: 'GC', returned: expect.any(String) }]);
 });
 
-test('after the state was lost, what is imported is held since nobody knows when', async () => {
+test('an imported lease after a lost state has no begin', async () => {
   await start();
   await host.add('c1', pod('web-1'));
   await host.stop();
@@ -84,12 +84,12 @@ test('after the state was lost, what is imported is held since nobody knows when
   await until('it is imported', () => told().length > 0);
   expect(told()).toMatchObject([{ container: 'c1', from: null, recorded: expect.any(String), until: null }]);
   expect(told()[0]).not.toHaveProperty('pod');
-  // What was written down is not corrected.
+  // Earlier entries are not corrected.
   await host.add('c1', pod('web-1'));
   expect(told()).toMatchObject([{ container: 'c1', from: null, until: null }]);
 });
 
-test('a reservation that the grid has lost is made again as it was, and its holding goes on', async () => {
+test('the holding continues when a lost reservation is re-created', async () => {
   await start();
   await host.add('c1', pod('web-1'));
   const made = () => grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
@@ -104,7 +104,7 @@ test('a reservation that the grid has lost is made again as it was, and its hold
   expect(told()).toHaveLength(1);
 });
 
-test('a job of Nomad is named on the grid, and in the log also of its DEL, which names nothing', async () => {
+test('a job of Nomad is named on the grid, and in the log even for its DEL, which does not name it', async () => {
   await start();
   const args = 'IgnoreUnknown=true;NOMAD_ALLOC_ID=c1;NOMAD_GROUP_NAME=front;NOMAD_JOB_ID=web;NOMAD_NAMESPACE=shop';
   await host.add('c1', { args });
@@ -119,7 +119,7 @@ test('a job of Nomad is named on the grid, and in the log also of its DEL, which
   }
 });
 
-test('a daemon with --lease-history=0 keeps none', async () => {
+test('a daemon with --lease-history=0 keeps no history', async () => {
   await start('--lease-history=0');
   await host.add('c1');
   await host.del('c1');

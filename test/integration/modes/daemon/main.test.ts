@@ -1,4 +1,4 @@
-/** The entry as a process of its own: what happens to it when nobody reads its log, and when it has a fault. */
+/** The entry point as a process of its own: a log without a reader, and an internal error. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { Host, until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 
 const entry = join(import.meta.dirname, '../../../../src/modes/daemon/main.ts');
-/** A fault of the program's own, to be had by a signal. */
+/** Code that makes the program fail on a signal. */
 const fault = 'process.on("SIGUSR2", () => { Promise.reject(new Error("a fault")); });';
 
 let grid: Grid;
@@ -17,7 +17,7 @@ let log: string;
 
 beforeEach(async () => {
   grid = await startGrid();
-  // Never started: it only makes the calls.
+  // This host is never started: it only makes the calls.
   host = new Host(grid);
   log = '';
   const args = ['--disable-warning=ExperimentalWarning', '--import', `data:text/javascript,${fault}`, entry];
@@ -37,7 +37,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('a daemon whose log nobody reads any more serves on, and stops in good order', async () => {
+test('a daemon whose log has lost its reader keeps serving, and stops in order', async () => {
   child.stderr?.destroy();
   for (const name of ['c1', 'c2', 'c3']) await host.add(name);
   await host.del('c1');
@@ -46,7 +46,7 @@ test('a daemon whose log nobody reads any more serves on, and stops in good orde
   expect(await exit).toEqual([0, null]);
 });
 
-test('a fault of its own is one line of the log before it leaves with status 1', async () => {
+test('an internal error is one line of the log before the exit with status 1', async () => {
   const exit = once(child, 'close');
   child.kill('SIGUSR2');
   expect(await exit).toEqual([1, null]);

@@ -1,4 +1,4 @@
-/** A disk that is slow, or full: calls are accepted before anything is written, share commits, and rest on them. */
+/** On a slow or full disk calls are accepted before any write, share commits, and are answered only after them. */
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { requestFrame, takenFrame } from '../../../../src/modes/protocol.ts';
@@ -6,12 +6,12 @@ import { Host, until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { held } from '../../infoblox/grid-and-host.ts';
 
-/** Milliseconds that a sync takes. */
+/** Duration of a sync in milliseconds. */
 const syncMs = 20;
 
 let grid: Grid;
 let host: Host;
-/** What has happened, in order: commits, requests that write to the grid, answers. */
+/** The events in order: commits, requests that write to the grid, answers. */
 let events: string[];
 let isFull: boolean;
 const commits = () => events.filter((event) => event === 'commit').length;
@@ -45,13 +45,13 @@ afterEach(async () => {
 });
 
 interface Talk {
-  /** Commits that there had been when the call was accepted. */
+  /** Number of commits before the call was accepted. */
   accepted: number;
   /** The answer: `result`, or the code of the error. */
   answer: string | number | undefined;
 }
 
-/** Makes a call over a socket of its own, as a plugin does. */
+/** Makes a call over a socket of its own, like a plugin. */
 function call(method: 'ADD' | 'DEL', container: string): Promise<Talk> {
   return new Promise((resolve, reject) => {
     const talk: Talk = { accepted: Number.NaN, answer: undefined };
@@ -76,16 +76,16 @@ function call(method: 'ADD' | 'DEL', container: string): Promise<Talk> {
   });
 }
 
-test('110 ADDs at once, on a disk that takes 20 ms a sync, are accepted without a commit for each, and share commits', async () => {
+test('110 ADDs at once on a disk with 20 ms per sync are accepted before their commits, and share them', async () => {
   const talks = await Promise.all(Array.from({ length: 110 }, (_, n) => call('ADD', `c${n}`)));
   expect(talks.map(({ answer }) => answer)).toEqual(talks.map(() => 'result'));
   expect(Math.max(...talks.map(({ accepted }) => accepted))).toBeLessThan(55);
-  // Each begins and binds a lease: 220 changes, most of which wait together.
+  // Each ADD begins and binds a lease: 220 changes, most of which share a commit.
   expect(commits()).toBeLessThan(110);
   expect(held(grid)).toHaveLength(112);
 });
 
-test('nothing is sent to the grid, and nobody is answered, before what that rests on is durable', async () => {
+test('no write is sent to the grid and no call is answered before its change is durable', async () => {
   await call('ADD', 'c1');
   expect(events).toEqual(['commit', 'POST', 'commit', 'ADD answered']);
   events = [];
@@ -95,7 +95,7 @@ test('nothing is sent to the grid, and nobody is answered, before what that rest
   expect(events).toEqual(['commit', 'DEL answered', 'commit', 'DELETE', 'commit']);
 });
 
-test('a commit that fails fails all calls that waited for it, and the grid hears nothing of them', async () => {
+test('a failed commit fails all calls that waited for it, and none of them reaches the grid', async () => {
   isFull = true;
   const calls = [call('ADD', 'c1'), call('ADD', 'c2'), call('DEL', 'first'), call('ADD', 'c3')];
   expect((await Promise.all(calls)).map(({ answer }) => answer)).toEqual([5, 5, 5, 5]);

@@ -1,4 +1,4 @@
-/** A daemon that is stopped during a GC on a slow grid: what the GC has begun is durable, and the next daemon goes on with it. */
+/** A daemon that is stopped during a GC on a slow grid. The releases are durable, and the next daemon completes them. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Host, until } from '../../../fixture/host.ts';
 import { type Grid, type RequestRecord, startGrid } from '../../../simulator/grid.ts';
@@ -22,7 +22,7 @@ afterEach(async () => {
 const collect = () => host.call('GC', '', { config: { 'cni.dev/valid-attachments': [] } });
 const isList = ({ query }: RequestRecord) => 'comment~' in query;
 
-test('which lists what the grid has: the GC fails, to be called again, and what the state knew goes back', async () => {
+test('a GC that is stopped while it lists the grid fails with "try again", and leases of the state are released', async () => {
   grid.clearLog();
   grid.inject({ when: isList, effect: { kind: 'hang' } });
   const gc = expect(collect()).rejects.toMatchObject({ code: 11, message: 'the daemon is stopping' });
@@ -33,14 +33,14 @@ test('which lists what the grid has: the GC fails, to be called again, and what 
   await until('all of it is back', () => held(grid).length === 1);
 });
 
-test('which releases one by one: the GC is answered, few requests follow, and the rest goes back', async () => {
+test('a GC that is stopped during its releases is answered, few requests follow, and the next daemon releases the rest', async () => {
   const quicken = grid.inject({ times: 10_000, effect: { kind: 'delay', ms: 300 } });
   grid.clearLog();
   const gc = collect();
   await until('it releases', () => grid.requests.some(({ method }) => method === 'DELETE'));
   const before = grid.requests.length;
   await host.stop();
-  // Four work on releases, a look and a delete each; the logout is the last.
+  // Four releases are under way with a look and a delete each, and the logout is the last request.
   expect(grid.requests.length - before).toBeLessThanOrEqual(9);
   await gc;
   const [line] = host.log.filter(({ message }) => message === 'GC');

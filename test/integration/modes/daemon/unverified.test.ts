@@ -1,4 +1,4 @@
-/** What is said while any certificate of the grid is accepted, and where. */
+/** The warnings while any certificate of the grid is accepted, and their places. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Log } from '../../../../src/infoblox/log.ts';
 import { warnOfUnverified } from '../../../../src/modes/daemon/config/trust.ts';

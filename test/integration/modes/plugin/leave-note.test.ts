@@ -10,7 +10,7 @@ import { isNote, maxNoteBytes, maxNotes, noteName } from '../../../../src/modes/
 import { rootTest } from '../../../fixture/root.ts';
 
 let directory: string;
-/** As /run/cni is to a plugin. */
+/** Stands for /run/cni. */
 let standard: string;
 
 beforeEach(() => {
@@ -50,7 +50,7 @@ const place = (socketDir: string, driverName = 'infoblox') => {
 const leave = (socketDir: string, more: Partial<Call> = {}) => leaveNote(place(socketDir), 'DEL', call(more));
 const notes = (socketDir: string) => fs.readdirSync(owedDir(socketDir, 'infoblox'));
 
-test('a note is there, whole and under its name, and has what the daemon reads of it', () => {
+test('a note is complete under its name, and has what the daemon reads', () => {
   leave(standard);
   leaveNote(place(standard), 'ADD', call());
   const name = noteName('net-1', 'c1', 'eth0');
@@ -62,7 +62,7 @@ test('a note is there, whole and under its name, and has what the daemon reads o
 });
 
 describe('the author of a network configuration', () => {
-  test('has nothing made in a directory that no daemon has used', () => {
+  test('cannot make files in a directory that no daemon has used', () => {
     const before = fs.readdirSync(directory);
     for (const socketDir of [directory, join(directory, 'absent')]) {
       expect(() => leave(socketDir)).toThrow(`no daemon called infoblox has used ${socketDir}`);
@@ -70,7 +70,7 @@ describe('the author of a network configuration', () => {
     expect(fs.readdirSync(directory)).toEqual(before);
   });
 
-  test('has no directory made under a name that is not the plugin’s own', () => {
+  test('cannot make a directory under a name that is not the plugin’s own', () => {
     leave(standard);
     expect(() => leaveNote(place(standard, 'another'), 'DEL', call())).toThrow('no daemon called another has used');
     expect(fs.readdirSync(standard)).toEqual(['infoblox.owed']);
@@ -79,19 +79,19 @@ describe('the author of a network configuration', () => {
   test.each([
     ['its notes', () => fs.mkdirSync(owedDir(directory, 'infoblox'))],
     ['its socket', () => fs.writeFileSync(socketFile(directory, 'infoblox'), '')],
-  ])('has notes where a daemon has left %s', (_, begin) => {
+  ])('gets notes where a daemon has left %s', (_, begin) => {
     begin();
     leave(directory);
     expect(notes(directory)).toHaveLength(1);
   });
 
-  test('has no note that is longer than one can be', () => {
+  test('gets no note above the maximum length', () => {
     const config = { name: 'net-1', ipam: { type: 'infoblox', 'network-view': 'x'.repeat(maxNoteBytes) } };
     expect(() => leave(standard, { config })).toThrow(`its note is longer than ${maxNoteBytes} bytes`);
     expect(notes(standard)).toEqual([]);
   });
 
-  test('has no more notes than may be; one that is there is written again', () => {
+  test('gets no more notes than the maximum, but can write an existing one again', () => {
     leave(standard);
     for (let index = 1; index < maxNotes; index += 1) {
       fs.writeFileSync(join(owedDir(standard, 'infoblox'), `${index}.json`), '');
@@ -103,8 +103,8 @@ describe('the author of a network configuration', () => {
   });
 });
 
-test('a plugin that makes the directories at the same moment is no trouble', () => {
-  // As it looks to a plugin that has looked for them before the other one made them.
+test('plugins may make the directories at the same moment', () => {
+  // This plugin looked before the other one made the directories.
   replace('existsSync', () => false);
   fs.mkdirSync(standard);
   leave(standard);
@@ -112,7 +112,7 @@ test('a plugin that makes the directories at the same moment is no trouble', () 
   expect(notes(standard)).toEqual([noteName('net-1', 'c1', 'eth0')]);
 });
 
-test('what cannot be put in its place is no half a note either', () => {
+test('a note that cannot be moved to its place leaves no half of it', () => {
   replace('renameSync', () => {
     throw new Error('read-only file system');
   });
@@ -120,24 +120,28 @@ test('what cannot be put in its place is no half a note either', () => {
   expect(notes(standard)).toEqual([]);
 });
 
-rootTest('where there is no room for it, it says so and leaves nothing', 'a small file system', async () => {
-  const small = fs.mkdtempSync(join(tmpdir(), 'infoblox-cni-small-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0755', 'small', small]);
-  try {
-    standard = small;
-    leave(small);
-    expect(() => fs.writeFileSync(join(small, 'full'), Buffer.alloc(65_536))).toThrow('ENOSPC');
-    expect(() => leave(small, { containerId: 'c2' })).toThrow('ENOSPC');
-    expect(notes(small)).toEqual([noteName('net-1', 'c1', 'eth0')]);
-    const text = fs.readFileSync(join(owedDir(small, 'infoblox'), noteName('net-1', 'c1', 'eth0')), 'utf8');
-    expect(JSON.parse(text)).toEqual(expect.objectContaining({ method: 'DEL' }));
-  } finally {
-    execFileSync('umount', [small]);
-    fs.rmdirSync(small);
-  }
-});
+rootTest(
+  'a note without space on the disk fails with the reason and leaves nothing',
+  'a small file system',
+  async () => {
+    const small = fs.mkdtempSync(join(tmpdir(), 'infoblox-cni-small-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0755', 'small', small]);
+    try {
+      standard = small;
+      leave(small);
+      expect(() => fs.writeFileSync(join(small, 'full'), Buffer.alloc(65_536))).toThrow('ENOSPC');
+      expect(() => leave(small, { containerId: 'c2' })).toThrow('ENOSPC');
+      expect(notes(small)).toEqual([noteName('net-1', 'c1', 'eth0')]);
+      const text = fs.readFileSync(join(owedDir(small, 'infoblox'), noteName('net-1', 'c1', 'eth0')), 'utf8');
+      expect(JSON.parse(text)).toEqual(expect.objectContaining({ method: 'DEL' }));
+    } finally {
+      execFileSync('umount', [small]);
+      fs.rmdirSync(small);
+    }
+  },
+);
 
-test('a note is told from what is being written, and from what was set aside', () => {
+test('a note is distinguished from unfinished ones and from those set aside', () => {
   const name = noteName('net-1', 'c1', 'eth0');
   expect([`.${name}.17`, name, `${name}.unreadable`, '.hidden'].map(isNote)).toEqual([false, true, false, false]);
 });

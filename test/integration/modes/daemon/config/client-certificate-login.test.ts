@@ -1,4 +1,4 @@
-/** A client certificate on real HTTPS: the grid that lets it in, the grid that does not, and its renewal. */
+/** A client certificate on real HTTPS: grids that accept and refuse it, and its renewal. */
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -25,7 +25,7 @@ async function newGrid(password: 'with' | 'instead' = 'instead'): Promise<Grid> 
   return grid;
 }
 
-/** A host without a user name, unless the flags give one. */
+/** Makes a host without a user name, unless the flags give one. */
 async function newHost(grid: Pick<Grid, 'host' | 'port' | 'caFile'>, flags: readonly string[]): Promise<Host> {
   const host = await new Host(
     { ...grid, host: '127.0.0.1', port: grid.port, caFile: grid.caFile, username: '', password: '' },
@@ -39,7 +39,7 @@ const fingerprint = ({ cert }: IssuedCertificate) => new X509Certificate(cert).f
 const shown = (grid: Grid) => [...new Set(grid.requests.map(({ certificate }) => certificate))];
 const said = (host: Host) => host.log.map(({ level, message }) => `${level} ${message}`);
 
-test('a certificate does without user and password: no Basic header is sent, and one login is made', async () => {
+test('a certificate alone logs in once, without a Basic header', async () => {
   const grid = await newGrid();
   const issued = await ca.issue('cni');
   const host = await newHost(grid, ca.install(issued));
@@ -50,7 +50,7 @@ test('a certificate does without user and password: no Basic header is sent, and
   expect(grid.logins).toBe(1);
 });
 
-test('a certificate goes beside user and password, where the grid wants both', async () => {
+test('a certificate is sent beside user and password if the grid wants both', async () => {
   const grid = await newGrid('with');
   const flags = ca.install(await ca.issue('cni'));
   const host = await newHost(grid, [...flags, '--wapi-username=cni', '--wapi-password=infoblox']);
@@ -63,7 +63,7 @@ test('a certificate goes beside user and password, where the grid wants both', a
   });
 });
 
-test('a grid that asks for a certificate refuses a host without one, which is told what to set', async () => {
+test('a host without a certificate gets the hint to set one if the grid asks for it', async () => {
   const grid = await newGrid();
   const host = await newHost(grid, ['--wapi-username=cni', '--wapi-password=infoblox']);
   expect(await errorOf(host.add('c1'))).toEqual({
@@ -74,7 +74,7 @@ test('a grid that asks for a certificate refuses a host without one, which is to
   expect(grid.requests).toEqual([]);
 });
 
-test('a certificate of another user is refused once, not hammered, and its successor is tried at once', async () => {
+test('a certificate of another user is tried once, and its successor at once', async () => {
   const grid = await newGrid();
   const host = await newHost(grid, ca.install(await ca.issue('somebody')));
   const refused = await errorOf(host.add('c1'));
@@ -89,7 +89,7 @@ test('a certificate of another user is refused once, not hammered, and its succe
   expect(grid.requests.at(-1)?.certificate).toBe(fingerprint(issued));
 });
 
-test('a renewed certificate is shown from the next request on, without a restart', async () => {
+test('a renewed certificate is used from the next request on, without a restart', async () => {
   const grid = await newGrid();
   const [old, renewed] = await Promise.all([ca.issue('cni'), ca.issue('cni')]);
   const host = await newHost(grid, ca.install(old));
@@ -101,7 +101,7 @@ test('a renewed certificate is shown from the next request on, without a restart
   expect(said(host).filter((line) => line.includes('certificate'))).toEqual([]);
 });
 
-test('a renewal that went wrong changes nothing but the log, until it is mended', async () => {
+test('a broken renewal only changes the log until it is fixed', async () => {
   const grid = await newGrid();
   const [old, renewed] = await Promise.all([ca.issue('cni'), ca.issue('cni')]);
   const host = await newHost(grid, ca.install(old));
@@ -128,7 +128,7 @@ test.each([
   [48, 'unknown ca'],
 ])('TLS alert %i, %s, is a refusal of the certificate', async (alert, words) => {
   const server = createServer((socket) => {
-    // Alert record of TLS 1.2: fatal.
+    // A fatal alert record of TLS 1.2.
     socket.on('error', () => undefined).once('data', () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alert])));
   });
   server.listen(0, '127.0.0.1');

@@ -1,4 +1,4 @@
-/** `--wapi-client-cert` and `--wapi-client-key`: which files are taken, what is said of others, and what a renewal does. */
+/** `--wapi-client-cert` and `--wapi-client-key`: which files are accepted, the errors for others, and renewals. */
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, chownSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ afterEach(() => {
 const fingerprint = ({ cert }: IssuedCertificate) => new X509Certificate(cert).fingerprint256;
 const read = (cert = certFile, key = keyFile) => readClientCertificate(cert, key);
 
-/** What the operator reads when the daemon does not start. */
+/** Returns what the operator reads when the daemon does not start. */
 function refusal(cert = certFile, key = keyFile): string {
   try {
     read(cert, key);
@@ -46,7 +46,7 @@ const notUsable =
   /^cannot use the client certificate .*client\.pem with the key in .*client\.key: .*\. Both have to be PEM: .* not encrypted/;
 
 describe('at start', () => {
-  test('a certificate with its chain and its key are taken, and when it expires is known', () => {
+  test('a certificate with its chain and key is accepted, and its expiry is known', () => {
     ca.file('client.pem', `${first.cert}\n${ca.cert}`);
     const { pair, trouble } = read()?.read() ?? {};
     expect(trouble).toBeUndefined();
@@ -59,13 +59,13 @@ describe('at start', () => {
     expect(read(certFile, '')?.read().pair.fingerprint).toBe(fingerprint(first));
   });
 
-  test('without the flags there is none, and a key alone is a wrong command line', () => {
+  test('without the flags there is no certificate, and a key alone is a usage error', () => {
     expect(read('', '')).toBeUndefined();
     expect(() => read('', keyFile)).toThrow(UsageError);
     expect(() => read('', keyFile)).toThrow('--wapi-client-key is set without --wapi-client-cert');
   });
 
-  test('a file that is not there is named, with what to do', () => {
+  test('the error names a missing file, with a hint', () => {
     rmSync(keyFile);
     expect(refusal()).toMatch(/^cannot read the key of the client certificate: ENOENT.*client\.key.*\. Put a PEM file/);
     rmSync(certFile);
@@ -95,14 +95,14 @@ describe('at start', () => {
     expect(refusal()).toMatch(notUsable);
   });
 
-  test('one that has expired, or is not valid yet, is refused', async () => {
+  test('a certificate that has expired, or is not valid yet, is refused', async () => {
     ca.install(await ca.issue('cni', { from: -10, until: -1 }));
     expect(refusal()).toMatch(/client\.pem: it expired on 20.*Z\. Renew it, or set the clock of this host\.$/);
     ca.install(await ca.issue('cni', { from: 1, until: 10 }));
     expect(refusal()).toMatch(/it is valid only from 20.*Z on\. Check the clock/);
   });
 
-  test('a key that others can write to is refused, one that they can read is told', () => {
+  test('a key that others can write to is refused, and one that they can read is reported', () => {
     expect(read()?.exposure()).toBeUndefined();
     chmodSync(keyFile, 0o644);
     expect(read()?.exposure()).toEqual({
@@ -116,7 +116,7 @@ describe('at start', () => {
     expect(refusal()).toContain(`belongs to uid 65534, not to root. Run chown root ${certFile}.`);
   });
 
-  test('check-config and the daemon read them: a wrong pair is a start error of the options', () => {
+  test('check-config and the daemon refuse a wrong pair at the start', () => {
     const flags = parseFlags([`--wapi-client-cert=${certFile}`, `--wapi-client-key=${keyFile}`, '--node-name=a']);
     expect(readOptions(flags, {}, { isTerminal: false }).clientCertificate).toBeInstanceOf(ClientCertificate);
     ca.file('client.pem', second.cert);
@@ -125,7 +125,7 @@ describe('at start', () => {
 });
 
 describe('a renewal', () => {
-  test('counts from the next look on, whether files are written or exchanged', () => {
+  test('is used from the next look on, whether files are overwritten or exchanged', () => {
     const files = read();
     ca.install(second);
     expect(files?.read()).toMatchObject({ pair: { fingerprint: fingerprint(second) }, trouble: undefined });
@@ -138,7 +138,7 @@ describe('a renewal', () => {
     expect(files?.read()).toMatchObject({ pair: { fingerprint: fingerprint(first) }, trouble: undefined });
   });
 
-  test('that is half done or spoilt leaves the previous pair in use, and says what is wrong until it is mended', () => {
+  test('that is incomplete or broken leaves the previous pair in use, and is reported until it is fixed', () => {
     const files = read();
     const previous = files?.read().pair;
     ca.file('client.pem', second.cert);
@@ -159,7 +159,7 @@ describe('a renewal', () => {
     });
   });
 
-  test('that is forgotten is told when the certificate expires', () => {
+  test('that is missing is reported when the certificate expires', () => {
     const files = read();
     expect(files?.read().trouble).toBeUndefined();
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 31 * 24 * 3_600_000 });
@@ -170,7 +170,7 @@ describe('a renewal', () => {
   });
 });
 
-/** Of no use to anybody: openssl genpkey -algorithm ed25519 -aes256, with the passphrase "test". */
+/** A throw-away key: openssl genpkey -algorithm ed25519 -aes256, with the passphrase "test". */
 const encrypted = `-----BEGIN ENCRYPTED PRIVATE KEY-----
 MIGjMF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBDVNSJQVL+0ngj4UPUj
 Sl5dAgIIADAMBggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQxWxScq0OkqyVfnfI

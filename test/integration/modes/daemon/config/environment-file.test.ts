@@ -39,7 +39,7 @@ test.each<[string, string, readonly string[]]>([
   ['a line that is a comment', "#DAEMON_FLAGS='--grid-host=a'", []],
   ['nothing', 'DAEMON_FLAGS=', []],
   ['an empty file', '', []],
-])('DAEMON_FLAGS are read in words: %s', (_, text, words) => {
+])('DAEMON_FLAGS are split into words: %s', (_, text, words) => {
   writeFileSync(file, text);
   expect(readEnvironmentFile(file, 'required').daemonFlags).toEqual(words);
 });
@@ -57,12 +57,12 @@ test.each<[string, string | null]>([
   ["\nexport DAEMON_FLAGS='--grid-host=a'", 'line 2: systemd ignores a line with export; write NAME=VALUE alone'],
   ['DAEMON_FLAGS --grid-host=a', 'line 1: it is not NAME=VALUE'],
   ['--grid-host=a', 'line 1: it is not NAME=VALUE'],
-])('of a file %j is told: %s', (text, fault) => {
+])('the fault in the file %j is: %s', (text, fault) => {
   writeFileSync(file, text);
   expect(readEnvironmentFile(file, 'required').fault).toBe(fault);
 });
 
-test('all variables are read, those of traces as well', () => {
+test('all variables are read, including those for traces', () => {
   writeFileSync(file, "# a comment\nDAEMON_FLAGS='--grid-host=a'\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\n");
   expect(readEnvironmentFile(file, 'required').variables).toEqual({
     DAEMON_FLAGS: '--grid-host=a',
@@ -70,8 +70,8 @@ test('all variables are read, those of traces as well', () => {
   });
 });
 
-describe('a file that cannot be read', () => {
-  test('is an empty one if it need not be there', () => {
+describe('an unreadable file', () => {
+  test('counts as empty if it is optional', () => {
     for (const absent of [file, `${process.execPath}/daemon.env`])
       expect(readEnvironmentFile(absent, 'optional')).toEqual({
         isThere: false,
@@ -81,18 +81,18 @@ describe('a file that cannot be read', () => {
       });
   });
 
-  test('is named if it was asked for, with what to check', () => {
+  test('is named in the error if it is required, with a hint', () => {
     expect(() => readEnvironmentFile(file, 'required')).toThrow(
       /^cannot read .*\/daemon\.env: ENOENT: .*\. Check --environment-file\.$/,
     );
   });
 
-  test('is named in any case if it is no file', () => {
+  test('is named in the error in any case if it is not a regular file', () => {
     expect(() => readEnvironmentFile(directory, 'optional')).toThrow(/^cannot read .*: EISDIR: /);
   });
 });
 
-test('the daemon takes no file that others could change, whose grid gets the password', () => {
+test('a file that others could change is refused, as its grid gets the password', () => {
   writeFileSync(file, "DAEMON_FLAGS='--grid-host=a'");
   expect(readTrustedEnvironmentFile(file).daemonFlags).toEqual(['--grid-host=a']);
   chmodSync(file, 0o646);

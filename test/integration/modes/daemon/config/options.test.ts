@@ -25,7 +25,7 @@ function file(name: string, text: string): string {
   return path;
 }
 
-test('without any flag the daemon has the settings of the original', () => {
+test('without flags the daemon has the settings of the original driver', () => {
   expect(options()).toMatchObject({
     ...{ gridHosts: ['192.168.124.200'], wapiPort: 443, wapiUsername: '', wapiVersion: '2.3', tls: { verify: false } },
     ...{ socketDir: '/run/cni', driverName: 'infoblox', networkView: 'default', networkContainer: '172.18.0.0/16' },
@@ -36,7 +36,7 @@ test('without any flag the daemon has the settings of the original', () => {
 
 test.each([
   [['--grid-host=a.example, 10.0.0.1,[fd00::1]'], { gridHosts: ['a.example', '10.0.0.1', '[fd00::1]'] }],
-  // As it is spelled in requests, and in the names of files of known keys.
+  // Requests and files of known keys use this spelling.
   [['--grid-host=GM.example,[FD00:0::1]'], { gridHosts: ['gm.example', '[fd00::1]'] }],
   [['--wapi-port=8443'], { wapiPort: 8443 }],
   [['--wapi-version=2.12.3'], { wapiVersion: '2.12.3' }],
@@ -47,7 +47,7 @@ test.each([
   [['--node-name=worker-1.example'], { nodeName: 'worker-1.example' }],
   [['--add-timeout=1500ms'], { addTimeoutMs: 1_500 }],
   [['--add-timeout=1m'], { addTimeoutMs: 60_000 }],
-  // Timers take no fractions, and 16.1 * 1000 is one.
+  // Timers take whole numbers, and 16.1 * 1000 is a fraction.
   [['--add-timeout=16.1s'], { addTimeoutMs: 16_100 }],
   [['--reap-after=0'], { reapAfterMs: 0 }],
   [['--block-size=64'], { blockSize: 64 }],
@@ -61,7 +61,7 @@ test.each([
   [['--metrics-listen=[::]:9477'], { metricsListen: { host: '::', port: 9477 } }],
   [['--labels=Site=Paris, Owner = Network team '], { labels: { Site: 'Paris', Owner: 'Network team' } }],
   [['--log-level=debug', '--log-format=text'], { logLevel: 'debug', logFormat: 'text' }],
-] as const)('%j is understood', (args, expected) => {
+] as const)('%j is accepted', (args, expected) => {
   expect(options(args)).toMatchObject(expected);
 });
 
@@ -118,14 +118,14 @@ test.each([
   expect(attempt).toThrow(message);
 });
 
-test('a socket path that is too long for the system is refused, with its length and the hint', () => {
+test('a socket path that is too long for the system is refused, with its length and a hint', () => {
   const socketDir = (length: number) => `--socket-dir=/${'s'.repeat(length - '//infoblox.sock'.length)}`;
   expect(options([socketDir(107)]).socketDir).toHaveLength(107 - '/infoblox.sock'.length);
   expect(() => options([socketDir(108)])).toThrow(UsageError);
   expect(() => options([socketDir(108)])).toThrow(
     /^--socket-dir and --driver-name make \/s+\/infoblox\.sock, a path of 108 bytes; a socket's path may have 107: use a shorter/,
   );
-  // Bytes, not characters.
+  // The limit counts bytes, not characters.
   expect(() => options(['--socket-dir=/run/é', `--driver-name=${'d'.repeat(95)}`])).toThrow(/108 bytes/);
 });
 
@@ -139,14 +139,14 @@ test.each(['', 'localhost', 'localhost.localdomain', 'LOCALHOST'])(
   },
 );
 
-test('a log goes as text to a terminal and as JSON elsewhere, unless told', () => {
+test('the log is text on a terminal and JSON elsewhere, unless a flag sets the format', () => {
   expect(options([], {}, true).logFormat).toBe('text');
   expect(options([], {}, false).logFormat).toBe('json');
   expect(options(['--log-format=json'], {}, true).logFormat).toBe('json');
 });
 
 describe('the password', () => {
-  test('is the flag’s, before the file’s, before the environment’s, before the credential of systemd', () => {
+  test('is taken from the flag, then the file, then the environment, then the credential of systemd', () => {
     const flag = '--wapi-password=one';
     const fromFile = `--wapi-password-file=${file('password', 'two\n')}`;
     mkdirSync(join(directory, 'credentials'));
@@ -159,7 +159,7 @@ describe('the password', () => {
     expect(options([], { ...env, WAPI_PASSWORD: '' }).readPassword()).toBe('four');
   });
 
-  test('that is not given is no start error, but refused where it is used, with the ways to give it', () => {
+  test('that is missing does not stop the start, but fails its use with the ways to give it', () => {
     const refusal = (args: string[], env = {}) => {
       try {
         return options(args, env).readPassword();
@@ -168,7 +168,7 @@ describe('the password', () => {
       }
     };
     const hint = expect.stringMatching(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential wapi-password$/);
-    // What systemd made of the file at the start is not what the operator can write to.
+    // The operator must write to the file itself, not to the copy that systemd makes of it.
     const unitHint = expect.stringMatching(
       /into \/etc\/infoblox-cni\/wapi-password, then: systemctl restart infoblox-cni-daemon$/,
     );
@@ -195,7 +195,7 @@ describe('the password', () => {
     });
   });
 
-  test('is read anew each time; one line break at its end is not part of it', () => {
+  test('is read again each time, without one line break at its end', () => {
     const path = file('password', ' pass word \r\n');
     const { readPassword } = options([`--wapi-password-file=${path}`]);
     expect(readPassword()).toBe(' pass word ');
@@ -203,7 +203,7 @@ describe('the password', () => {
     expect(readPassword()).toBe('next\n');
   });
 
-  test('in a file that others can write to is not read: they would choose what the grid is told', () => {
+  test('in a file that others can write to is refused, as they would choose what the grid is sent', () => {
     const path = file('password', 'secret\n');
     const { readPassword } = options([`--wapi-password-file=${path}`]);
     for (const [spoiled, mode, shown] of [
@@ -225,7 +225,7 @@ describe('the password', () => {
     expect(readPassword()).toBe('secret');
   });
 
-  test('in a file that others can read is read, and told as exposed; the group of root is root', () => {
+  test('in a file that others can read is used and reported as exposed, and the group of root counts as root', () => {
     const path = file('password', 'secret\n');
     const { readPassword, passwordExposure } = options([`--wapi-password-file=${path}`]);
     const seen = [0o644, 0o604, 0o640, 0o600].map((mode) => {
@@ -246,27 +246,27 @@ describe('the password', () => {
     }
   });
 
-  test('with a blank at its end is read as it is, and told, as it may be a slip', () => {
+  test('with a blank at its end is used unchanged, and reported as a possible mistake', () => {
     const remarkOf = (text: string) => options([`--wapi-password-file=${file('password', text)}`]).passwordRemark();
     expect(remarkOf('secret \n')).toMatch(/^the password of \/.*password begins or ends with a blank/);
     expect([remarkOf('my secret\n'), remarkOf('')]).toEqual([undefined, undefined]);
     expect(options(['--wapi-password=x\t']).passwordRemark()).toContain('--wapi-password ');
   });
 
-  test('that cannot be read is no start error, but says where it was looked for', () => {
+  test('that cannot be read does not stop the start, and its error names the place', () => {
     const { readPassword } = options([`--wapi-password-file=${join(directory, 'absent')}`]);
     expect(readPassword).toThrow(/^cannot read the WAPI password: ENOENT/);
   });
 });
 
 describe('--ssl-verify', () => {
-  test('true trusts what the host trusts', () => {
+  test('with `true` trusts the authorities of the host', () => {
     const { verify, trusted } = options(['--ssl-verify=true']).tls;
     expect(verify).toBe(true);
     expect(trusted?.().length).toBeGreaterThan(50);
   });
 
-  test('takes a file of certificates, and its renewal', async () => {
+  test('accepts a file of certificates, and its renewal', async () => {
     const [first, second] = await Promise.all([makeCertificate(), makeCertificate()]);
     const path = file('ca.pem', first.cert);
     const { verify, trusted } = options([`--ssl-verify=${path}`]).tls;
@@ -283,7 +283,7 @@ describe('--ssl-verify', () => {
     ['is empty', ''],
     ['holds no certificate', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
     ['holds a broken one', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
-  ])('refuses a file that %s: never less checking than asked for', (_, content) => {
+  ])('refuses a file that %s, and never checks less than configured', (_, content) => {
     const path = join(directory, 'ca.pem');
     if (content !== undefined) writeFileSync(path, content);
     expect(() => options([`--ssl-verify=${path}`])).toThrow(StartError);
@@ -292,7 +292,7 @@ describe('--ssl-verify', () => {
     );
   });
 
-  test('refuses a file that others can write to: they would choose whom the daemon trusts', async () => {
+  test('refuses a file that others can write to, as they would choose whom the daemon trusts', async () => {
     const { cert, remove } = await makeCertificate();
     const path = file('ca.pem', cert);
     chmodSync(path, 0o666);
@@ -311,7 +311,7 @@ describe('--ssl-verify', () => {
     await Promise.all([remove(), forged.remove()]);
   });
 
-  test('says why a file cannot be read that the operator sees', async () => {
+  test('explains why the daemon cannot read a file that the operator can', async () => {
     const refusal = (path: string) => () => options([`--ssl-verify=${path}`]);
     expect(refusal('/root/absent.pem')).toThrow(/no such file.*; its systemd unit hides \/home, \/root and \/tmp/);
     const { cert, remove } = await makeCertificate();
@@ -322,7 +322,7 @@ describe('--ssl-verify', () => {
     expect(refusal(directory)).toThrow(/: EISDIR: illegal operation on a directory/);
   });
 
-  test.each(['yes', 'TRUE', '1'])('%s is none of the three', (value) => {
+  test.each(['yes', 'TRUE', '1'])('refuses %s, which is none of the three', (value) => {
     expect(() => options([`--ssl-verify=${value}`])).toThrow(UsageError);
   });
 });

@@ -1,4 +1,4 @@
-/** `--ssl-verify=pin` against real HTTPS servers with keys of their own: trust on first use, and nobody else after it. */
+/** `--ssl-verify=pin` against real HTTPS servers with keys of their own: trust on first use, and only that key later. */
 import { execSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
@@ -44,14 +44,14 @@ afterEach(async () => {
 
 const keyFile = (of = grid) => join(host.directory, 'state', 'grid-keys', `127.0.0.1:${of.port}`);
 
-/** What an administrator finds out with openssl: SHA-256 of the certificate's public key. */
+/** Returns the SHA-256 of the certificate's public key, like openssl for an administrator. */
 async function keyOf({ caFile }: Pick<Grid, 'caFile'>): Promise<string> {
   const spki = new X509Certificate(readFileSync(caFile)).publicKey.export({ type: 'spki', format: 'der' });
   const hash = await crypto.subtle.digest('SHA-256', spki);
   return `sha256//${Buffer.from(hash).toString('base64')}`;
 }
 
-test('the key that the grid shows first is remembered for root alone, and said once', async () => {
+test('the first key of the grid is stored for root alone, and logged once', async () => {
   await host.add('c1');
   const key = await keyOf(grid);
   expect(readFileSync(keyFile(), 'utf8')).toBe(`${key}\n`);
@@ -66,7 +66,7 @@ test('the key that the grid shows first is remembered for root alone, and said o
   expect(host.log.filter(({ message }) => message.includes('not checked'))).toEqual([]);
 });
 
-test('another key is refused with both and the way to accept it, which counts without a restart', async () => {
+test('another key is refused with both keys and the way to accept it, which works without a restart', async () => {
   await host.add('c1');
   const was = await keyOf(grid);
   await grid.stop();
@@ -88,7 +88,7 @@ test('another key is refused with both and the way to accept it, which counts wi
 });
 
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(
-  'a grid with another key is sent nothing over %s: no password, not one byte of a request',
+  'a grid with another key gets nothing over %s: no password, not one byte of a request',
   async (version) => {
     await host.add('c1');
     await grid.stop();
@@ -136,7 +136,7 @@ describe('of two hosts of a grid', () => {
   const pinned = (address: string) => (existsSync(file(address)) ? readFileSync(file(address), 'utf8') : undefined);
   const warned = () => pair.log.filter(({ message }) => message.includes('not seen at the start'));
 
-  test('both are pinned at the start, and a fail-over needs nobody', async () => {
+  test('both are pinned at the start, and a fail-over needs no operator', async () => {
     member = await startMember();
     await pair.start();
     await until('both are known', () => pinned('127.0.0.1') !== undefined && pinned('127.0.0.2') !== undefined);
@@ -148,10 +148,10 @@ describe('of two hosts of a grid', () => {
     expect(warned()).toEqual([]);
   });
 
-  test('the one that was away at the start is sent nothing when it is first seen, until its key is accepted', async () => {
+  test('the one that was away at the start gets nothing until its key is accepted', async () => {
     await pair.start();
     await until('one is known and the other is not', () => pinned('127.0.0.1') !== undefined && warned().length > 0);
-    // Whoever comes between lets the first host fail.
+    // An attacker in between would make the first host fail.
     member = await startMember();
     await grid.pause();
     const what = `the grid at 127.0.0.2:${grid.port} was not seen when the daemon started, and shows the public key`;
@@ -163,7 +163,7 @@ describe('of two hosts of a grid', () => {
     await until('it is asked', () => member?.received !== '');
   });
 
-  test('the other is met as soon as the first answers, where both were away at the start', async () => {
+  test('the second is pinned as soon as the first answers, if both were away at the start', async () => {
     await grid.pause();
     await pair.start();
     await until('both were tried', () => pair.log.some(({ message }) => message === 'grid unavailable'));
@@ -173,7 +173,7 @@ describe('of two hosts of a grid', () => {
     expect(warned()).toEqual([]);
   });
 
-  test('a command is sent nowhere without a known key once one is known', async () => {
+  test('a command sends nothing to a host without a known key once there is one', async () => {
     await pair.start();
     await until('one is known and the other is not', () => warned().length > 0);
     const { tls } = readSettings({ daemonFlags: parseFlags(pair.flags), env: {} });
@@ -187,7 +187,7 @@ describe('of two hosts of a grid', () => {
   });
 });
 
-test('keys may be written by hand, several for one name, as where both nodes of a pair answer at it', async () => {
+test('keys may be written by hand, several for one name, such as for both nodes of a pair', async () => {
   const another = new Host(grid, { node: 'b', flags: ['--grid-host=localhost', '--ssl-verify=pin'] });
   const keys = join(another.directory, 'state', 'grid-keys');
   mkdirSync(keys, { recursive: true });
@@ -219,7 +219,7 @@ test.each([
     'cannot read the known public key',
   ],
   ['in a directory that others can write to', (file: string) => chmodSync(join(file, '..'), 0o777), 'grid-keys'],
-])('a file %s lets nobody in: it would be a way around the check', async (_what, spoil, msg) => {
+])('a file %s makes every call fail, as it would be a way around the check', async (_what, spoil, msg) => {
   await host.add('c1');
   await grid.pause();
   await grid.resume();
@@ -229,14 +229,14 @@ test.each([
   expect(JSON.stringify(error)).not.toContain('secret');
 });
 
-/** The command by which a refused key is accepted. */
+/** Returns the command that accepts a refused key. */
 function commandIn(refusal: { readonly details?: string | undefined }): string {
   return /accept it with (echo .*?);/.exec(refusal.details ?? '')?.[1] ?? 'false';
 }
 
 type Member = Awaited<ReturnType<typeof startMember>>;
 
-/** A TLS server that answers no request well: enough to be a member of the grid with a key of its own. */
+/** Starts a TLS server that fails every request: enough for a member of the grid with a key of its own. */
 async function startMember() {
   const certificate = await makeCertificate();
   const member = { caFile: certificate.caFile, received: '' };

@@ -1,4 +1,4 @@
-/** What the daemon judges again, though the plugin has: anything may speak to the socket. */
+/** The daemon repeats the checks of the plugin, as any program may write to the socket. */
 import { describe, expect, test } from 'vitest';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
@@ -23,7 +23,7 @@ describe.each(['ADD', 'DEL', 'CHECK'] as const)('%s', (command) => {
   });
 });
 
-test('GC and STATUS are about no attachment', async () => {
+test('GC and STATUS have no attachment', async () => {
   await fixture.host.add('c1');
   await fixture.host.call('STATUS', '../dummy', { ifName: 'a/b' });
   await fixture.host.call('GC', '../dummy', { ifName: 'a/b' });

@@ -72,7 +72,7 @@ describe('a key under ipam', () => {
     ['range_end', 'rangeEnd'],
     ['range-start', 'rangeStart'],
     ['excludes', 'exclude'],
-  ])('%s, a habit from elsewhere, is refused and %s named', (key, meant) => {
+  ])('%s, known from other plugins, is refused with a pointer to %s', (key, meant) => {
     expect(() => policy({ [key]: 'x' })).toThrow(
       expect.objectContaining({
         code: 7,
@@ -82,7 +82,7 @@ describe('a key under ipam', () => {
   });
 
   test.each([['addresses', 'addresses cannot be pinned in the network configuration', 'the capability "ips"']])(
-    '%s is refused, for no key of ours does that',
+    '%s is refused, as this driver has no such key',
     (key, reason, instead) => {
       expect(() => policy({ [key]: [] })).toThrow(
         expect.objectContaining({
@@ -97,12 +97,12 @@ describe('a key under ipam', () => {
   test.each([
     ...['dns', 'dataDir', 'resolvConf', 'name', 'tag', 'mtu', 'vlan'],
     ...['hosts', 'comment', 'labels', 'x-notes', '_comment'],
-  ])('%s means nothing here and is let pass', (key) => {
+  ])('%s has no meaning here and is ignored', (key) => {
     expect(policy({ [key]: 'x' }).place).toMatchObject({ kind: 'container' });
     expect(unknownKeys(netconf({ [key]: 'x' }))).toEqual([key]);
   });
 
-  test('that is known is none of those', () => {
+  test('that is known causes neither error nor warning', () => {
     const all = { subnet: '10.0.0.0/24', gateway: '10.0.0.1', routes: [], 'network-view': 'v', 'socket-dir': '/run' };
     expect(unknownKeys(netconf({ ...all, 'network-container': '10.0.0.0/8', 'prefix-length': 24 }))).toEqual([]);
   });
@@ -136,7 +136,7 @@ describe('a key under ipam', () => {
 describe('address ranges of the runtime', () => {
   const ipRanges = [[{ subnet: '10.1.0.0/24' }]];
 
-  test('come first, a plain subnet next, then those of the configuration; without a gateway they have the first host address', () => {
+  test('come first, then a plain subnet, then those of the configuration, with the first host address as default gateway', () => {
     const ranges = [[{ subnet: '10.2.0.0/24' }, { subnet: '10.3.0.0/24', gateway: '10.3.0.9' }]];
     const all = sets({ ranges, subnet: '10.0.0.0/24' }, { runtimeConfig: { ipRanges } });
     const told = all.map((set) =>
@@ -154,13 +154,13 @@ describe('address ranges of the runtime', () => {
     expect(() => policy({}, { runtimeConfig: { ipRanges: '10.1.0.0/24' } })).toThrow(/ipRanges: expected an array/);
   });
 
-  test.each([{}, { ipRanges: null }, { ipRanges: [] }])('are no matter where there are none: %j', (runtimeConfig) => {
+  test.each([{}, { ipRanges: null }, { ipRanges: [] }])('are ignored if there are none: %j', (runtimeConfig) => {
     expect(policy({}, { runtimeConfig }).place).toMatchObject({ kind: 'container' });
   });
 });
 
 describe('the policy', () => {
-  test('is the flags’ where the configuration says nothing, or null', () => {
+  test('is that of the flags if the configuration has no value or null', () => {
     const fallback = {
       ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false, cooldownMs: 0, blockSize: 0, create: 'all' as const },
       ...{ part: { intervals: [], excluded: [] }, others: [] },
@@ -175,7 +175,7 @@ describe('the policy', () => {
     expect(policy({ ...keys, 'prefix-length': null })).toEqual(fallback);
   });
 
-  test('is the configuration’s where it says something', () => {
+  test('is that of the configuration if it has a value', () => {
     expect(policy({ 'network-view': 'v', 'network-container': '10.0.0.0/8', 'prefix-length': 20 })).toMatchObject({
       view: 'v',
       place: { containers: [{ text: '10.0.0.0/8' }], prefixLength: 20 },
@@ -191,12 +191,12 @@ describe('the policy', () => {
     ['0', 0],
     ['90s', 90_000],
     ['1h', 3_600_000],
-  ])('keeps a released address for the cool-down of the configuration, %s, else for that of the flags', (text, ms) => {
+  ])('has the cool-down of the configuration, %s, or that of the flags', (text, ms) => {
     expect(policy({ 'ip-cooldown': text }).cooldownMs).toBe(ms);
     expect(setsOf(netconf({}), { ...defaults, ipCooldownMs: 60_000 })[0][0].cooldownMs).toBe(60_000);
   });
 
-  test('takes blocks of the size of the configuration, else of the flags', () => {
+  test('has the block size of the configuration, or that of the flags', () => {
     expect(policy({ 'block-size': 16 }).blockSize).toBe(16);
     expect(setsOf(netconf({}), { ...defaults, blockSize: 32 })[0][0].blockSize).toBe(32);
     expect(setsOf(netconf({ 'block-size': 0 }), { ...defaults, blockSize: 32 })[0][0].blockSize).toBe(0);
@@ -210,7 +210,7 @@ describe('the policy', () => {
     expect(() => policy({ 'block-size': 20 })).toThrow('block-size 20 is neither 0 nor a power of two from 8 to 256');
   });
 
-  test('may create what flags and configuration both allow: a configuration only narrows it', () => {
+  test('creates only what both flags and configuration allow', () => {
     const create = (ofConfig: string | undefined, ofFlags: Creation) =>
       setsOf(netconf({ create: ofConfig }), { ...defaults, create: ofFlags })[0][0].create;
     expect([create(undefined, 'all'), create(undefined, 'none'), create('networks', 'all')]).toEqual([
@@ -241,7 +241,7 @@ describe('the policy', () => {
     );
   });
 
-  test('keeps the first address back exactly where a bridge takes it for itself', () => {
+  test('reserves the first address exactly if a bridge takes it for itself', () => {
     const keepFirst = (more: Record<string, unknown>, ipam = {}) =>
       policy({ subnet: '10.0.0.0/24', ...ipam }, more).keepFirst;
     expect(keepFirst({})).toBe(false);
@@ -250,7 +250,7 @@ describe('the policy', () => {
     expect(keepFirst({ isGateway: true }, { gateway: '10.0.0.9' })).toBe(false);
   });
 
-  test('has a view even when the rest of the configuration is spoilt', () => {
+  test('has a view even if the rest of the configuration is malformed', () => {
     const conf = (view: unknown) =>
       parseNetconf(
         { cniVersion: '1.1.0', name: 'n', ipam: { type: 'infoblox', subnett: 1, 'network-view': view } },
@@ -265,7 +265,7 @@ describe('the policy', () => {
 describe('in the daemon', () => {
   const fixture = useGridAndHost();
 
-  test('unknown keys are warned of once a configuration, in a line that stays short; a typo is an error', async () => {
+  test('unknown keys cause one short warning for each configuration, and a typo is an error', async () => {
     const { host } = fixture;
     const many = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`x${'y'.repeat(1_000)}${index}`, 1]));
     for (const ipam of [{ resolvConf: '/etc/resolv.conf', dataDir: '/x' }, many]) {
@@ -286,7 +286,7 @@ describe('in the daemon', () => {
   test.each([
     ['a key that is refused on ADD', { ipam: { rangeStart: '10.0.0.10', view: 'v' } }],
     ['ranges of the runtime', { config: { runtimeConfig: { ipRanges: [[{ subnet: '10.1.0.1/24' }]] } } }],
-  ])('%s does not keep DEL and GC from releasing what was given before', async (_what, edited) => {
+  ])('%s does not keep DEL and GC from releasing earlier addresses', async (_what, edited) => {
     const { grid, host } = fixture;
     const given = [await host.add('c1'), await host.add('c2')];
     expect(await errorOf(host.add('c3', edited))).toMatchObject({ code: 7 });

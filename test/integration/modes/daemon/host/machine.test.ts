@@ -33,7 +33,7 @@ describe('a state is of another machine', () => {
   });
 });
 
-test('what cannot be read now stays recorded', () => {
+test('a recorded value stays if it cannot be read now', () => {
   const text = ownerText(owner, { installation: undefined, hardware: 'h2', name: 'host-8' });
   expect(parseOwner(text)).toEqual({ installation: 'i1', hardware: 'h2', name: 'host-8' });
   expect(parseOwner(ownerText(undefined, { ...owner, hardware: undefined }))).toEqual({
@@ -66,7 +66,7 @@ describe('a machine', () => {
   const id = '0123456789abcdef0123456789abcdef';
   const uuid = '4c4c4544-0042-3510-8052-b4c04f4e5931';
 
-  test('is known by the machine ID and the UUID of its hardware, neither of which is written down', () => {
+  test('is identified by machine ID and hardware UUID, of which only hashes are stored', () => {
     const machine = read(`${id}\n`, `${uuid.toUpperCase()}\n`);
     expect(machine).toEqual(read(id, uuid));
     expect(machine).toEqual({
@@ -76,7 +76,7 @@ describe('a machine', () => {
     expect(Object.values(machine)).not.toContain(id);
   });
 
-  test('is known to a service that may not read the UUID by the hash that root has written down', () => {
+  test('is identified by the hash that root stored, if the service may not read the UUID', () => {
     const { hardware } = read(id, uuid);
     expect(read(id, undefined, `${hardware}\n`)).toEqual(read(id, uuid));
     expect(read(id, undefined, uuid).hardware).toBeUndefined();
@@ -88,7 +88,7 @@ describe('a machine', () => {
     ['not made yet', 'uninitialized\n', '00000000-0000-0000-0000-000000000000\n'],
     ['a blank of the firmware', 'x'.repeat(32), 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'],
     ['something else', `${id}${id}`, 'Not Settable'],
-  ])('is not known by what is %s', (_, machineId, productUuid) => {
+  ])('is not identified by a UUID that is %s', (_, machineId, productUuid) => {
     expect(read(machineId, productUuid)).toEqual({ installation: undefined, hardware: undefined });
   });
 });

@@ -18,11 +18,11 @@ import { thisHost } from '../../../../../src/modes/daemon/host/this-host.ts';
 const deps = { clock: hostClock(), log: { warn: () => undefined } };
 const namespaces = thisHost(deps);
 const fate = (identity: SandboxIdentity) => namespaces.fate(identity, null);
-/** The host under another kernel. */
+/** The host with another boot ID and uptime. */
 const under = (bootId: string, seconds: number, isUptimeCertain = true) =>
   thisHost(deps, { bootId, uptime: () => seconds, isUptimeCertain });
 const own = `/proc/${process.pid}/ns/net`;
-/** A process ID above the largest that the kernel gives. */
+/** A process ID above the maximum of the kernel. */
 const nobody = '/proc/4194999/ns/net';
 let directory: string;
 
@@ -36,28 +36,28 @@ afterEach(() => {
 const idOf = (path: string) => `${statSync(path).dev}:${statSync(path).ino}`;
 const { bootId, bootedAt } = namespaces.identify('/none') as { bootId: string; bootedAt: number };
 const ownStart = namespaces.identify(own).processStart ?? 0;
-/** A namespace as it was seen at some path through some place. */
+/** Returns the identity of a namespace seen at a path through a place. */
 const seen = (netns: string, place?: string, processStart: number | null = null) => ({
   ...{ netns, processStart, bootId, bootedAt, uptime: null },
   netnsId: place === undefined ? '4:17' : `4:17 via ${place}`,
 });
 
-describe('the witness', () => {
-  test('knows a namespace by device and inode, the same by each path, and by the place where it was seen', () => {
+describe('the sandbox identity', () => {
+  test('has device and inode, the same by each path, and the place where the namespace was seen', () => {
     const { netnsId } = namespaces.identify(own);
     expect(netnsId).toBe(`${idOf(own)} via ${idOf('/proc/self/ns/pid')}`);
     expect(namespaces.identify('/proc/self/ns/net').netnsId?.split(' ')[0]).toBe(idOf(own));
     expect(namespaces.identify('/proc/self/ns/mnt').netnsId?.split(' ')[0]).not.toBe(idOf(own));
   });
 
-  test('knows the boot of the host, by its ID and its time', () => {
+  test('has the ID and the time of the host’s boot', () => {
     expect(bootId).toBe(readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
     const btime = /^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1];
     expect(Math.abs(bootedAt - Number(btime))).toBeLessThan(5);
     expect(namespaces.identify(own)).toMatchObject({ bootId, bootedAt: expect.closeTo(bootedAt, -1) });
   });
 
-  test('knows when the process started whose namespace it is', () => {
+  test('has the start of the process that owns the namespace', () => {
     const ticks = 100;
     const { processStart } = namespaces.identify(own);
     expect(Math.abs((processStart ?? 0) / ticks - (uptime() - process.uptime()))).toBeLessThan(5);
@@ -65,7 +65,7 @@ describe('the witness', () => {
     expect(namespaces.identify('/proc/self/ns/net').processStart).toBeNull();
   });
 
-  test('has seen nothing where there is no namespace, or none that can be seen from here', () => {
+  test('is empty if there is no namespace, or none visible from here', () => {
     writeFileSync(join(directory, 'file'), '');
     const absent = [join(directory, 'file'), join(directory, 'absent'), nobody];
     for (const netns of [...absent, '', 'relative/path', '/proc/self/ns/net/inside', `/${'x'.repeat(5_000)}`]) {
@@ -73,35 +73,35 @@ describe('the witness', () => {
     }
   });
 
-  test('does not vouch for what lies behind a link: it may be out of sight where the link is not', () => {
+  test('has no place if the path is a link, whose target may be invisible while the link is not', () => {
     symlinkSync(own, join(directory, 'link'));
     expect(namespaces.identify(join(directory, 'link')).netnsId).toBe(idOf(own));
     expect(namespaces.identify(`/proc/${process.pid}/root/proc/self/ns/net`).netnsId).toBe(idOf(own));
   });
 });
 
-describe('gone', () => {
-  test('is not what is there', () => {
+describe('a namespace', () => {
+  test('is not gone if it exists', () => {
     expect(fate(namespaces.identify(own))).not.toBe('gone');
   });
 
-  test('is what is absent where it was seen, and a process that has ended', () => {
+  test('is gone if it is missing where it was seen, or its process has ended', () => {
     expect(fate(seen(join(directory, 'absent'), idOf(directory)))).toBe('gone');
     expect(fate(seen(nobody, idOf('/proc/self/ns/pid')))).toBe('gone');
     expect(fate(seen(own, idOf('/proc/self/ns/pid'), ownStart - 1))).toBe('gone');
   });
 
-  test('is not what is no namespace any more: its mount may be out of sight', () => {
+  test('is not gone if a plain file has its name, as its mount may be invisible', () => {
     writeFileSync(join(directory, 'unmounted'), '');
     expect(fate(seen(join(directory, 'unmounted'), idOf(directory)))).not.toBe('gone');
   });
 
-  test('is not the namespace of a process that has moved to another one', () => {
+  test('is not gone if its process moved to another namespace', () => {
     expect(fate(seen(own, idOf('/proc/self/ns/pid'), ownStart))).not.toBe('gone');
     expect(fate(seen(own, idOf('/proc/self/ns/pid')))).not.toBe('gone');
   });
 
-  test('is not what was seen in a directory that is not the one of this path any more', () => {
+  test('is not gone if the path leads to another directory now', () => {
     const place = join(directory, 'netns');
     mkdirSync(place);
     const witness = seen(join(place, 'x'), idOf(place));
@@ -112,13 +112,13 @@ describe('gone', () => {
     expect(fate(witness)).not.toBe('gone');
   });
 
-  test('is what was seen in a directory that has gone from the same directory above', () => {
+  test('is gone if its directory is missing from the same parent directory', () => {
     const own = join(directory, 'own');
     mkdirSync(own);
     const witness = seen(join(own, 'netns'), `${idOf(own)} in ${idOf(directory)}`);
     renameSync(own, join(directory, 'kept'));
     expect(fate(witness)).toBe('gone');
-    // Whatever has its name is out of sight, or was made anew.
+    // A file or directory of that name may hide it, or be new.
     writeFileSync(own, '');
     expect(fate(witness)).not.toBe('gone');
     rmSync(own);
@@ -128,21 +128,21 @@ describe('gone', () => {
     expect(fate({ ...witness, netnsId: `4:17 via 26:3 in ${idOf('/')}` })).not.toBe('gone');
   });
 
-  test('is not a process of another PID namespace, be there one of its number in this one or not', () => {
+  test('is not gone if its process is in another PID namespace, whether or not this one has the same ID', () => {
     expect(fate(seen(nobody, '4:1'))).not.toBe('gone');
     expect(fate(seen(own, '4:1', ownStart - 1))).not.toBe('gone');
   });
 
-  test('is not what was seen by a release that did not note where, nor what was never seen', () => {
+  test('is not gone if it was recorded without its place, or never seen', () => {
     expect(fate(seen(join(directory, 'absent')))).not.toBe('gone');
     expect(fate({ ...seen(nobody, idOf('/proc/self/ns/pid')), netnsId: null })).not.toBe('gone');
   });
 
-  test('is not what cannot be looked at', () => {
+  test('is not gone if it cannot be looked at', () => {
     expect(fate(seen('/proc/self/ns/net/inside', idOf('/proc/self/ns/net')))).not.toBe('gone');
   });
 
-  test('is what was seen before the host booted and is not there now, wherever that was', () => {
+  test('is gone if it was seen before the host booted and is missing now, wherever it was seen', () => {
     const before = { bootId: 'of-the-boot-before', bootedAt: bootedAt - 300 };
     expect(fate({ ...seen(own, '4:1'), ...before })).toBe('gone');
     expect(fate({ ...seen(own), ...before })).toBe('gone');
@@ -151,14 +151,14 @@ describe('gone', () => {
     expect(fate({ ...seen(own), ...before, bootedAt: null })).not.toBe('gone');
   });
 
-  test('is not what is out of sight only since the host, or the container of the daemon, has another boot ID', () => {
+  test('is not gone because only the boot ID changed, as in a restarted container of the daemon', () => {
     const restarted = under('of-this-start-of-the-container', uptime());
     const fateThen = (identity: SandboxIdentity) => restarted.fate(identity, uptime() - 1);
     expect(fateThen(namespaces.identify(own))).not.toBe('gone');
     expect(fateThen(seen(own, '4:1'))).not.toBe('gone');
   });
 
-  test('with its boot is what is absent under a kernel that has run for less long than that of its boot', () => {
+  test('is gone with its boot if it is missing and the kernel has a lower uptime than was recorded', () => {
     const before = under('before', 90.7).identify(own);
     expect(before).toMatchObject({ bootId: 'before', uptime: 90 });
     const absent = { ...seen(join(directory, 'absent')), bootId: 'before' };
@@ -168,7 +168,7 @@ describe('gone', () => {
     expect(under('now', 89.9).fate(absent, null)).toBe('gone');
   });
 
-  test('with its boot is nothing where something else than the kernel may say how long it has run', () => {
+  test('is not gone with its boot if the uptime may come from something else than the kernel', () => {
     const absent = { ...seen(join(directory, 'absent')), bootId: 'before' };
     const container = under('now', 5, false);
     expect(container.fate(absent, 90)).toBe('gone');

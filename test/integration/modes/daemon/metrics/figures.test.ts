@@ -1,4 +1,4 @@
-/** What the figures say while a host lives through what they are about. */
+/** The values of the metrics while a host lives through the events that they count. */
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -27,13 +27,13 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** Values of a metric, by the values of its labels. */
+/** Returns the values of a metric by its label values. */
 async function figure(name: string): Promise<Record<string, number>> {
   const samples = (await scrape(url)).get(`infoblox_cni_${name}`)?.samples ?? [];
   return Object.fromEntries(samples.map(({ labels, value }: Sample) => [Object.values(labels).join(' '), value]));
 }
 
-test('how full a network is stands there from the scrape after the first, and no ADD asks for it', async () => {
+test('the utilisation of a network is there from the second scrape on, and no ADD asks for it', async () => {
   grid.clearLog();
   await host.add('c1');
   await host.add('c2');
@@ -41,14 +41,14 @@ test('how full a network is stands there from the scrape after the first, and no
   expect(asked()).toBe(0);
   expect(await figure('network_addresses_used')).toEqual({});
   await until('it is known', async () => (await figure('network_addresses'))['10.0.0.0/24 default'] === 254);
-  // The gateway, too.
+  // The gateway counts, too.
   expect(await figure('network_addresses_used')).toEqual({ '10.0.0.0/24 default': 3 });
   expect(await figure('network_addresses_free')).toEqual({ '10.0.0.0/24 default': 251 });
   expect(await figure('network_full')).toEqual({ '10.0.0.0/24 default': 0 });
   expect(asked()).toBe(1);
 });
 
-test('after a restart it is known of the networks that containers of this host live in', async () => {
+test('after a restart the utilisation covers the networks with containers of this host', async () => {
   await host.add('c1');
   await host.stop();
   await host.start();
@@ -74,7 +74,7 @@ test('a network without a free address is full until one comes back', async () =
   await until('it is not', async () => (await figure('conditions'))['network-full'] === 0);
 });
 
-test('leases are counted by phase, and a release that waits for the grid shows how long for', async () => {
+test('leases are counted by phase, and a waiting release shows its age', async () => {
   await host.add('c1');
   await host.add('c2');
   expect(await figure('leases')).toEqual({ pending: 0, bound: 2, resting: 0, releasing: 0 });
@@ -87,7 +87,7 @@ test('leases are counted by phase, and a release that waits for the grid shows h
   await grid.resume();
 });
 
-test('logins are counted by how the grid took them', async () => {
+test('logins are counted by outcome', async () => {
   await host.add('c1');
   expect(await figure('wapi_logins_total')).toEqual({ accepted: 1, refused: 0, failed: 0 });
   grid.password = 'another';
@@ -96,7 +96,7 @@ test('logins are counted by how the grid took them', async () => {
   expect(await figure('wapi_logins_total')).toEqual({ accepted: 1, refused: 1, failed: 0 });
 });
 
-test('trust in the grid, and the end of its certificate, are told', async () => {
+test('the trust in the grid and the end of its certificate are metrics', async () => {
   await host.add('c1');
   expect(await figure('grid_trust_info')).toEqual({ verified: 1, pinned: 0, unverified: 0 });
   const { validTo } = new X509Certificate(readFileSync(grid.caFile));
@@ -104,7 +104,7 @@ test('trust in the grid, and the end of its certificate, are told', async () => 
   expect(expiry).toEqual({ '127.0.0.1': Date.parse(validTo) / 1000 });
 });
 
-test('the end of the certificate is told of a grid whose key is pinned, too', async () => {
+test('the end of the certificate is a metric for a pinned grid, too', async () => {
   await host.stop();
   host.flags.push('--ssl-verify=pin');
   await host.start();
@@ -115,7 +115,7 @@ test('the end of the certificate is told of a grid whose key is pinned, too', as
   expect(expiry).toEqual({ '127.0.0.1': Date.parse(validTo) / 1000 });
 });
 
-test('the end of the client certificate is told, and that of its successor; none where there is none', async () => {
+test('the end of the client certificate is a metric, which follows a renewal and is absent without a certificate', async () => {
   expect(await figure('client_certificate_expiry_timestamp_seconds')).toEqual({});
   await host.stop();
   const ca = await ClientCa.create();
@@ -132,7 +132,7 @@ test('the end of the client certificate is told, and that of its successor; none
   }
 });
 
-test('addresses of host blocks are counted by use, ADDs by whether a block has served them', async () => {
+test('addresses of host blocks are counted by use, and ADDs by whether a block served them', async () => {
   await host.stop();
   host.flags.push('--block-size=16');
   await host.start();
@@ -144,7 +144,7 @@ test('addresses of host blocks are counted by use, ADDs by whether a block has s
   expect(await figure('block_misses_total')).toEqual({ '': 1 });
 });
 
-test('a reservation that the grid had lost is counted when it is there again', async () => {
+test('a lost reservation is counted when it is re-created', async () => {
   await host.add('c1');
   expect(await figure('reservations_recreated_total')).toEqual({ '': 0 });
   const lost = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === '10.0.0.2');
@@ -153,13 +153,13 @@ test('a reservation that the grid had lost is counted when it is there again', a
   expect(await figure('reservations_recreated_total')).toEqual({ '': 1 });
 });
 
-test('calls and requests under way are counted', async () => {
+test('calls and requests in flight are counted', async () => {
   await host.add('c1');
   expect(await figure('calls_in_flight')).toEqual({ '': 0 });
   grid.latencyMs = 1_000;
   const adds = Array.from({ length: 10 }, (_, index) => host.add(`d${index}`));
   await until('ten calls', async () => (await figure('calls_in_flight'))[''] === 10);
-  // The scrape itself may make one more wait.
+  // The scrape itself may add one waiting request.
   await until('eight requests, and two that wait', async () => {
     const waiting = (await figure('wapi_requests_waiting'))[''] ?? 0;
     return (await figure('wapi_requests_in_flight'))[''] === 8 && waiting >= 2;
@@ -180,7 +180,7 @@ rootTest(
   },
 );
 
-test('figures of the process and of Node have the names that everybody gives them', async () => {
+test('metrics of the process and of Node have the usual names', async () => {
   const names = [...(await scrape(url)).keys()];
   expect(names).toEqual(expect.arrayContaining(['process_resident_memory_bytes', 'nodejs_eventloop_lag_seconds']));
 });

@@ -26,7 +26,7 @@ afterEach(() => {
   stop();
 });
 
-/** Connects, and stays connected as long as the listener likes. */
+/** Connects, and stays connected until the listener closes. */
 async function client(): Promise<Socket> {
   const socket = connect(port, '127.0.0.1').on('error', () => undefined);
   sockets.push(socket);
@@ -40,15 +40,15 @@ async function ask(path: string, headers: Readonly<Record<string, string>> = {})
   return { status: answer.statusCode, headers: answer.headers, text: await text(answer) };
 }
 
-test('40 clients that keep their connections open keep nobody from an answer', async () => {
+test('40 open connections do not block other clients', async () => {
   for (let count = 0; count < 40; count += 1) {
     (await client()).write('GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n');
-    await client(); // says nothing
+    await client(); // An idle client.
   }
   expect((await ask('/livez')).text).toBe('ok\n');
 });
 
-test('a connection is closed after its answer, whatever the client asked for', async () => {
+test('a connection is closed after its answer, even if the client wants to keep it', async () => {
   const socket = await client();
   const closed = once(socket, 'close');
   socket.write('GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n');
@@ -71,13 +71,13 @@ test.each([
   const socket = await client();
   const closed = once(socket, 'close');
   socket.write(beginning);
-  // By the answer to another one it is certain that the listener has accepted this one.
+  // The answer to a later connection proves that the listener has accepted this one.
   expect((await ask('/livez')).status).toBe(200);
   vi.advanceTimersByTime(10_000);
   await closed;
 });
 
-test('a page is made once in its lifetime, whoever asks how often', async () => {
+test('a page is made once in its lifetime, however often it is requested', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const answers = await Promise.all(Array.from({ length: 20 }, () => ask('/counted')));
   expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['made 1\n']));
@@ -85,7 +85,7 @@ test('a page is made once in its lifetime, whoever asks how often', async () => 
   expect((await ask('/counted')).text).toBe('made 2\n');
 });
 
-test('no answer can be taken for another type, shown in the frame of another page, or kept', async () => {
+test('no answer can be sniffed as another type, framed by another page, or cached', async () => {
   expect((await ask('/livez')).headers).toMatchObject({
     'x-content-type-options': 'nosniff',
     'content-security-policy': "frame-ancestors 'none'",
@@ -100,11 +100,11 @@ test.each([
   ['localhost:9477', 200],
   ['host-a:9477', 200],
   ['HOST-A', 200],
-  // Somebody else's name that leads here, so that a browser takes this host for the site of that name: DNS rebinding.
+  // DNS rebinding: a foreign name resolves to this host, and a browser treats it as the site of that name.
   ['evil.example.com:9477', 421],
   ['host-a.evil.example.com', 421],
   ['127.0.0.1.evil.example.com', 421],
   ['a b', 421],
-])('the page is shown to who asks for %s: %i', async (host, status) => {
+])('the page for the host name %s: %i', async (host, status) => {
   expect((await ask('/own', { host })).status).toBe(status);
 });

@@ -29,7 +29,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('calls, requests to the grid, and what is held can be scraped', async () => {
+test('calls, requests to the grid and leases can be scraped', async () => {
   await host.add('c1');
   await host.call('CHECK', 'c1').catch(() => undefined);
   const text = await (await get('/metrics')).text();
@@ -40,7 +40,7 @@ test('calls, requests to the grid, and what is held can be scraped', async () =>
   expect(text).toContain('infoblox_cni_grid_up 1');
 });
 
-test('while the grid is away the daemon lives, is not ready and says why, whatever the query of the probe', async () => {
+test('during an outage the daemon is live but not ready, with the reason, whatever the query of the probe', async () => {
   await until('the grid is well', async () => (await get('/readyz?verbose')).status === 200);
   await grid.pause();
   await host.add('c1').catch(() => undefined);
@@ -52,7 +52,7 @@ test('while the grid is away the daemon lives, is not ready and says why, whatev
   expect((await get('/nothing')).status).toBe(404);
 });
 
-test('a state that cannot be read is an answer of its own, and the daemon lives on', async () => {
+test('a state that cannot be read has an answer of its own, and the daemon stays live', async () => {
   isBroken = true;
   const answer = await get('/metrics');
   expect([answer.status, await answer.text()]).toEqual([500, 'cannot use the state file\n']);
@@ -60,7 +60,7 @@ test('a state that cannot be read is an answer of its own, and the daemon lives 
   expect((await get('/metrics')).status).toBe(200);
 });
 
-test('the release is a gauge, as others have it', async () => {
+test('the version is a gauge, as is usual', async () => {
   expect(await (await get('/metrics')).text()).toMatch(
     /TYPE infoblox_cni_build_info gauge\ninfoblox_cni_build_info\{version="\S+",commit="\S+"\} 1/,
   );
@@ -68,9 +68,9 @@ test('the release is a gauge, as others have it', async () => {
 
 test.each([
   ['in use', '127.0.0.1', 'EADDRINUSE'],
-  // Reserved for documentation: no host has it.
+  // This address is reserved for documentation.
   ["not this host's", '192.0.2.1', 'EADDRNOTAVAIL'],
-])('an address that is %s is a start error that says what to give instead', async (_, address, code) => {
+])('an address that is %s is a start error with a hint', async (_, address, code) => {
   const other = new Host(grid, { node: 'host-b', flags: [`--metrics-listen=${address}:${port}`] });
   try {
     await expect(other.start()).rejects.toThrow(

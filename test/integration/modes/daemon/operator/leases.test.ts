@@ -45,13 +45,13 @@ describe('a listing of many leases', () => {
     expect(found.map(({ mark }) => mark)).toEqual(Array.from({ length: 450 }, (_, n) => markOf(n)));
   });
 
-  test('has those of a phase', async () => {
+  test('can be limited to a phase', async () => {
     const found = await find({ phase: 'releasing' });
     expect(found).toHaveLength(150);
     expect(new Set(found.map(({ phase }) => phase))).toEqual(new Set(['releasing']));
   });
 
-  test('has those that rest apart from those that are to go now', async () => {
+  test('distinguishes resting leases from those to release now', async () => {
     const clock = new ManualClock();
     put(store, aLease(markOf(0), { phase: 'releasing', restsUntil: clock.now() + 1, dueAt: clock.now() + 1 }));
     const found = await find({ phase: 'resting' }, clock);
@@ -59,7 +59,7 @@ describe('a listing of many leases', () => {
     expect(await find({ phase: 'releasing' }, clock)).toHaveLength(149);
   });
 
-  test('says of each whether its address is of a block, and whether its create is owed', async () => {
+  test('shows whether an address is from a block, and whether its create is owed', async () => {
     const block = aBlock();
     store.applyBlock(block.mark, () => block);
     put(store, aLease(markOf(0), { address: '10.0.0.17', owedSince: 1 }));
@@ -71,7 +71,7 @@ describe('a listing of many leases', () => {
     ]);
   });
 
-  test('goes on where it was when leases come and go meanwhile', async () => {
+  test('continues at its place when leases come and go meanwhile', async () => {
     const finding = find();
     drop(store, markOf(0));
     drop(store, markOf(199));
@@ -84,7 +84,7 @@ describe('a listing of many leases', () => {
     expect(found.at(-1)?.phase).toBe('releasing');
   });
 
-  test('says by the clock of the host when a lease is due, whatever that was set to', async () => {
+  test('gives due times by the clock of the host, even after that was set', async () => {
     const clock = new ManualClock();
     put(store, aLease(markOf(0), { phase: 'releasing', dueAt: clock.now() + 5_000 }));
     clock.set(clock.now() + 3_600_000);

@@ -8,14 +8,14 @@ import { StartError } from '../../../../../src/modes/daemon/start-error.ts';
 const usual = { socketDir: '/run/cni', stateDir: '/var/lib/infoblox-cni' };
 const own = { socketDir: '/home/u/run', stateDir: '/home/u/state' };
 
-test('another user than root is told so, with his number and how to try the daemon all the same', () => {
+test('the error for a user other than root names the user ID and a way to try the daemon anyway', () => {
   for (const places of [usual, { ...usual, socketDir: own.socketDir }, { ...usual, stateDir: own.stateDir }]) {
     expect(() => refuseOtherUsers(places, 1000)).toThrow(StartError);
     expect(() => refuseOtherUsers(places, 1000)).toThrow(/^must run as root \(this is uid 1000\)\. .*--socket-dir/);
   }
 });
 
-test('root starts anywhere, another user in directories of his own', () => {
+test('root can start the daemon anywhere, another user in directories of their own', () => {
   refuseOtherUsers(usual, 0);
   refuseOtherUsers(own, 1000);
 });
@@ -25,7 +25,7 @@ const file = join(mkdtempSync(join(tmpdir(), 'passwd-')), 'passwd');
 test.each([
   ['root:x:0:0:root:/root:/bin/sh\ninfoblox-cni:!:991:990:Infoblox CNI IPAM daemon:/:/usr/sbin/nologin\n', 991],
   ['root:x:0:0:root:/root:/bin/sh\nnot-infoblox-cni:!:991:990::/:/bin/sh\n', undefined],
-])('the user of the service is found by its name', (text, uid) => {
+])('the user of the service is found by name', (text, uid) => {
   writeFileSync(file, text);
   expect(serviceUid(file)).toBe(uid);
 });

@@ -1,4 +1,4 @@
-/** What systemd is told. A file stands in for its socket, and a script for its program: `test/e2e/systemd.test.ts` has both. */
+/** Messages to systemd, with a file for its socket and a script for its program. `test/e2e/systemd.test.ts` has the real ones. */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,9 +27,9 @@ afterEach(() => {
 
 const messages = () => readFileSync(told, 'utf8');
 
-test('over the connection of OpenFile= it says that it is ready, and in each third of WatchdogSec= that it lives', async () => {
+test('over the connection of OpenFile= the daemon reports that it is ready, and a sign of life in each third of WatchdogSec=', async () => {
   const descriptor = openSync(told, 'a');
-  // Descriptors are numbered from 3: those before it have other names.
+  // Descriptors start at 3, and the earlier ones have other names.
   const names = [...Array(descriptor - 3).fill('other'), 'notify'].join(':');
   const env = { NOTIFY_SOCKET: '/run/systemd/notify', LISTEN_PID: String(process.pid), LISTEN_FDNAMES: names };
   try {
@@ -45,14 +45,14 @@ test('over the connection of OpenFile= it says that it is ready, and in each thi
   }
 });
 
-test('where systemd hands over no connection, its program systemd-notify sends the word', async () => {
+test('without a connection from systemd, systemd-notify sends the message', async () => {
   writeFileSync(join(directory, 'systemd-notify'), `#!/bin/sh\necho "$@" >> ${told}\n`, { mode: 0o755 });
   vi.stubEnv('PATH', `${directory}:${process.env.PATH}`);
   notifyReady({ NOTIFY_SOCKET: '/run/systemd/notify' }, log);
   await until('it is ready', () => messages() === 'READY=1\n');
 });
 
-test('that it cannot is said once', async () => {
+test('a failure to notify is logged once', async () => {
   vi.stubEnv('PATH', directory);
   notifyReady({ NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_USEC: '3000000' }, log);
   vi.advanceTimersByTime(3_000);
@@ -61,7 +61,7 @@ test('that it cannot is said once', async () => {
   expect(errors).toHaveLength(1);
 });
 
-test('without systemd it says nothing', () => {
+test('without systemd nothing is sent', () => {
   vi.stubEnv('PATH', directory);
   notifyReady({ WATCHDOG_USEC: '3000000' }, log);
   expect(vi.getTimerCount()).toBe(0);

@@ -86,7 +86,7 @@ afterEach(() => {
 });
 
 describe('notes', () => {
-  test('are taken over and removed; one attachment has one', async () => {
+  test('are taken over and removed, one for each attachment', async () => {
     leave('c1');
     leave('c1');
     leave('c2');
@@ -96,7 +96,7 @@ describe('notes', () => {
     expect(files()).toEqual([]);
   });
 
-  test('of ADDs without an answer are taken over as such, one for each call, and never instead of a DEL', async () => {
+  test('of unanswered ADDs are taken over one for each call, and never replace that of a DEL', async () => {
     leave('c1');
     for (const callId of ['a1a1a1a1', 'b2b2b2b2'])
       leaveNote({ socketDir, driverName: 'infoblox' }, 'ADD', { ...call('c1'), callId });
@@ -106,7 +106,7 @@ describe('notes', () => {
     expect(files()).toEqual([]);
   });
 
-  test('of other attachments wait when one is asked for', async () => {
+  test('of other attachments stay when one attachment is asked for', async () => {
     leave('c1');
     leave('c2');
     await notes.takeOf({ network: 'net-1', containerId: 'c1', ifName: 'eth0' });
@@ -115,7 +115,7 @@ describe('notes', () => {
     expect(files()).toHaveLength(1);
   });
 
-  test('of one attachment are taken, absent or unreadable when it is asked for; else it says why not', async () => {
+  test('of one attachment are taken, missing or unreadable when it is asked for, or else the reason is given', async () => {
     const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
     leave('c1', { protocol: 99 });
     await expect(notes.takeOf(attachment)).rejects.toMatchObject({ code: 11 });
@@ -140,7 +140,7 @@ describe('notes', () => {
     expect(released).toEqual(['c1']);
   });
 
-  test('stay when the release cannot be noted, and are taken the next time', async () => {
+  test('stay if the release cannot be recorded, and are taken the next time', async () => {
     leave('c1');
     const good = release;
     release = () => Promise.reject(new Error('disk full'));
@@ -153,7 +153,7 @@ describe('notes', () => {
     expect(files()).toEqual([]);
   });
 
-  test('that cannot be read are set aside, and do not stand in the way of others', async () => {
+  test('that cannot be read are set aside, and do not block others', async () => {
     leave('c1');
     const [name = ''] = files();
     writeFileSync(join(owedDir(socketDir, 'infoblox'), name), '{"jsonrpc":');
@@ -171,7 +171,7 @@ describe('notes', () => {
     expect(files()).toHaveLength(1);
   });
 
-  test('that are being written are not looked at', async () => {
+  test('that are still being written are ignored', async () => {
     leave('c1');
     writeFileSync(join(owedDir(socketDir, 'infoblox'), '.draft.json.17'), 'half');
     await notes.takeAll();
@@ -179,13 +179,13 @@ describe('notes', () => {
     expect(problems).toEqual([]);
   });
 
-  test('that never were are no trouble', async () => {
+  test('without their directory are no error', async () => {
     rmSync(socketDir, { recursive: true });
     await notes.takeAll();
     expect(problems).toEqual([]);
   });
 
-  test('are taken one by one: what else the daemon has to do comes in between', async () => {
+  test('are taken one by one, with other work of the daemon in between', async () => {
     for (let index = 0; index < 20; index += 1) leave(`c${index}`);
     const all = notes.takeAll();
     for (let turn = 0; turn < 3; turn += 1) await setImmediate();
@@ -194,7 +194,7 @@ describe('notes', () => {
     expect(released).toHaveLength(20);
   });
 
-  test('survive names that mean something to a file system', async () => {
+  test('work with names that are special to a file system', async () => {
     leave('..', { ifName: 'a\u0001b' });
     await notes.takeAll();
     expect(released).toEqual(['..']);
@@ -202,9 +202,10 @@ describe('notes', () => {
 });
 
 const isRoot = process.getuid?.() === 0 || process.env.CI === 'true';
-if (!isRoot) process.stderr.write('NOT TESTED: what is no note of root’s - needs root for files of another user\n');
+if (!isRoot)
+  process.stderr.write('NOT TESTED: a file that is not a note of root - needs root for files of another user\n');
 
-describe.skipIf(!isRoot)('what is no note of root’s', () => {
+describe.skipIf(!isRoot)('a file that is not a note of root', () => {
   const place = () => owedDir(socketDir, 'infoblox');
   const forged = (containerId: string): string => {
     leave(containerId);
@@ -259,7 +260,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     expect(reasons).toEqual([expect.stringContaining(reason)]);
   });
 
-  test('notes in a directory that others can write to stay as they are, and no ADD is answered over one', async () => {
+  test('notes in a directory that others can write to stay, and block ADDs', async () => {
     leave('c1');
     const before = () => files().map((name) => [name, readFileSync(join(place(), name), 'utf8')]);
     const found = before();
@@ -288,7 +289,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
 describe('in the daemon', () => {
   const fixture = useGridAndHost();
 
-  test('a note left while it was down is settled at its start', async () => {
+  test('a note left while it was down is carried out at its start', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.add('c2');
@@ -299,7 +300,7 @@ describe('in the daemon', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
   });
 
-  test('a note is settled before an ADD of the same attachment, so that it cannot undo it', async () => {
+  test('a note is carried out before an ADD of the same attachment, so that it cannot undo the ADD', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     leaveNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'DEL', call('c1', { config: host.config() }));
@@ -308,7 +309,7 @@ describe('in the daemon', () => {
     expect(held(grid)).toContain(address);
   });
 
-  test('a note that cannot be taken over yet keeps an ADD of the same attachment from being answered', async () => {
+  test('a note that cannot be taken over yet blocks an ADD of the same attachment', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     const later = call('c1', { config: host.config(), protocol: 99 });
@@ -323,7 +324,7 @@ describe('in the daemon', () => {
     expect(held(grid)).toHaveLength(3);
   });
 
-  test('a note that waits for its turn does not hold an ADD longer than --add-timeout', async () => {
+  test('a waiting note delays an ADD by at most --add-timeout', async () => {
     const { grid, another } = fixture;
     const host = await another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
     await host.add('c1');

@@ -56,7 +56,7 @@ beforeEach(async () => {
   const changing = { ...handler, changes: true };
   const handlers = { ADD: changing, DEL: changing, CHECK: handler, GC: changing, STATUS: handler };
   server = new CallServer({
-    // Only calls of plugins come here.
+    // This server gets only calls of plugins.
     handlers: handlers as unknown as Handlers,
     describe: (request) => callFields(request, 'default'),
     tracing: noTracing,
@@ -70,7 +70,7 @@ afterEach(async () => {
   log.length = 0;
 });
 
-/** Sends bytes and answers all that comes back after the acceptance until the daemon hangs up; `last` is said to the answer. */
+/** Sends bytes. @returns all that comes back after the acceptance until the daemon hangs up. `last` confirms the answer */
 function talk(
   bytes: string | Buffer,
   then: (socket: Socket) => void = () => undefined,
@@ -93,7 +93,7 @@ function talk(
 }
 
 describe('a request', () => {
-  test('is answered in one line, and logged in one', async () => {
+  test('is answered with one line, and logged with one line', async () => {
     const text = await talk(requestFrame('ADD', call));
     expect(JSON.parse(text)).toEqual({ jsonrpc: '2.0', id: 1, result: { cniVersion: '1.1.0' } });
     expect(text.indexOf('\n')).toBe(text.length - 1);
@@ -110,14 +110,14 @@ describe('a request', () => {
     ]);
   });
 
-  test('that comes in pieces is put together', async () => {
+  test('that comes in pieces is assembled', async () => {
     const frame = Buffer.from(requestFrame('ADD', { ...call, args: 'K8S_POD_NAME=wéb' }));
     const at = frame.indexOf('é') + 1;
     const text = await talk(frame.subarray(0, at), (socket) => setTimeout(() => socket.write(frame.subarray(at)), 20));
     expect(JSON.parse(text)).toMatchObject({ result: {} });
   });
 
-  test('that fails is answered with the error of CNI and logged with its code', async () => {
+  test('that fails is answered with a CNI error and logged with its code', async () => {
     run = () => Promise.reject(new GridError('no-free-address', 'no free address', { hint: 'use a larger subnet' }));
     expect(JSON.parse(await talk(requestFrame('ADD', call)))).toEqual({
       ...{ jsonrpc: '2.0', id: 1 },
@@ -127,7 +127,7 @@ describe('a request', () => {
     expect(log[0]?.details).toMatchObject({ code: 101, error: 'no free address', details: 'use a larger subnet' });
   });
 
-  test('that fails by a fault of the program is answered, and the daemon lives on', async () => {
+  test('that fails with an internal error is answered, and the daemon keeps serving', async () => {
     run = () => Promise.reject(new TypeError('x is undefined'));
     expect(JSON.parse(await talk(requestFrame('ADD', call)))).toMatchObject({ error: { code: 100 } });
     expect(log[0]).toMatchObject({
@@ -138,13 +138,13 @@ describe('a request', () => {
     expect(JSON.parse(await talk(requestFrame('DEL', call)))).toMatchObject({ result: null });
   });
 
-  test('for STATUS that fails is no event for the log', async () => {
+  test('for STATUS that fails is not logged', async () => {
     run = () => Promise.reject(new GridError('unreachable', 'away'));
     await talk(requestFrame('STATUS', call));
     expect(log.map(({ level }) => level)).toEqual(['debug']);
   });
 
-  test('in flight is waited for when the daemon stops; after that nobody listens', async () => {
+  test('in flight is completed before the daemon stops listening', async () => {
     const gate = Promise.withResolvers<void>();
     let running = false;
     run = async () => {
@@ -163,7 +163,7 @@ describe('a request', () => {
 });
 
 describe('a call', () => {
-  test('is accepted at once, with the time that it takes at most, and answered when it is done', async () => {
+  test('is accepted at once with its maximum time, and answered when it is done', async () => {
     const gate = Promise.withResolvers<void>();
     run = async () => {
       await gate.promise;
@@ -183,16 +183,16 @@ describe('a call', () => {
     socket.end(takenFrame);
   });
 
-  test('of another protocol is not accepted: the answer says which side to upgrade', async () => {
+  test('of another protocol is refused, and the answer says which side to upgrade', async () => {
     const text = await talk(requestFrame('ADD', { ...call, protocol: 99 }));
     expect(JSON.parse(text)).toMatchObject({ error: { code: 11 } });
   });
 });
 
-describe('a request of more than an ordinary size', () => {
+describe('a request of more than the ordinary size', () => {
   const withPadding = (bytes: number) => ({ ...call, config: { name: 'net-1', padding: 'x'.repeat(bytes) } });
 
-  test('is served for GC up to 16 MiB, and cut off for every other command', async () => {
+  test('is served up to 16 MiB for GC, and cut off for every other command', async () => {
     expect(JSON.parse(await talk(requestFrame('GC', withPadding(maxGcConfigBytes))))).toMatchObject({ result: {} });
     for (const method of ['ADD', 'DEL', 'CHECK', 'STATUS']) {
       expect(await talk(requestFrame(method, withPadding(2 * maxConfigBytes + 128 * 1024))), method).toBe('');
@@ -200,7 +200,7 @@ describe('a request of more than an ordinary size', () => {
     expect(await talk(requestFrame('GC', withPadding(maxGcFrameBytes)))).toBe('');
   });
 
-  test('is told to come again while another one is under way; ordinary ones are served meanwhile', async () => {
+  test('is refused with "try again" while another one is under way, and ordinary ones are served meanwhile', async () => {
     const gate = Promise.withResolvers<void>();
     let isRunning = false;
     run = async () => {
@@ -221,7 +221,7 @@ describe('a request of more than an ordinary size', () => {
     expect(JSON.parse(await talk(large))).toMatchObject({ result: 'other' });
   });
 
-  test('that is never finished gives way to others when its time is over', async () => {
+  test('that is never finished makes room for others when its time is over', async () => {
     const large = requestFrame('GC', withPadding(4 * maxConfigBytes));
     expect(await talk(large.slice(0, -10))).toBe('');
     expect(JSON.parse(await talk(large))).toMatchObject({ result: {} });
@@ -235,7 +235,7 @@ describe('a peer', () => {
     ['JSON that is no request', '{"jsonrpc":"2.0"}\n'],
     ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x0a])],
     ['another method', requestFrame('VERSION', call)],
-  ])('that sends %s is told so', async (_, bytes) => {
+  ])('that sends %s gets an error that says so', async (_, bytes) => {
     const { error } = JSON.parse(await talk(bytes));
     expect(error).toMatchObject({
       code: 100,
@@ -244,7 +244,7 @@ describe('a peer', () => {
     });
   });
 
-  test('of another release is told which side to upgrade', async () => {
+  test('of another release is told which side to upgrade in the answer', async () => {
     const { error } = JSON.parse(await talk(requestFrame('ADD', { ...call, protocol: 99, release: '9.0.0' })));
     expect(error.message).toContain('the plugin (release 9.0.0) speaks protocol 99');
     expect(error.data.details).toContain('Upgrade the daemon');
@@ -258,7 +258,7 @@ describe('a peer', () => {
     expect(performance.now() - begin).toBeLessThan(4_000);
   });
 
-  test('that sends nothing, or half a request, is left after five seconds while others are served', async () => {
+  test('that sends nothing, or half a request, is disconnected after five seconds, and others are served', async () => {
     const begin = performance.now();
     const silent = Promise.all([talk(''), talk(requestFrame('ADD', call).slice(0, -10))]);
     expect(JSON.parse(await talk(requestFrame('ADD', call)))).toMatchObject({ result: {} });
@@ -267,7 +267,7 @@ describe('a peer', () => {
     expect(performance.now() - begin).toBeLessThan(9_000);
   });
 
-  test('that hangs up before its line is whole has asked for nothing', async () => {
+  test('that hangs up before its line is complete has made no call', async () => {
     let asked = false;
     run = async () => {
       asked = true;
@@ -279,7 +279,7 @@ describe('a peer', () => {
     expect(asked).toBe(true);
   });
 
-  test('that leaves is noticed while its call runs, and its answer counts as undelivered', async () => {
+  test('that disconnects during its call is noticed, and its answer counts as undelivered', async () => {
     let undelivered = 0;
     let noticed = false;
     const gate = Promise.withResolvers<void>();
@@ -300,7 +300,7 @@ describe('a peer', () => {
     expect(noticed).toBe(true);
   });
 
-  test('that does not say that it has passed the answer on makes it undelivered too', async () => {
+  test('that does not confirm the answer makes it count as undelivered, too', async () => {
     let undelivered = 0;
     const count = async () => {
       undelivered += 1;
@@ -333,7 +333,7 @@ describe('a peer', () => {
 describe('on the grid', () => {
   const fixture = useGridAndHost();
 
-  test('what a caller asked for who is gone before the answer goes back', async () => {
+  test('the address of a caller that disconnects before the answer is released', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
     const request = {

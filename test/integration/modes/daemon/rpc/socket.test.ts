@@ -1,4 +1,4 @@
-/** The daemon's place on the socket: whose it is at the start, and that it is had again when it is removed while the daemon runs. */
+/** The socket of the daemon: its owner at the start, and its repair after a removal while the daemon runs. */
 import {
   chmodSync,
   chownSync,
@@ -34,7 +34,7 @@ const listenAt = (path: string) =>
   new Promise<void>((resolve) => {
     listener = createServer((socket) => socket.on('error', () => undefined)).listen(path, resolve);
   });
-/** In place of the server for calls. */
+/** Replaces the server for calls. */
 const server = {
   listen: (place: { readonly path: string } | { readonly fd: number }) => {
     listener?.close();
@@ -52,7 +52,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('the directory is made readable for all, the socket and the notes are for root alone', async () => {
+test('the directory is readable for all, socket and notes only for root', async () => {
   const mask = process.umask(0o077);
   try {
     const place = { socketDir, driverName: 'ibx' };
@@ -67,14 +67,14 @@ test('the directory is made readable for all, the socket and the notes are for r
   }
 });
 
-test('a directory that is there keeps its mode', async () => {
+test('an existing directory keeps its mode', async () => {
   mkdirSync(socketDir, { recursive: true, mode: 0o711 });
   await prepareSocket({ socketDir, driverName });
   expect(statSync(socketDir).mode & 0o777).toBe(0o711);
 });
 
 rootTest(
-  'the notes of a service with a user of its own stay its group’s, though root runs the daemon',
+  'the notes of a service with its own user keep that group, even if root runs the daemon',
   'chown',
   async () => {
     const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-notes-'));
@@ -91,7 +91,7 @@ rootTest(
   },
 );
 
-test('the socket of a live daemon is not taken', async () => {
+test('the socket of a live daemon is not replaced', async () => {
   await prepareSocket({ socketDir, driverName });
   await listenAt(file());
   await expect(prepareSocket({ socketDir, driverName })).rejects.toThrow(
@@ -102,7 +102,7 @@ test('the socket of a live daemon is not taken', async () => {
   await prepareSocket({ socketDir, driverName: 'other' });
 });
 
-test('what is in the way and cannot be asked is told as what it is, and stays', async () => {
+test('the error names the kind of a file in the way, which stays', async () => {
   mkdirSync(socketDir, { recursive: true });
   symlinkSync('infoblox.sock', file());
   const attempt = prepareSocket({ socketDir, driverName });
@@ -117,7 +117,7 @@ test.each([
   [
     'the socket of a dead daemon',
     async (file: string) => {
-      // Renamed, so that closing does not remove it: what a daemon leaves that was killed.
+      // The rename keeps the socket after closing, like that of a killed daemon.
       await listenAt(`${file}.first`);
       renameSync(`${file}.first`, file);
       await new Promise((resolve) => listener?.close(resolve));
@@ -130,7 +130,7 @@ test.each([
   mkdirSync(socketDir, { recursive: true });
   await leave(file());
   await prepareSocket({ socketDir, driverName });
-  // Not before the daemon has the state: another one that starts now may be the one that listens.
+  // The old socket stays until the daemon has the state, as another daemon that starts now may own it.
   expect(existsSync(file())).toBe(true);
   await listen(server, { socketDir, driverName });
   expect(statSync(file()).isSocket()).toBe(true);
@@ -152,7 +152,7 @@ describe('in the daemon', () => {
   const fixture = useGridAndHost();
   const heard = () => fixture.host.log.some((line) => line.message === again);
 
-  test('a removed directory is made again with socket and notes; a call in flight is answered', async () => {
+  test('a removed directory is made again with socket and notes, and a call in flight is answered', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
     const arrived = new Promise<void>((resolve) => {
@@ -160,7 +160,7 @@ describe('in the daemon', () => {
         resolve();
         return true;
       };
-      // Longer than the pause between two looks.
+      // This is longer than the pause between two looks.
       grid.inject({ type: 'fixedaddress', method: 'POST', when, effect: { kind: 'delay', ms: 7_000 } });
     });
     const inFlight = host.add('c2');
@@ -177,7 +177,7 @@ describe('in the daemon', () => {
     expect(held(grid)).toHaveLength(4);
   });
 
-  test('a file in the place of the socket is replaced', async () => {
+  test('a file in place of the socket is replaced', async () => {
     const { host } = fixture;
     renameSync(host.socket, `${host.socket}.away`);
     writeFileSync(host.socket, '');
@@ -186,7 +186,7 @@ describe('in the daemon', () => {
   });
 });
 
-describe('looking', () => {
+describe('the watch over the socket', () => {
   let lost: StartError[];
   let lines: string[];
   let looks: number;
@@ -234,14 +234,14 @@ describe('looking', () => {
     await watch;
   });
 
-  test('leaves a socket alone that is in its place', async () => {
+  test('keeps a socket that is in its place', async () => {
     listens = () => Promise.reject(new Error('it has listened again'));
     await look();
     await look();
     expect(lines).toEqual([]);
   });
 
-  test('another socket of that name is not taken for the own one', async () => {
+  test('recognises another socket of the same name', async () => {
     rmSync(file());
     writeFileSync(file(), '');
     await look();
@@ -249,7 +249,7 @@ describe('looking', () => {
     expect(statSync(file()).isSocket()).toBe(true);
   });
 
-  test('complains once while it cannot listen, and says so at the end; before that it recovers', async () => {
+  test('logs once that it cannot listen, recovers if it can again, and gives up at the end', async () => {
     const fail = () => Promise.reject(new Error('the place is taken'));
     listens = fail;
     rmSync(file());

@@ -25,7 +25,7 @@ beforeEach(() => {
   exporter = warnOfLoss(inner, log, () => now);
 });
 
-/** Exports as many spans. @returns what the SDK is told */
+/** Exports `count` spans. @returns the result for the SDK */
 function exportSpans(count: number): Result | undefined {
   let told: Result | undefined;
   exporter.export(Array(count).fill({}) as Spans, (end) => {
@@ -34,13 +34,13 @@ function exportSpans(count: number): Result | undefined {
   return told;
 }
 
-test('an export that goes well is not told in the log', () => {
+test('a successful export is not logged', () => {
   result = { code: 0 };
   expect(exportSpans(2)).toEqual({ code: 0 });
   expect(lines).toEqual([]);
 });
 
-test('of exports that fail there is one warning in ten minutes, with the spans that are lost', () => {
+test('failed exports cause one warning in ten minutes, with the number of lost spans', () => {
   result = { code: 1, error: Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }) };
   for (now = 0; now < 25 * minute; now += minute) expect(exportSpans(3)).toBe(result);
   expect(lines.map(({ level, message, details }) => [level, message, details.reason, details.spans])).toEqual([
@@ -54,7 +54,7 @@ test.each([
   [Object.assign(new Error('Not Found'), { code: 404 }), '404: Not Found'],
   [new Error('Request timed out'), 'Request timed out'],
   [Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }), 'ECONNREFUSED'],
-])('the reason of %s is its code and its text', (error, reason) => {
+])('the reason for %s has its code and its text', (error, reason) => {
   result = { code: 1, error };
   exportSpans(1);
   expect(lines).toMatchObject([{ details: { reason } }]);

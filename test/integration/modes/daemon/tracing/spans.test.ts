@@ -1,4 +1,4 @@
-/** What belongs to what, where a call has left timers behind. */
+/** The parents of spans when a call has left timers behind. */
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
@@ -32,14 +32,14 @@ beforeEach(() => {
   ask = () => transport.exchange(exchange);
 });
 
-/** Names of what has ended, each under the name of what it is a part of. */
+/** Lists the ended spans as pairs of parent and name. */
 const tree = () => {
   const ended = exporter.getFinishedSpans();
   const nameOf = (id: string | undefined) => ended.find((span) => span.spanContext().spanId === id)?.name;
   return ended.map(({ name, parentSpanContext }) => [nameOf(parentSpanContext?.spanId), name]);
 };
 
-test('what a timer asks that a call has left behind is no part of the call', async () => {
+test('a request by a timer that a call left behind is not part of the call', async () => {
   let later: Promise<unknown> = Promise.resolve();
   await spans.call(request, describe, async () => {
     await ask();
@@ -53,7 +53,7 @@ test('what a timer asks that a call has left behind is no part of the call', asy
   ]);
 });
 
-test('an attempt that such a timer makes is a part of the call that made its lease due, and of no other', async () => {
+test('an attempt by such a timer is part of the call that made its lease due, and of no other', async () => {
   await spans.call(
     request,
     () => ({}),
@@ -78,7 +78,7 @@ test('an attempt that such a timer makes is a part of the call that made its lea
   expect(tree()).toContainEqual(['of mark 2', 'GET network']);
 });
 
-test('a lease that an attempt itself makes due is no further part of the trace', async () => {
+test('a lease that an attempt makes due is not part of the trace', async () => {
   await spans.call(request, describe, async () => spans.leaseDue('mark-1'));
   const fail = async () => {
     spans.leaseDue('mark-1');
@@ -102,7 +102,7 @@ test('a lease that an attempt itself makes due is no further part of the trace',
   expect(attempts[0]?.attributes['error.type']).toBe('timeout');
 });
 
-test('of leases without number that wait for the grid the oldest lose their call, no more', async () => {
+test('only the oldest of countless waiting leases lose their call', async () => {
   await spans.call(request, describe, async () => {
     for (let count = 0; count < 5_000; count += 1) spans.leaseDue(`mark-${count}`);
   });
@@ -115,7 +115,7 @@ test('of leases without number that wait for the grid the oldest lose their call
   ]);
 });
 
-test('a line of the log has the IDs of what is under way, and none after it', async () => {
+test('a line of the log has the IDs of the call under way, and none after it', async () => {
   const lines: LogLine[] = [];
   const write = (message: string, details: LogLine['details'] = {}) => void lines.push({ level: '', message, details });
   const log = spans.correlate({ error: write, warn: write, info: write, debug: write });

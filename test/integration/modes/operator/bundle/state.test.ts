@@ -1,4 +1,4 @@
-/** The state in a support bundle, in a directory where the service's user can plant what he likes. */
+/** The state in a support bundle. The service's user may plant any file in its directory. */
 import { execFileSync } from 'node:child_process';
 import { lchownSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ test.each<[string, RegExp, () => void]>([
       symlinkSync(join(directory, 'secret'), `${state}-wal`);
     },
   ],
-])('%s is neither read nor waited for', (_, reason, plant) => {
+])('%s is not read, and does not block', (_, reason, plant) => {
   writeFileSync(join(directory, 'secret'), 'root:secret');
   plant();
   expect(() => stateFiles(directory)).toThrow(reason);

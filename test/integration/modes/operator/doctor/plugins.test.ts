@@ -108,7 +108,7 @@ describe('a directory', () => {
   const look = () =>
     lookAtPlugins(directory, { driver: 'infoblox', types: ['sriov'], signal: AbortSignal.timeout(5_000) });
 
-  test('is asked for what its plugins are', async () => {
+  test('has its plugins asked for their versions', async () => {
     program('infoblox', 'echo "infoblox-cni $1 (abc)"; echo more');
     program('bridge', '[ "$CNI_COMMAND" = VERSION ] && cat >/dev/null && echo \'{"supportedVersions":["1.0.0"]}\'');
     program('ptp', 'echo "cannot"; exit 3');
@@ -125,14 +125,14 @@ describe('a directory', () => {
     expect(Object.keys((await look()).mains)).not.toContain('host-local');
   });
 
-  test('that others can write to is not trusted: nothing in it runs', async () => {
+  test('that others can write to is not trusted, and nothing in it is run', async () => {
     program('infoblox', `touch ${join(directory, 'ran')}`);
     chmodSync(join(directory, 'infoblox'), 0o777);
     expect((await look()).driver).toEqual({ error: expect.stringMatching(/is writable by users.*: run chmod go-w /) });
   });
 });
 
-test('CNI_PATH names the directories; without it the usual ones count', () => {
+test('is taken from CNI_PATH, or from the usual ones', () => {
   expect(pluginPaths({ CNI_PATH: '/a::/b' })).toEqual(['/a', '/b']);
   for (const path of pluginPaths({})) expect(path).toMatch(/cni|rkt/);
 });
