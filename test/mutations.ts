@@ -64,7 +64,7 @@ export const mutations: readonly Mutation[] = [
     instead: 'false' },
   { condition: 'An address of the host goes to no container',
     fails: 'the grid gives out an address of the host: the host reserves it, and the container gets the next one',
-    file: `${lease}/observe.ts`, text: 'const isOwn = await host.isOwnAddress(object.address);',
+    file: `${lease}/observe.ts`, text: 'const isOwn = await host.isOwnAddress(address);',
     instead: 'const isOwn = false;' },
   { condition: 'The gateway goes to no container, even if its reservation was lost',
     fails: 'killed during an ADD that is handed the gateway',

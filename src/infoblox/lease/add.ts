@@ -164,26 +164,26 @@ async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Pr
 }
 
 /**
- * Gets addresses from the grid concurrently, except those that a block can give meanwhile. After a failure the others end after their step.
- * @throws GridError of the first failure
+ * Gets addresses from the grid concurrently, except those that a block can give meanwhile.
+ * @throws GridError of the first failure, when all have ended
  */
 async function obtainAll(
   deps: LeaseDeps,
   { wishes, ofGrid, obtained, work }: Binding & { readonly ofGrid: readonly Wish[] },
 ): Promise<void> {
-  const failed = new AbortController();
+  const failures: unknown[] = [];
   const attempt = async (wish: Wish) => {
     try {
-      const one = await obtain(deps, wish, { work, halted: failed.signal });
+      const one = await obtain(deps, wish, work);
       if (one !== undefined) obtained.set(wish.mark, one);
     } catch (error) {
-      failed.abort(nameSet(error, wishes, wish));
+      failures.push(nameSet(error, wishes, wish));
     }
   };
   await Promise.all(ofGrid.map(attempt));
-  if (!failed.signal.aborted) return;
+  if (failures.length === 0) return;
   // After a DEL, report the DEL: the aborted request only says that it got no answer.
-  throw work.signal.reason instanceof GridError ? work.signal.reason : failed.signal.reason;
+  throw work.signal.reason instanceof GridError ? work.signal.reason : failures[0];
 }
 
 /** Adds to an error which of several sets got no address. */

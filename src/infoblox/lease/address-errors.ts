@@ -49,9 +49,16 @@ export function ownAddressError(address: string, { cidr }: ReadyNetwork): GridEr
   });
 }
 
-/** Makes the error for a grid that assigns too many of this host's own addresses. @param count of addresses assigned in one ADD */
-export function ownAddressesError({ cidr }: ReadyNetwork, count: number): GridError {
-  const what = `the grid assigned more than ${count} addresses of ${cidr.text} that this host uses itself`;
+/** Makes the error for a requested address in a block of another host. */
+export function inBlockError(address: string, host: string): GridError {
+  return new GridError('address-unavailable', `the requested address ${address} lies in a block of host ${host}`, {
+    hint: 'request another address, or none to get the next free one',
+  });
+}
+
+/** Makes the error for a grid that assigns too many addresses that have an owner. @param count of addresses assigned in one ADD */
+export function misassignedError({ cidr }: ReadyNetwork, count: number): GridError {
+  const what = `the grid assigned more than ${count} addresses of ${cidr.text} that this host, its gateway or other containers have`;
   return new GridError('network-conflict', what, {
     hint: 'reserve the addresses of the host on the grid ("ip route show table local" lists them), or choose another subnet',
   });

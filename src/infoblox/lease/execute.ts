@@ -50,7 +50,7 @@ interface Situation {
 /** The result of a step. */
 export type Outcome =
   /** There is more to do. `look`: what the grid has now; undefined: look again. */
-  | { readonly kind: 'go on'; readonly look: Look | undefined; readonly reassigned?: string }
+  | { readonly kind: 'go on'; readonly look: Look | undefined }
   /** There is nothing more to do now. */
   | { readonly kind: 'done' }
   /** The grid refuses to re-create the reservation of a bound lease. */
@@ -123,7 +123,7 @@ export async function execute(
     case 'remove':
       return { kind: 'go on', look: await remove(deps, { lease, look, object: step.object }, signal) };
     case 'reassign':
-      return { kind: 'go on', ...(await reassign(deps, { lease, look, object: step.object }, signal)) };
+      return { kind: 'go on', look: await reassign(deps, { lease, look, object: step.object }, signal) };
     case 'recreate':
       return recreate(deps, { lease, look }, signal);
     case 'forget':
@@ -298,34 +298,34 @@ async function reassign(
   deps: LeaseDeps,
   { lease, look, object }: Situation & { readonly object: Another },
   signal: AbortSignal,
-): Promise<{ readonly look: Look | undefined; readonly reassigned?: string }> {
+): Promise<Look | undefined> {
   const { locks, store, moment, observer } = deps;
   const { owner, address } = object;
   if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
     const name = isHostMark(owner) ? 'host' : gatewayName;
     await relabel(deps, { lease, object, name, attributes: ofNetwork(network) }, signal);
-    return { reassigned: address, look: without(look, object) };
+    return without(look, object);
   }
   if (locks.busy(owner) && (lease.phase !== 'pending' || !mayWaitForOthers(deps, lease.mark))) {
     throw new GridError('busy', `${address} belongs to ${owner}, whose lease is being worked on`);
   }
   return locks.run(owner, async () => {
     const newOwner = store.get(owner);
-    if (newOwner?.phase !== 'bound' || newOwner.address !== address) return { look: asNobodys(look, object) };
+    if (newOwner?.phase !== 'bound' || newOwner.address !== address) return asNobodys(look, object);
     const attachment = attachmentIn(owner);
     const step = plan(newOwner, await observer.look(newOwner, signal), moment());
     const moved = step.kind === 'refuse' ? step.moved : undefined;
     if (moved !== undefined && lease.phase === 'pending') throw movedError(whoOf(attachment), newOwner, moved);
     // Look again: waiting for the owner and looking at its objects took time.
     const again = await observer.look(lease, signal);
-    if (moved !== undefined) return { look: asNobodys(again, object) };
+    if (moved !== undefined) return asNobodys(again, object);
     const seen = again.found.find((one) => isSame(one, object));
-    if (seen === undefined) return { look: again };
+    if (seen === undefined) return again;
     apply(store, owner, (current) => createInDoubt(current, moment()));
     const description = describeReservation(attachment.network, workloadOfLease(newOwner));
     await relabel(deps, { lease, object: { ...seen, owner }, ...description }, signal);
-    return { reassigned: address, look: without(again, object) };
+    return without(again, object);
   });
 }
 

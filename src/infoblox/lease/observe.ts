@@ -126,7 +126,7 @@ function wasMarked({ comment }: Reservation, mark: string): boolean {
 
 /** Facts that only an ADD knows. */
 interface AddView {
-  readonly host: Host;
+  readonly host: Pick<Host, 'isOwnAddress'>;
   readonly origin: Origin;
   readonly network: ReadyNetwork;
   /** The network's name. */
@@ -136,30 +136,21 @@ interface AddView {
 }
 
 /** Adds the facts of an ADD to a look: the object that it made, what fits it, and addresses that no container may have. */
-export async function seenByAdd(look: Look, { host, origin, network, name, requested, made }: AddView): Promise<Look> {
+export async function seenByAdd(look: Look, add: AddView): Promise<Look> {
+  const { network, requested, made } = add;
   const found = look.found.map(async (object) => {
-    const isOwn = await host.isOwnAddress(object.address);
-    const owner = keeperOf(object, { network, name, host: origin, isOwn });
-    return { ...object, fresh: made !== undefined && isSame(object, made), owner };
+    return { ...object, fresh: made !== undefined && isSame(object, made), owner: await ownerOf(object, add) };
   });
   return { ...look, found: await Promise.all(found), fits: (address) => fits(address, network, requested) };
-}
-
-interface Keepers {
-  readonly network: ReadyNetwork;
-  /** The network's name. */
-  readonly name: string;
-  readonly host: Origin;
-  /** Whether the object's address is one of the host's own. */
-  readonly isOwn: boolean;
 }
 
 /**
  * Decides who must have the address of an object that was made for a container.
  * @returns the mark of its owner: gateway, other attachment or this host; undefined if the container may have it
  */
-export function keeperOf({ address, view, owner }: Found, { network, name, host, isOwn }: Keepers): string | undefined {
+async function ownerOf({ address, view, owner }: Found, { host, origin, network, name }: AddView) {
   const isHere = view === network.view;
   if (isHere && address === network.kept) return gatewayMark(name);
-  return owner ?? (isHere && isOwn ? hostMark(host) : undefined);
+  const isOwn = await host.isOwnAddress(address);
+  return owner ?? (isHere && isOwn ? hostMark(origin) : undefined);
 }

@@ -7,7 +7,7 @@ import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
 import { type AddressSource, type Description, pauseBeforeLook, type Reservation } from '../grid.ts';
-import { type Attachment, isHostMark, shortNetworkName } from '../mark.ts';
+import { type Attachment, shortNetworkName } from '../mark.ts';
 import { subjectOf } from '../network/exhaustion.ts';
 import { fits, mayFit, misfit } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
@@ -19,8 +19,8 @@ import {
   deletedError,
   heldError,
   leftError,
+  misassignedError,
   nonsenseError,
-  ownAddressesError,
   refusal,
   unsettledError,
 } from './address-errors.ts';
@@ -41,11 +41,11 @@ import {
 } from './lease.ts';
 import { seenByAdd } from './observe.ts';
 import { type Found, type Look, plan } from './plan.ts';
-import { nextRelease, releaseNow, warnOfRest } from './release.ts';
-import { refuseAnothers, refuseTaken, releaseRequested } from './requested.ts';
+import { nextRelease, releaseNow, releasingIn, warnOfRest } from './release.ts';
+import { refuseAnothers, refuseTaken } from './requested.ts';
 
-/** Maximum addresses of the host that one ADD reserves for it. With more, the whole network may route to the host. */
-const maxOwnAddresses = 8;
+/** Maximum addresses that one ADD reserves for their owners. With more, the whole network may route to the host. */
+const maxReassigned = 8;
 /** Maximum creates repeated after a lost answer. */
 const maxLosses = 4;
 const lossPause: Backoff = { firstMs: 250, maxMs: 4_000 };
@@ -83,15 +83,10 @@ export interface Obtained {
 
 /**
  * Gets an address for a lease. The caller holds its lock.
- * @param limits `work`: of the ADD; `halted` fires when another lease of the attachment fails: no further step is taken
  * @returns undefined if a block of this host can now give an address: the lease is ended
  * @throws GridError; the lease is ended unless it was bound before
  */
-export async function obtain(
-  deps: LeaseDeps,
-  wish: Wish,
-  { work, halted }: { readonly work: SharedWork; readonly halted: AbortSignal },
-): Promise<Obtained | undefined> {
+export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Promise<Obtained | undefined> {
   const { networks, blocks, exhaustion, store, names, observer, host, clock, moment } = deps;
   const { mark, attachment, requested, neededBy, asking } = wish;
   const { signal } = work;
@@ -107,10 +102,8 @@ export async function obtain(
   let isUnconfirmed = false;
   /** The object of the last create. */
   let made: Pick<Found, 'address' | 'view'> | undefined;
-  let [losses, collisions, failures, ownAddresses] = [0, 0, 0, 0];
+  let [losses, collisions, failures, reassigned] = [0, 0, 0, 0];
   let [isRequestChecked, isNetworkMadeAgain] = [false, false];
-  /** Addresses reassigned to their owners: the grid must not assign one again. */
-  const reassigned = new Set<string>();
   /** Subjects of blocks of this host without a free address. */
   const full = new Set<string>();
   /** Marks of leases whose release was tried for this ADD. */
@@ -166,7 +159,6 @@ export async function obtain(
 
     for (;;) {
       refuseIfLeft(signal);
-      if (halted.aborted) throw leftError();
       look ??= await observer.look(current(), signal);
       isUnconfirmed ||= look.unconfirmed !== undefined;
       const { spec, network, pool } = target;
@@ -205,7 +197,10 @@ export async function obtain(
         case 'create': {
           if (requested !== undefined && !isRequestChecked) {
             isRequestChecked = true;
-            await releaseRequested(deps, { lease, network, requested }, signal);
+            const release = releasingIn(deps, network).find(
+              ({ address, ...one }) => address === requested && one.mark !== mark,
+            );
+            if (release !== undefined) await releaseNow(deps, release.mark, signal);
             if (canBeOfBlock()) return leave();
             await refuseTaken(deps, { lease, look, network, requested }, signal);
           }
@@ -217,8 +212,7 @@ export async function obtain(
           const block = 'nextOf' in source && source !== pool ? subjectOf(source) : undefined;
           if (!(reply instanceof GridError)) {
             made = reply;
-            const isSecond = reassigned.has(reply.address);
-            look = await afterAnswer(deps, { lease, look, network, source, made, isSecond }, signal);
+            look = await afterAnswer(deps, { lease, look, network, source, made }, signal);
             if (requested === undefined) exhaustion.obtained(pool);
           } else if (reply.outcome !== 'none') {
             apply(store, mark, (before) => createInDoubt(before, moment()));
@@ -265,12 +259,11 @@ export async function obtain(
         }
 
         default:
-          if (step.kind === 'reassign' && isHostMark(step.object.owner)) ownAddresses += 1;
-          if (ownAddresses > maxOwnAddresses) throw ownAddressesError(network, maxOwnAddresses);
+          if (step.kind === 'reassign') reassigned += 1;
+          if (reassigned > maxReassigned) throw misassignedError(network, maxReassigned);
           try {
             const outcome = await execute(deps, { lease, look, step }, signal);
             look = outcome.kind === 'go on' ? outcome.look : undefined;
-            if (outcome.kind === 'go on' && outcome.reassigned !== undefined) reassigned.add(outcome.reassigned);
             if (outcome.kind !== 'lost') break;
             if (outcome.why.reason === 'missing' && !isNetworkMadeAgain) {
               isNetworkMadeAgain = true;
@@ -407,8 +400,6 @@ interface Creation {
   readonly source: AddressSource;
   /** The reservation in the grid's answer. */
   readonly made: Pick<Found, 'address' | 'view'>;
-  /** Whether this address was already reassigned to its owner. */
-  readonly isSecond: boolean;
 }
 
 /**
@@ -418,13 +409,13 @@ interface Creation {
  */
 async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSignal): Promise<Look> {
   const { store, observer, host, moment } = deps;
-  const { lease, look, network, source, made, isSecond } = creation;
+  const { lease, look, network, source, made } = creation;
   const { mark } = lease;
   const nonsense = (wrong: string) => {
     apply(store, mark, (current) => createInDoubt(current, moment()));
     return nonsenseError(made.address, wrong);
   };
-  const wrong = isSecond ? 'for the second time' : misfit(made, source);
+  const wrong = misfit(made, source);
   if (wrong !== undefined) throw nonsense(wrong);
   // Objects of an unconfirmed look do not count.
   const before = look.unconfirmed === undefined ? look.found : [];

@@ -3,28 +3,17 @@ import { GridError } from '../errors.ts';
 import { refuseOutside } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
 import { blockHostOf } from '../network/ranges.ts';
-import { ownAddressError, takenError } from './address-errors.ts';
+import { inBlockError, ownAddressError, takenError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { doubtOf } from './doubt.ts';
 import type { Lease } from './lease.ts';
 import type { Look } from './plan.ts';
-import { releaseNow, releasingIn } from './release.ts';
 
 interface Requested {
   readonly lease: Lease;
   readonly look: Look;
   readonly network: ReadyNetwork;
   readonly requested: string;
-}
-
-/** Completes this host's pending release of the requested address. @throws GridError `state` */
-export async function releaseRequested(
-  deps: LeaseDeps,
-  { lease, network, requested }: Omit<Requested, 'look'>,
-  signal: AbortSignal,
-): Promise<void> {
-  const release = releasingIn(deps, network).find(({ mark, address }) => address === requested && mark !== lease.mark);
-  if (release !== undefined) await releaseNow(deps, release.mark, signal);
 }
 
 /**
@@ -44,27 +33,13 @@ export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: Ab
   }
   const owner = store.boundAt(network.view, requested, lease.mark);
   if (owner !== undefined) throw takenError(requested, network, owner.mark);
-  const [isUsed] = await Promise.all([
+  const [isUsed, blockHost] = await Promise.all([
     grid.isUsed(requested, network.view, signal),
-    refuseInBlock(grid, { address: requested, network }, signal),
+    blockHostOf(grid, { address: requested, network: network.cidr, view: network.view }, signal),
   ]);
+  // That host may be assigning it.
+  if (blockHost !== undefined) throw inBlockError(requested, blockHost);
   if (isUsed) await refuseAnothers(deps, { mark: lease.mark, network, requested }, signal);
-}
-
-/**
- * Refuses an address inside another host's block: that host may be assigning it.
- * @throws GridError `address-unavailable` with the host's name
- */
-async function refuseInBlock(
-  grid: LeaseDeps['grid'],
-  { address, network }: { readonly address: string; readonly network: ReadyNetwork },
-  signal: AbortSignal,
-): Promise<void> {
-  const host = await blockHostOf(grid, { address, network: network.cidr, view: network.view }, signal);
-  if (host === undefined) return;
-  throw new GridError('address-unavailable', `the requested address ${address} lies in a block of host ${host}`, {
-    hint: 'request another address, or none to get the next free one',
-  });
 }
 
 /**

@@ -81,7 +81,7 @@ test('an ADD fails with a reason after 8 addresses of the host, before it uses u
   for (let n = 2; n < 255; n += 1) own.add(`10.0.0.${n}`);
   expect(await errorOf(host.call('ADD', 'c1'))).toMatchObject({
     code: 102,
-    msg: 'the grid assigned more than 8 addresses of 10.0.0.0/24 that this host uses itself',
+    msg: 'the grid assigned more than 8 addresses of 10.0.0.0/24 that this host, its gateway or other containers have',
   });
   await expect.poll(() => held(grid).length, { timeout: 5_000 }).toBe(9);
 });

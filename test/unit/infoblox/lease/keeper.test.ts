@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseCidr } from '../../../../src/infoblox/address.ts';
-import { keeperOf } from '../../../../src/infoblox/lease/observe.ts';
+import { seenByAdd } from '../../../../src/infoblox/lease/observe.ts';
 import type { ReadyNetwork } from '../../../../src/infoblox/network/networks.ts';
 
 const cidr = parseCidr('10.0.0.0/24');
@@ -20,10 +20,11 @@ test.each([
   ['one that this host has for another attachment', { address: '10.0.0.5', owner: other, isOwn: true }, other],
 ] as [string, { address: string; view?: string; owner?: string; isOwn?: boolean }, string | undefined][])(
   'who keeps an address: %s',
-  (_, { isOwn = false, ...object }, keeper) => {
+  async (_, { isOwn = false, ...object }, owner) => {
     const found = { view: 'default', ...object };
-    expect(keeperOf(found, { network, name: 'net-1', host: { cluster: 'cluster-1', node: 'host-7' }, isOwn })).toBe(
-      keeper,
-    );
+    const origin = { cluster: 'cluster-1', node: 'host-7' };
+    const add = { host: { isOwnAddress: async () => isOwn }, origin, network, name: 'net-1' };
+    const look = await seenByAdd({ found: [found], askedAt: 0 }, { ...add, requested: undefined, made: undefined });
+    expect(look.found).toEqual([{ ...found, owner, fresh: false }]);
   },
 );
