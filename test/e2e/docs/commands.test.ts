@@ -1,6 +1,6 @@
 /**
- * The documentation is followed to the letter: each block of commands runs, in the order of its page, on a throwaway host
- * with the built executable and a simulated grid. A block that cannot run says why: `<!-- not run: REASON -->`.
+ * Runs each block of commands of the documentation, in the order of its page, on a throwaway host with the built executable
+ * and a simulated grid. A block that cannot run gives the reason: `<!-- not run: REASON -->`.
  */
 import { describe, expect, test } from 'vitest';
 import { type Block, blocksOf, pages } from '../../fixture/pages.ts';
@@ -13,25 +13,25 @@ const obstacle = hostObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: the commands of the documentation: ${obstacle}\n`);
 
-/** docs/walk-through.md takes two hosts: walk-through/walk-through.test.ts. */
+/** docs/walk-through.md needs two hosts: see walk-through/walk-through.test.ts. */
 const documented = pages.filter(
   (page) => page === 'README.md' || (page.startsWith('docs/') && page !== 'docs/walk-through.md'),
 );
 const languages = ['sh', 'console', 'json', 'ini', 'text', 'mermaid'];
 
-/** What is run in the place of a command: a build is there already, and make would look for a toolchain first. */
+/** Replacements of commands: the build exists already, and make would first look for a toolchain. */
 const substitutions: readonly (readonly [RegExp, string])[] = [
   [/\bmake simulator\b/g, 'node test/simulator/main.ts'],
   [/\bmake demo\b/g, 'node test/demo/main.ts'],
 ];
 
-/** Waits for a command to succeed, 30 seconds at most. */
+/** Waits until a command succeeds, for at most 30 seconds. */
 const waitFor = `wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }`;
 
-/** What a command that fails has written to a file, and what the daemon has said, is a part of its output. */
+/** Appends the last lines of all files of the script, including logs, to its output if it fails. */
 const onFailure = `trap '[ $? = 0 ] || find . -maxdepth 1 -type f -name "*.*" -exec tail -v -n 20 {} +' EXIT`;
 
-/** A host as the pages assume it: installed, with a daemon that serves, and a grid named grid.example.com. */
+/** The host that the pages assume: installed, with a serving daemon, and a grid named grid.example.com. */
 const serving = `
 install -d /etc/infoblox-cni && (umask 077; echo secret >/etc/infoblox-cni/wapi-password)
 echo "DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=cni --ssl-verify=pin --node-name=host-7'" >/etc/infoblox-cni/daemon.env
@@ -43,7 +43,7 @@ infoblox-cni-daemon --grid-host=grid.example.com --wapi-username=cni --wapi-pass
 wait_for 'test -S /run/cni/infoblox.sock'
 `;
 
-/** A host of the original driver, which has been stopped: its plugin, its network, and what it has left on the grid. */
+/** A host of the stopped original driver: its plugin, its network, and its objects on the grid. */
 const original = `
 echo 'the plugin of the original' >/usr/lib/cni/infoblox
 install -d /etc/cni/net.d && echo '{"cniVersion":"0.3.1","name":"net-1","type":"bridge","bridge":"cni0","ipam":{"type":"infoblox","subnet":"172.18.1.0/24","gateway":"172.18.1.1"}}' >/etc/cni/net.d/10-net-1.conf
@@ -66,7 +66,7 @@ echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infob
 CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
 `;
 
-/** What a page takes for granted: a container of this host, and the reservations of a host that is gone. */
+/** What a page assumes: a container of this host, and the reservations of a lost host. */
 const before: Readonly<Record<string, string>> = {
   'docs/migration.md': original,
   'docs/monitoring.md': container,
@@ -90,7 +90,7 @@ done
 
 const mark = '\u0001';
 
-/** A console block: after each `$ ` a command, then what it prints; `...` stands for whatever is left out. */
+/** Runs a console block: a command after each `$ `, then its output, in which `...` stands for omitted text. */
 function steps({ text }: Block): { command: string; output: string }[] {
   return text
     .split(/^\$ /m)
@@ -116,7 +116,7 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-test('every block says what it is', () => {
+test('every block has a known language', () => {
   for (const { page, line, language } of documented.flatMap(blocksOf)) {
     expect(languages, `${page}:${line}`).toContain(language);
   }

@@ -1,6 +1,6 @@
-/** What a command on a page may print. */
+/** The output that a page shows for a command. */
 
-/** The pattern of an output as a page shows it: `...` stands for whatever is left out, and any white space for any other. */
+/** Makes the pattern of an output on a page: `...` matches any text, and white space any other white space. */
 export function outputPattern(output: string): RegExp {
   const parts = output
     .trim()

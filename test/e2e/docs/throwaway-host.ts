@@ -1,6 +1,6 @@
 /**
- * A host to follow the documentation on: mounts, network and processes of its own, so that commands run word for word,
- * with /etc, /opt, /run, /usr/local and /var/lib as the pages name them, and nothing is left behind.
+ * A host to run the documentation on. It has its own mounts, network and processes, so that commands run literally, with
+ * /etc, /opt, /run, /usr/local and /var/lib as on the pages, and leave nothing behind.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
@@ -8,14 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { project } from '../../fixture/pages.ts';
 
-/** Directories that the host has to itself. */
+/** Directories of the host itself. */
 const own = ['etc', 'opt', 'usr/local', 'var/lib'];
 
-/** What the pages, and the host, are made with. */
+/** Programs that the pages and the host need. */
 const programs = ['bash', 'unshare', 'ip', 'curl', 'openssl', 'kustomize'];
 const mainPlugins = '/usr/lib/cni';
 
-/** What a host has to itself, its network apart. */
+/** Namespaces of the host itself, without its network. */
 export const unshare = [
   '--mount',
   '--propagation',
@@ -27,7 +27,7 @@ export const unshare = [
   '--mount-proc',
 ];
 
-/** Why there can be no such host here; undefined if there can. */
+/** Says why such a host is impossible here; undefined if it is possible. */
 export function hostObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root, and namespaces need root';
   const hidden = own.find((directory) => project.startsWith(`/${directory}/`));
@@ -41,13 +41,13 @@ export function hostObstacle(): string | undefined {
 
 export interface HostRun {
   readonly status: number | null;
-  /** stdout and stderr. */
+  /** The text of stdout and stderr. */
   readonly output: string;
 }
 
 /**
- * Runs a bash script on a host of its own, in a directory that looks like the source tree and can be written to.
- * @param patience milliseconds after which it is killed
+ * Runs a bash script on a host of its own, in a writable directory that looks like the source tree.
+ * @param patience milliseconds until it is killed
  */
 export function runOnThrowawayHost(script: string, patience: number): HostRun {
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-docs-'));
@@ -69,16 +69,16 @@ export function runOnThrowawayHost(script: string, patience: number): HostRun {
   }
 }
 
-/** @param directory an empty one, which the host fills */
+/** @param directory empty, filled by the host */
 export function bootEnvironment(directory: string): NodeJS.ProcessEnv {
-  // As if nobody's `make` had started the tests: it would say which directory it enters.
+  // Without these variables a `make` on a page does not print the directory that it enters.
   return { ...process.env, MAKELEVEL: '', MAKEFLAGS: '', LANG: 'C.UTF-8', ROOM: directory, PROJECT: project };
 }
 
-/** The grid is on the host itself. */
+/** Starts the grid on the host itself. */
 const toGrid = "echo '127.0.0.1 grid.example.com gm.example.com' >>/etc/hosts";
 
-/** What has to be there before the script; the tmpfs goes with the namespace. */
+/** Prepares the host for the script. The tmpfs disappears with the namespace. */
 export const boot = `
 set -e
 exec 2>&1

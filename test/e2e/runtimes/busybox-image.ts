@@ -1,10 +1,10 @@
-/** An image that no registry is needed for: the static busybox of this host in an OCI archive, as every runtime can load it. */
+/** An image without a registry: the static busybox of this host in an OCI archive, which every runtime can load. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createTar } from 'nanotar';
 
 export const imageName = 'localhost/busybox:test';
-/** What a container of it runs: it sleeps until it is ended. */
+/** The program of its containers, which sleeps until it is ended. */
 export const sleep = ['/bin/busybox', 'sleep', '1000'] as const;
 
 interface Blob {
@@ -12,7 +12,7 @@ interface Blob {
   readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
 }
 
-/** Makes the archive: image layout 1.0.0 of the OCI, and the index that docker looks for. */
+/** Makes the archive: OCI image layout 1.0.0, and the index that docker reads. */
 export function busyboxImage(): Uint8Array {
   const busybox = { name: 'bin/busybox', data: readFileSync('/bin/busybox'), attrs: { mode: '755', uid: 0, gid: 0 } };
   const layer = blob('application/vnd.oci.image.layer.v1.tar', createTar([busybox]));

@@ -6,12 +6,12 @@ import { imageName } from './busybox-image.ts';
 import { Cri } from './cri.ts';
 import type { RuntimeHost } from './runtime-host.ts';
 
-/** What has to be installed, with the Debian packages that bring it. */
+/** The required programs, with their Debian packages. */
 export const programs = { containerd: 'containerd', ctr: 'containerd', runc: 'runc' } as const;
 
 /**
- * Copies of files in the place of an overlay, which a file system in memory or in a container may not have below it. The kernel
- * lets only what has CAP_SYS_RESOURCE prefer a process when memory runs out, as the sandboxes of pods are by default.
+ * Settings of containerd. It copies files, as an overlay may be impossible on a file system in memory or in a container.
+ * Sandboxes of pods do not lower their OOM score, which the kernel allows only with CAP_SYS_RESOURCE.
  */
 const config = `version = 2
 [plugins."io.containerd.grpc.v1.cri"]
@@ -25,8 +25,8 @@ snapshotter = "native"
 `;
 
 /**
- * Starts containerd, for the first time or again; its process is called `containerd`.
- * @param plugins directory of CNI plugins; unless given, Debian's
+ * Starts or restarts containerd. Its process is called `containerd`.
+ * @param plugins directory of CNI plugins, by default that of Debian
  */
 export async function startContainerd(runtime: RuntimeHost, plugins = '/usr/lib/cni'): Promise<void> {
   const { host } = runtime;
@@ -34,7 +34,7 @@ export async function startContainerd(runtime: RuntimeHost, plugins = '/usr/lib/
   writeFileSync(host.path('/run/containerd.toml'), config + cni);
   await host.start('containerd', 'containerd --config /run/containerd.toml');
   await until('containerd serves', async () => (await host.run('ctr version')).exitCode === 0);
-  // It answers before its part for pods is initialized, which refuses every call until then.
+  // containerd answers before its CRI plugin is initialised, which refuses every call until then.
   const servesPods = () =>
     criOf(runtime)
       .isNetworkReady()
@@ -45,19 +45,19 @@ export async function startContainerd(runtime: RuntimeHost, plugins = '/usr/lib/
   await until('containerd serves pods', servesPods);
 }
 
-/** Puts containerd and main plugins of another Debian in the place of the host's own. */
+/** Replaces containerd and the main plugins by those of another Debian. */
 export async function useNewest({ host }: RuntimeHost, { programs, plugins }: Newest): Promise<void> {
   const names = ['containerd', 'containerd-shim-runc-v2', 'ctr'];
   const mounts = names.map((name) => `mount --bind ${programs}/${name} /usr/bin/${name}`);
   await host.succeed([...mounts, `mount --bind ${plugins} $ROOM/main-plugins`].join(' && '));
 }
 
-/** Loads an image from an archive. @param namespace containerd's; that of the Container Runtime Interface is `k8s.io` */
+/** Loads an image from an archive. @param namespace of containerd, which is `k8s.io` for the Container Runtime Interface */
 export async function loadImage({ host }: RuntimeHost, namespace: string, archive: string): Promise<void> {
   await host.succeed(`ctr -n ${namespace} images import --snapshotter native ${archive}`, 60_000);
 }
 
-/** containerd as the kubelet sees it. */
+/** Returns the Container Runtime Interface of containerd. */
 export function criOf({ host, name }: RuntimeHost): Cri {
   return new Cri(host.path('/run/containerd/containerd.sock'), `/${name}`);
 }

@@ -1,4 +1,4 @@
-/** containerd and runc on a host of their own, by `ctr` and by the Container Runtime Interface, as the kubelet uses it. */
+/** containerd and runc on a host of their own, used by `ctr` and by the kubelet's Container Runtime Interface. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import { findNewest, type Newest } from '../../fixture/newest.ts';
@@ -10,13 +10,13 @@ import { imageLeftOut, leftOut, printTried, RuntimeHost } from './runtime-host.t
 
 const isLeftOut = leftOut('containerd', programs);
 const newest = isLeftOut ? undefined : findNewest();
-/** Where containerd and the main plugins are from. */
+/** Origins of containerd and the main plugins. */
 const origins = [
   { origin: 'the Debian of this host' },
   ...(newest === undefined ? [] : [{ origin: 'testing', newest }]),
 ];
 
-/** The daemon answers DEL before it asks the grid; a container without a DEL is noticed after --reap-after. */
+/** Waiting time: the daemon answers DEL before it asks the grid, and finds a dead container after --reap-after. */
 const release = { timeout: 15_000 };
 
 const pod = (name: string): Pod => ({ name, namespace: 'shop', uid: `5f0c2e9a-${name}` });
@@ -30,7 +30,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
     if (newest !== undefined) await useNewest(runtime, newest);
     runtime.configure('containerd and nerdctl', '10-net-1.conflist');
     await startContainerd(runtime);
-    // Where `ctr` looks for plugins at the end of a container; at its start it looks in Debian's directory, too.
+    // At the end of a container `ctr` looks for plugins only here, at its start in Debian's directory, too.
     await runtime.host.succeed('mkdir -p /opt/cni/bin && ln -s /usr/lib/cni/* /opt/cni/bin');
     for (const namespace of [runtime.name, 'k8s.io']) await loadImage(runtime, namespace, '/run/busybox.tar');
     cri = criOf(runtime);
@@ -43,7 +43,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
   const ctr = (command: string) => `ctr -n ${runtime.name} ${command}`;
   const run = (flags: string, id: string) =>
     ctr(`run ${flags} --cni --snapshotter native ${imageName} ${id} ${sleep.join(' ')}`);
-  /** Throws unless a container sees an address on its interface. By the status alone: ctr now and then loses what a short task prints. */
+  /** Throws unless a container has an address on its interface. Only the status counts, as ctr may lose the output of a short task. */
   const seesAddress = (id: string, address: string) => {
     const look = `/bin/busybox ip -4 address show eth0 | /bin/busybox grep -F "inet ${address}/24"`;
     return runtime.host.succeed(ctr(`task exec --exec-id look ${id} /bin/busybox sh -c '${look}'`));
@@ -66,9 +66,9 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
       await expect.poll(() => runtime.reserved(), release).toEqual([]);
     });
 
-    test('a container whose end nobody reports has its address released all the same', async () => {
+    test('a container that ends without a DEL has its address released', async () => {
       const { host } = runtime;
-      // Nobody asked ctr to end it, so it sends no DEL. Its path of the namespace, /proc/PID/ns/net, ends with the process.
+      // ctr did not end the container, so it sends no DEL. The path of the namespace, /proc/PID/ns/net, ends with the process.
       await host.succeed(run('--detach', 'web-2'));
       expect(await runtime.reserved()).toHaveLength(1);
       await host.succeed(`kill -KILL $(${ctr('task ls')} | awk '$1 == "web-2" { print $2 }')`);
@@ -77,8 +77,8 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
     });
   });
 
-  describe('pods, by the Container Runtime Interface', () => {
-    test('have their addresses from the grid, and reach each other, through restarts of daemon and containerd', async () => {
+  describe('pods of the Container Runtime Interface', () => {
+    test('have addresses of the grid, and reach each other, across restarts of daemon and containerd', async () => {
       const { host } = runtime;
       const pods = [await cri.runPodSandbox(pod('web-1')), await cri.runPodSandbox(pod('web-2'))];
       await Promise.all([runtime.restartDaemon(), host.end('containerd').then(() => startContainerd(runtime))]);
@@ -102,7 +102,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
       await expect.poll(() => runtime.reserved(), release).toEqual([]);
     });
 
-    test('one whose sandbox was killed gives its address back when the kubelet removes it', async () => {
+    test('release their address when the kubelet removes a killed sandbox', async () => {
       const id = await cri.runPodSandbox(pod('web-4'));
       await runtime.host.succeed(`ctr -n k8s.io task kill --signal KILL ${id}`);
       expect(await runtime.reserved()).toHaveLength(1);
@@ -111,7 +111,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
     });
 
     test.skipIf(newest === undefined)(
-      'are not let in while no daemon answers, if the network is of CNI 1.1.0: containerd asks STATUS',
+      'with CNI 1.1.0 cannot start while no daemon answers, as containerd asks STATUS',
       async () => {
         const { host } = runtime;
         const write = (version: string) =>
@@ -131,7 +131,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
       },
     );
 
-    test('those of a containerd that is gone with all of them give theirs back without it', async () => {
+    test('release their addresses even if containerd is gone with all of them', async () => {
       const { host } = runtime;
       for (const name of ['web-5', 'web-6']) await cri.runPodSandbox(pod(name));
       expect(await runtime.reserved()).toHaveLength(2);
@@ -142,7 +142,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
   });
 
   describe.skipIf(imageLeftOut('containerd'))('the daemon as a container of containerd', () => {
-    test('serves plugins of the host, from the image that make image wrote, as docs/install.md has it', async () => {
+    test('serves plugins of the host from the image of make image, as in docs/install.md', async () => {
       const { host } = runtime;
       await startContainerd(runtime);
       await runtime.makeWayForContainer();
@@ -155,7 +155,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
       await expect.poll(() => runtime.reserved().then((found) => found.length), release).toBe(1);
       const [{ ipv4addr } = { ipv4addr: '' }] = await runtime.reserved();
       await expect.poll(() => host.run(`busybox ping -c1 -w1 ${ipv4addr}`), release).toMatchObject({ exitCode: 0 });
-      // Without a DEL: the daemon sees the processes of the host, and that this one is gone.
+      // There is no DEL: the daemon sees among the processes of the host that this one is gone.
       await host.succeed(`kill -KILL $(cat /run/web-3.pid) $(${ctr('task ls')} | awk '$1 == "web-3" { print $2 }')`);
       await expect.poll(() => runtime.reserved(), release).toEqual([]);
     });

@@ -1,12 +1,12 @@
 /**
- * The little of the Container Runtime Interface that a kubelet needs for pods: gRPC over a unix socket. Written by hand, as Debian
- * has no crictl. Numbers of fields are those of api.proto (kubernetes/cri-api, runtime/v1).
+ * The calls of the Container Runtime Interface that a kubelet needs for pods: gRPC over a unix socket, written by hand, as
+ * Debian has no crictl. Field numbers are those of api.proto (kubernetes/cri-api, runtime/v1).
  */
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { encode, type Message, messagesOf, numberOf, textOf } from './protocol-buffers.ts';
 
-/** A pod as the kubelet describes it. */
+/** A pod in the description of the kubelet. */
 export interface Pod {
   readonly name: string;
   readonly namespace: string;
@@ -29,7 +29,7 @@ export class Cri {
     this.#cgroup = cgroup;
   }
 
-  /** Whether pods with a network of their own can start: what the kubelet's condition Ready waits for. */
+  /** Tells whether pods with a network of their own can start, on which the kubelet's condition Ready depends. */
   async isNetworkReady(): Promise<boolean> {
     const conditions = messagesOf(await this.#call('Status', {}), [1, 1]);
     return conditions.some((one) => textOf(one, [1]) === 'NetworkReady' && numberOf(one, [2]) === 1);
@@ -44,7 +44,7 @@ export class Cri {
     return textOf(await this.#call('RunPodSandbox', { 1: this.#sandboxConfig(pod, security) }), [1]);
   }
 
-  /** The pod's address, as the runtime tells the kubelet. */
+  /** Returns the pod's address that the runtime reports to the kubelet. */
   async podAddress(id: string): Promise<string> {
     return textOf(await this.#call('PodSandboxStatus', { 1: id }), [1, 5, 1]);
   }
@@ -77,7 +77,7 @@ export class Cri {
     return numberOf(status, [1, 3]) === exited ? numberOf(status, [1, 7]) : undefined;
   }
 
-  /** Runs a program in a container, as `kubectl exec` does. */
+  /** Runs a program in a container, like `kubectl exec`. */
   async exec(container: string, command: readonly string[]): Promise<Executed> {
     const answer = await this.#call('ExecSync', { 1: container, 2: command });
     return { stdout: textOf(answer, [1]), stderr: textOf(answer, [2]), exitCode: numberOf(answer, [3]) };
@@ -93,7 +93,7 @@ export class Cri {
     return { 1: { 1: name, 2: uid, 3: namespace }, 3: podLogs(uid), 8: linux };
   }
 
-  /** @throws Error as the runtime answered */
+  /** @throws Error with the answer of the runtime */
   #call(method: string, request: Message): Promise<Buffer> {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
     const session = connect('http://localhost', { createConnection: () => connectSocket(this.#socket) });
@@ -124,7 +124,7 @@ export class Cri {
   }
 }
 
-/** ContainerState of one that has ended. */
+/** ContainerState of an ended container. */
 const exited = 2;
 
 /** Directory of a pod's logs, on its host. */
@@ -132,7 +132,7 @@ export function podLogs(uid: string): string {
   return `/run/pod-logs/${uid}`;
 }
 
-/** gRPC's frame of a message: not compressed, its length in bytes. */
+/** Makes the gRPC frame of a message: uncompressed, with its length in bytes. */
 const prefixLength = 5;
 
 function framed(message: Buffer): Buffer {

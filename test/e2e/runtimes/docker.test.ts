@@ -1,4 +1,4 @@
-/** Debian's dockerd, which has no CNI either: a container without a network is given an interface in its namespace. */
+/** Debian's dockerd, which has no CNI: a container without a network gets an interface in its namespace. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import { imageName, sleep } from './busybox-image.ts';
@@ -6,12 +6,12 @@ import { imageLeftOut, leftOut, printTried, RuntimeHost, runDaemon } from './run
 
 const isLeftOut = leftOut('docker', { dockerd: 'docker.io', docker: 'docker.io', containerd: 'containerd' });
 
-/** The daemon answers DEL before it asks the grid; a container without a DEL is noticed after --reap-after. */
+/** Waiting time: the daemon answers DEL before it asks the grid, and finds a dead container after --reap-after. */
 const release = { timeout: 15_000 };
 
 let runtime: RuntimeHost;
 
-/** No network of docker's own, and copies of files in the place of an overlay. */
+/** Settings of dockerd: no network of its own, and copies of files instead of an overlay. */
 const flags = '--bridge none --iptables=false --ip6tables=false --storage-driver vfs';
 
 beforeAll(async () => {
@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => runtime?.stop(), 30_000);
 
-/** A namespace of the host that is given an interface. */
+/** Calls the plugins for a namespace of the host. */
 const prepare = (id: string) => `${netconf}
 ip netns add ${id}
 CNI_COMMAND=ADD CNI_CONTAINERID=${id} CNI_IFNAME=eth0 CNI_NETNS=/run/netns/${id} CNI_PATH=/usr/lib/cni /usr/lib/cni/bridge </run/net-1.conf`;
@@ -42,7 +42,7 @@ pid=$(docker inspect --format '{{.State.Pid}}' $id)
 ${call('ADD')}`;
 
 describe.skipIf(isLeftOut)('docker run --network none', () => {
-  test('a container that is given an interface afterwards has its address from the grid until it ends', async () => {
+  test('a container that gets an interface afterwards has an address of the grid until it ends', async () => {
     const { host } = runtime;
     await host.succeed(start('web-1'));
     const [{ ipv4addr } = { ipv4addr: '' }] = await runtime.reserved();
@@ -56,7 +56,7 @@ describe.skipIf(isLeftOut)('docker run --network none', () => {
     expect(host.log('daemon')).toContain('sandbox is gone; releasing');
   });
 
-  test('a DEL gives the address back while the container lives on', async () => {
+  test('a DEL releases the address while the container keeps running', async () => {
     const { host } = runtime;
     await host.succeed(`${start('web-2')}\n${call('DEL')}`);
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
@@ -65,7 +65,7 @@ describe.skipIf(isLeftOut)('docker run --network none', () => {
 });
 
 describe.skipIf(isLeftOut || imageLeftOut('docker'))('the daemon as a container of docker', () => {
-  test('serves plugins of the host, from the image that make image wrote, and gives way to another of it', async () => {
+  test('serves plugins of the host from the image of make image, and can be replaced by another one', async () => {
     const { host } = runtime;
     await runtime.makeWayForContainer();
     await host.succeed('docker rm --force $(docker ps --all --quiet)');
@@ -83,7 +83,7 @@ describe.skipIf(isLeftOut || imageLeftOut('docker'))('the daemon as a container 
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
   });
 
-  test('says why, and changes nothing, if the daemon would not start', async () => {
+  test('is not replaced if the new daemon would not start, and the script gives the reason', async () => {
     const { host } = runtime;
     const running = await host.succeed('docker ps --quiet --no-trunc');
     const { exitCode, stdout } = await host.run(`${runDaemon.replace(' 2>', ' --prefix-length=99 2>')}`);
@@ -92,7 +92,7 @@ describe.skipIf(isLeftOut || imageLeftOut('docker'))('the daemon as a container 
     expect(await host.succeed('docker ps --quiet --no-trunc')).toBe(running);
   });
 
-  test('says the last lines of its log, and ends it, if it does not answer', async () => {
+  test('is ended if it does not answer, and the script prints the last lines of its log', async () => {
     const { host } = runtime;
     await host.succeed('docker stop infoblox-cni-daemon && chown 1000 /var/lib/infoblox-cni');
     const { exitCode, stdout } = await host.run(runDaemon);

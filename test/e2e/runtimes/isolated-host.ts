@@ -1,6 +1,6 @@
 /**
- * A host of its own, for what has its places in the file system: mounts and processes in namespaces of their own, on the network of
- * a lab. /etc, /opt, /run, /usr/local, /usr/lib/cni and /var/lib are its own, programs the real host's. What runs on it ends with it.
+ * A host for programs with fixed paths: mounts and processes in namespaces of their own, on the network of a lab. /etc, /opt,
+ * /run, /usr/local, /usr/lib/cni and /var/lib are its own, the programs those of the real host. All processes end with it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,7 +27,7 @@ export class IsolatedHost {
   #boot = '';
 
   private constructor(lab: NetworkLab, { name, hosts, boot: more = '' }: IsolatedHostOptions) {
-    // A shell as the first process: it takes leave of those whose parents have ended.
+    // A shell is the first process, as it reaps orphaned processes.
     const script = `${boot}\n${more}\nhostname ${name}\necho '${hosts}' >>/etc/hosts\ntouch /run/booted\nsleep infinity & wait`;
     const [file = '', ...args] = [...lab.inside, '/usr/bin/unshare', ...unshare, 'bash', '-c', script];
     this.#child = spawn(file, args, { env: bootEnvironment(this.#directory), stdio: ['ignore', 'pipe', 'ignore'] });
@@ -47,14 +47,14 @@ export class IsolatedHost {
     }
   }
 
-  /** Where a file of the host is for the test. */
+  /** Returns the path at which the test sees a file of the host. */
   path(file: string): string {
     return `/proc/${firstProcess(this.#child) ?? 0}/root${file}`;
   }
 
   /**
    * Runs a bash script on the host.
-   * @param patience milliseconds after which it is killed
+   * @param patience milliseconds until it is killed
    */
   run(script: string, patience = 30_000): Promise<Run> {
     const inside = [
@@ -74,33 +74,33 @@ export class IsolatedHost {
     return run('/usr/bin/nsenter', inside, env, 'null', patience);
   }
 
-  /** As `run`. @returns what it prints. @throws Error if it fails */
+  /** Runs a script like `run`. @returns its output @throws Error if it fails */
   async succeed(script: string, patience?: number): Promise<string> {
     const { exitCode, stdout, stderr } = await this.run(script, patience);
     if (exitCode !== 0) throw new Error(`exit ${exitCode}: ${script}\n${stdout}${stderr}`);
     return stdout;
   }
 
-  /** Starts a program that goes on running; its output is in /run/NAME.log, its process ID in /run/NAME.pid. */
+  /** Starts a program in the background, with its output in /run/NAME.log and its process ID in /run/NAME.pid. */
   async start(name: string, command: string): Promise<void> {
     await this.succeed(`setsid ${command} >/run/${name}.log 2>&1 </dev/null & echo $! >/run/${name}.pid`);
   }
 
-  /** Ends such a program, and waits until it has ended. */
+  /** Ends a background program and waits for its end. */
   async end(name: string, signal = 'TERM'): Promise<void> {
     const ended = 'for _ in $(seq 150); do kill -0 $pid 2>/dev/null || exit 0; sleep 0.1; done; exit 1';
     await this.succeed(`pid=$(cat /run/${name}.pid); kill -${signal} $pid; ${ended}`);
   }
 
-  /** What such a program has said. */
+  /** Returns the output of a background program. */
   log(name: string): string {
     return readFileSync(this.path(`/run/${name}.log`), 'utf8');
   }
 
-  /** Ends all that runs on the host, and the host. */
+  /** Ends all processes of the host, and the host. */
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill('SIGKILL'); // unshare takes the first process along, and that one all others
+      this.#child.kill('SIGKILL'); // unshare ends the first process, and that one all others.
       await once(this.#child, 'exit');
     }
     await removeMountPoint(this.#directory);

@@ -1,6 +1,6 @@
 /**
- * As much of a kubelet as the DaemonSet's pod needs: its volumes laid out as the kubelet does, its containers started one after another
- * with what the manifest asks for. It refuses what it does not know of a pod, so that nothing of a manifest is passed over.
+ * The parts of a kubelet that the DaemonSet's pod needs. It lays out the volumes like the kubelet, and starts the containers
+ * one after another as the manifest says. It refuses unknown fields, so that no part of a manifest is ignored.
  */
 import { randomUUID } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -12,14 +12,14 @@ import { podLogs } from './cri.ts';
 import type { IsolatedHost } from './isolated-host.ts';
 import type { Message } from './protocol-buffers.ts';
 
-/** Texts of the files of ConfigMaps and Secrets, by the object's name and the file's. */
+/** Contents of ConfigMaps and Secrets by the names of object and file. */
 export type Files = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** NamespaceMode: of the node, of a container. */
 const [ofNode, ofContainer] = [2, 1];
 /** MountPropagation. */
 const propagations: Readonly<Record<string, number>> = { None: 0, HostToContainer: 1 };
-/** SecurityProfile of the runtime's default. */
+/** SecurityProfile with the default of the runtime. */
 const runtimeDefault = {};
 const mebibyte = 2 ** 20;
 
@@ -35,15 +35,15 @@ export class Kubelet {
   }
 
   /**
-   * Starts a pod on the node's network: its volumes, its init containers, each to its end, and then its container.
-   * @throws Error with what an init container says that fails
+   * Starts a pod on the node's network: its volumes, its init containers one after another, and then its container.
+   * @throws Error with the output of an init container that fails
    */
   async start(spec: PodSpec, files: Files): Promise<RunningPod> {
     refuseUnknown('the pod', spec, podFields);
     const pod: Pod = { name: `infoblox-cni-${randomUUID().slice(0, 5)}`, namespace: 'infoblox-cni', uid: randomUUID() };
     for (const directory of [podLogs(pod.uid), podFiles(pod)])
       mkdirSync(this.#host.path(directory), { recursive: true });
-    // On the node's network a pod finds there what the node does.
+    // A pod on the node's network has the same resolv.conf and hosts as the node.
     copyFileSync(this.#host.path('/etc/hosts'), this.#host.path(hostsOf(pod)));
     const volumes = new Map(spec.volumes?.map((volume) => [volume.name, this.#makeVolume(pod, volume, files)]));
     const security = { 1: { 1: ofNode, 2: ofContainer }, 9: runtimeDefault };
@@ -77,7 +77,7 @@ export class Kubelet {
     return path;
   }
 
-  /** A ContainerConfig. */
+  /** Makes a ContainerConfig. */
   #configOf({ pod, spec, volumes, files }: PodParts, container: Container): Message {
     refuseUnknown(container.name, container, containerFields);
     const { name, image = '', command = [], args = [], volumeMounts = [] } = container;
@@ -100,7 +100,7 @@ export class Kubelet {
   }
 }
 
-/** What a container of a pod is made of, beside itself. */
+/** The inputs for a container beside its manifest. */
 interface PodParts {
   readonly pod: Pod;
   readonly spec: PodSpec;
@@ -125,18 +125,18 @@ export class RunningPod {
     this.#parts = parts;
   }
 
-  /** The ID of its container. */
+  /** Returns the ID of its container. */
   get id(): string {
     return this.#parts.container;
   }
 
-  /** What a container of it has said. */
+  /** Returns the output of one of its containers. */
   log(name: string): string {
     const { host, pod } = this.#parts;
     return readFileSync(host.path(logOf(pod, { name })), 'utf8');
   }
 
-  /** As `kubectl exec`. */
+  /** Runs a command in its container, like `kubectl exec`. */
   exec(...command: string[]): Promise<Executed> {
     return this.#parts.cri.exec(this.#parts.container, command);
   }
@@ -148,7 +148,7 @@ export class RunningPod {
     return this.exec(...command);
   }
 
-  /** Ends it as a rollout does, and waits until it has ended. */
+  /** Ends it like a rollout, and waits for the end. */
   async end(): Promise<void> {
     const { cri, sandbox, container, spec } = this.#parts;
     await cri.stopContainer(container, spec.terminationGracePeriodSeconds ?? 0);
@@ -157,7 +157,7 @@ export class RunningPod {
   }
 }
 
-/** How much of a pod is imitated, or does not matter to a single node. */
+/** The fields of a pod that are imitated, or irrelevant on a single node. */
 const podFields = [
   ...['containers', 'initContainers', 'volumes', 'hostNetwork', 'securityContext', 'terminationGracePeriodSeconds'],
   ...['automountServiceAccountToken', 'dnsPolicy', 'enableServiceLinks', 'nodeSelector', 'priorityClassName'],
@@ -179,7 +179,7 @@ function contentOf(files: Files, object: string): Readonly<Record<string, string
   return content;
 }
 
-/** Writes files as the kubelet does: in a directory of their own, to which a link leads that it exchanges when they change. */
+/** Writes files like the kubelet: into a new directory, to which it moves a link when they change. */
 function layOut(directory: string, files: Readonly<Record<string, string>>, mode: number): void {
   const payload = '..2026_01_07_08_02_27.0000000001';
   mkdirSync(join(directory, payload), { recursive: true });
@@ -191,7 +191,7 @@ function layOut(directory: string, files: Readonly<Record<string, string>>, mode
   }
 }
 
-/** A Mount. */
+/** Makes a Mount. */
 function mountOf({ mountPath, readOnly = false, mountPropagation = 'None', ...rest }: VolumeMount, path = ''): Message {
   refuseUnknown(mountPath, rest, ['name']);
   const propagation = propagations[mountPropagation];
@@ -199,7 +199,7 @@ function mountOf({ mountPath, readOnly = false, mountPropagation = 'None', ...re
   return { 1: mountPath, 2: path, 3: readOnly, 5: propagation };
 }
 
-/** A LinuxContainerSecurityContext. */
+/** Makes a LinuxContainerSecurityContext. */
 function securityOf(
   { hostNetwork, securityContext: ofPod = {} }: PodSpec,
   { name, securityContext }: Container,
@@ -232,7 +232,7 @@ function podFiles({ uid }: Pod): string {
   return `/var/lib/kubelet/pods/${uid}`;
 }
 
-/** A pod's own /etc/hosts. */
+/** Writes the pod's own /etc/hosts. */
 function hostsOf(pod: Pod): string {
   return `${podFiles(pod)}/etc-hosts`;
 }

@@ -1,6 +1,6 @@
 /**
- * The DaemonSet's pod on a node: from the manifests as kustomize builds them and the image that `make image` writes, under Debian's
- * containerd, by way of a kubelet that is imitated. Then pods of the node get their addresses from it.
+ * The DaemonSet's pod on a node, from the manifests built by kustomize and the image of `make image`, under Debian's
+ * containerd with an imitated kubelet. Pods of the node then get their addresses from it.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const isLeftOut =
   leftOut('the DaemonSet of Kubernetes', { ...programs, kustomize: 'kustomize' }) || imageLeftOut('Kubernetes');
 
 const node = 'worker-3';
-/** The daemon answers DEL before it asks the grid. */
+/** Waiting time, as the daemon answers DEL before it asks the grid. */
 const release = { timeout: 15_000 };
 const readiness = { timeout: 15_000 };
 
@@ -40,7 +40,7 @@ beforeAll(async () => {
   });
   spec = podOf(manifests);
   files = { ...configMapsOf(manifests), 'infoblox-cni-grid': { 'wapi-password': settings('wapi-password') } };
-  // A node that knows nothing of the driver, with the main plugins where Kubernetes has them.
+  // A node without the driver, with the main plugins in the directory of Kubernetes.
   await host.succeed(`rm -r /etc/infoblox-cni /var/lib/infoblox-cni /run/cni /usr/lib/cni/infoblox
     mkdir -p /opt/cni/bin && cp -L /usr/lib/cni/* /opt/cni/bin`);
   await startContainerd(runtime, '/opt/cni/bin');
@@ -53,7 +53,7 @@ beforeAll(async () => {
 
 afterAll(() => runtime?.stop(), 30_000);
 
-/** Of an operator. */
+/** Runs a command of the operator. */
 const overlay = `
 configMapGenerator:
   - name: infoblox-cni
@@ -67,7 +67,7 @@ function configMapsOf(manifests: readonly Manifest[]): Files {
   return Object.fromEntries(maps.map(({ metadata, data = {} }) => [metadata?.name ?? '', data]));
 }
 
-/** The reservations of pods, by their name on the grid. */
+/** Returns the reservations of pods by their names on the grid. */
 async function reserved(): Promise<Readonly<Record<string, string>>> {
   const pods = (await runtime.lan.reserved('default')).filter(({ comment }) => comment.includes(' container='));
   for (const { comment } of pods) expect(comment).toContain(` node=${node} network=pods `);
@@ -80,7 +80,7 @@ const onNode = (path: string) => runtime.host.path(path);
 describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
   let daemon: RunningPod;
 
-  test('lets pods in only when its init container has put all in place, the network configuration last', async () => {
+  test('lets pods start only after its init container, which installs the network configuration last', async () => {
     const { plugins } = JSON.parse(Object.values(files).flatMap((data) => data['10-pods.conflist'] ?? [])[0] ?? '');
     rmSync(onNode('/opt/cni/bin/portmap'));
     expect(plugins.map(({ type }: { type: string }) => type)).toContain('portmap');
@@ -101,7 +101,7 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
       await expect.poll(async () => (await daemon.probe(kind)).exitCode, readiness).toBe(0);
   });
 
-  test('is user 0 without a capability, a way to get one, or a file that it could write outside its directories', async () => {
+  test('runs as user 0 without capabilities, without a way to get one, and without writable files outside its directories', async () => {
     const tasks = await runtime.host.succeed('ctr -n k8s.io task ls');
     const pid = new RegExp(`^${daemon.id} +(\\d+)`, 'm').exec(tasks)?.[1];
     const status = readFileSync(onNode(`/proc/${pid}/status`), 'utf8');
@@ -114,11 +114,11 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     const writable = [...mounts.matchAll(/^\S+ (\S+) \S+ rw\b/gm)].flatMap(([, place = '']) => place);
     const ofRuntime = /^\/(proc|sys|dev)(\/|$)/;
     const own = writable.filter((place) => !ofRuntime.test(place)).sort();
-    // The kubelet's copy for this pod alone, and what the manifest shows of the node.
+    // The kubelet's copy for this pod, and the parts of the node that the manifest mounts.
     expect(own).toEqual(['/etc/hosts', '/run/cni', '/var/lib/infoblox-cni']);
   });
 
-  test('gives pods of the node their addresses, and sees that they live', async () => {
+  test('gives pods of the node their addresses, and sees that they are alive', async () => {
     const id = await cri.runPodSandbox(web('web-1'));
     const address = await cri.podAddress(id);
     expect(await reserved()).toEqual({ 'shop/web-1': address });
@@ -136,7 +136,7 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     expect((await daemon.exec('infoblox-cni-daemon', 'status')).stdout).toMatch(/^well$/m);
   });
 
-  test('has the commands of the operator, which know its settings', async () => {
+  test('runs the commands of the operator with its settings', async () => {
     const doctor = await daemon.exec('infoblox-cni-daemon', 'doctor', `--node-name=${node}`);
     expect(doctor.stdout).toMatch(/ok +login: as "\S+" at grid\.example\.com\n/);
     expect(doctor.stdout).toMatch(/ok +daemon: .* answers/);
@@ -147,7 +147,7 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     expect(await runtime.host.succeed(`tar -tzf ${file}`)).toMatch(/state\.json$/m);
   });
 
-  test('is replaced under pods that keep their addresses, and takes over what ended meanwhile', async () => {
+  test('can be replaced while pods keep their addresses, and takes over the DELs in between', async () => {
     const web2 = await cri.runPodSandbox(web('web-2'));
     const before = await reserved();
     await daemon.end();
@@ -162,7 +162,7 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     expect(await reserved()).toMatchObject({ 'shop/web-3': await cri.podAddress(web3) });
   });
 
-  test('gives back the addresses of pods that are gone without a DEL', async () => {
+  test('releases the addresses of pods that ended without a DEL', async () => {
     expect(Object.keys(await reserved())).toEqual(['shop/web-1', 'shop/web-3']);
     await runtime.host.end('containerd', 'KILL');
     await runtime.host.succeed('for namespace in $(ls /run/netns); do ip netns del $namespace; done');

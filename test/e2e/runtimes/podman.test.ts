@@ -1,4 +1,4 @@
-/** Debian's podman 5, which has no CNI: its containers start in a network namespace that was given its interface before. */
+/** Debian's podman 5, which has no CNI: its containers start in a network namespace that already has its interface. */
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imageName, sleep } from './busybox-image.ts';
@@ -7,7 +7,7 @@ import { imageLeftOut, leftOut, printTried, RuntimeHost, runDaemon } from './run
 
 const isLeftOut = leftOut('podman', { podman: 'podman', runc: 'runc' });
 
-/** The daemon answers DEL before it asks the grid; a container without a DEL is noticed after --reap-after. */
+/** Waiting time: the daemon answers DEL before it asks the grid, and finds a dead container after --reap-after. */
 const release = { timeout: 15_000 };
 
 let runtime: RuntimeHost;
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(() => runtime?.stop(), 30_000);
 
-/** Makes a namespace and gives it its interface, by hand, as docs/runtimes.md shows. */
+/** Makes a namespace and its interface by hand, like docs/runtimes.md. */
 const prepare = (id: string) => `cat >/run/net-1.conf <<'END'
 { "cniVersion": "1.0.0", "name": "net-1", "type": "bridge", "bridge": "cni-net-1", "isGateway": true,
   "ipam": { "type": "infoblox", "subnet": "172.18.1.0/24", "gateway": "172.18.1.1", "network-view": "priv-view" } }
@@ -37,7 +37,7 @@ const run = (id: string) =>
 const inside = (id: string) => runtime.host.succeed(`podman exec ${id} /bin/busybox ip -4 address show eth0`);
 
 describe.skipIf(isLeftOut)('podman run --network ns:PATH', () => {
-  test('a container lives on the address that its namespace was given, through restarts of it and of the daemon', async () => {
+  test('a container uses the address of its namespace across restarts of itself and of the daemon', async () => {
     const { host } = runtime;
     await host.succeed(prepare('web-1'));
     await host.succeed(run('web-1'));
@@ -51,7 +51,7 @@ describe.skipIf(isLeftOut)('podman run --network ns:PATH', () => {
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
   });
 
-  test('without a DEL the address goes back when the namespace is gone', async () => {
+  test('without a DEL the address is released when the namespace is gone', async () => {
     const { host } = runtime;
     await host.succeed(prepare('web-2'));
     await host.succeed(run('web-2'));
@@ -62,10 +62,10 @@ describe.skipIf(isLeftOut)('podman run --network ns:PATH', () => {
 });
 
 describe.skipIf(isLeftOut || imageLeftOut('podman'))('the daemon as a container of podman', () => {
-  test('serves plugins of the host, from the image that make image wrote, and gives way to another of it', async () => {
+  test('serves plugins of the host from the image of make image, and can be replaced by another one', async () => {
     const { host } = runtime;
     await runtime.makeWayForContainer();
-    // The script knows nothing of the control groups of the test.
+    // The script does not know the control groups of the test.
     const wrapper = `if [ "$1" = run ]; then shift; set -- run --cgroup-parent /${runtime.name} "$@"; fi`;
     writeFileSync(host.path('/run/podman'), `#!/bin/sh\n${wrapper}\nexec podman "$@"\n`, { mode: 0o755 });
     const first = await host.succeed(`DOCKER=/run/podman ${runDaemon}`);
@@ -82,14 +82,14 @@ describe.skipIf(isLeftOut || imageLeftOut('podman'))('the daemon as a container 
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
   });
 
-  test('leaves the daemon what the host lets it have, and lets users other than root try it out', async () => {
+  test('has the limits of the host, and users other than root can try it', async () => {
     const { host } = runtime;
     const image = (await host.succeed('podman inspect --format "{{.ImageName}}" infoblox-cni-daemon')).trim();
     const status = await host.succeed(
       'cat /proc/$(podman inspect --format "{{.State.Pid}}" infoblox-cni-daemon)/status',
     );
     expect(status).toMatch(/^Uid:\s+0\s/m);
-    expect(status).toMatch(/^CapEff:\s+0000000000080000$/m); // CAP_SYS_PTRACE, to see network namespaces under /proc
+    expect(status).toMatch(/^CapEff:\s+0000000000080000$/m); // CAP_SYS_PTRACE, for the network namespaces under /proc.
     expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
     const check = `check-config --grid-host=grid.example.com --socket-dir=/run/own --state-dir=/run/own`;
     expect(await host.succeed(`/run/podman run --rm --network host --user nobody ${image} ${check}`)).toMatch(

@@ -1,6 +1,6 @@
-/** Messages as gRPC sends them: the wire format of protocol buffers, proto3. */
+/** The wire format of protocol buffers, proto3, for gRPC. */
 
-/** A message by the numbers of its fields; of an array each element is one value of a repeated field. Absent is the default. */
+/** A message by its field numbers. An array has the values of a repeated field. A missing field has its default. */
 export interface Message {
   readonly [field: number]: Value | readonly Value[];
 }
@@ -33,19 +33,19 @@ function varint(value: number): Buffer {
   }
 }
 
-/** The text at a path of fields; empty if it is not there. */
+/** Returns the text at a path of fields; empty if it is missing. */
 export function textOf(message: Buffer, path: readonly number[]): string {
   const [found] = valuesAt(message, path);
   return Buffer.isBuffer(found) ? found.toString('utf8') : '';
 }
 
-/** The number at a path of fields; 0 if it is not there. */
+/** Returns the number at a path of fields; 0 if it is missing. */
 export function numberOf(message: Buffer, path: readonly number[]): number {
   const [found] = valuesAt(message, path);
   return typeof found === 'number' ? found : 0;
 }
 
-/** The messages at a path of fields. */
+/** Returns the messages at a path of fields. */
 export function messagesOf(message: Buffer, path: readonly number[]): Buffer[] {
   return valuesAt(message, path).filter((value) => Buffer.isBuffer(value));
 }

@@ -1,4 +1,4 @@
-/** A host for a container runtime: installed with the driver and a network `net-1` as docs/runtimes.md has it, on a network with a grid. */
+/** A host for a container runtime, with the driver and the network `net-1` of docs/runtimes.md, on a network with a grid. */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,14 +12,14 @@ import { type Reserved, SharedNetwork, sharedNetworkObstacle } from '../shared-n
 import { busyboxImage } from './busybox-image.ts';
 import { IsolatedHost } from './isolated-host.ts';
 
-/** Where control groups are. */
+/** The mount point of control groups. */
 const cgroups = '/sys/fs/cgroup';
-/** The view that the documented configurations name. */
+/** The view of the documented configurations. */
 const view = 'priv-view';
 
 /**
- * Says why the programs cannot be tried here, and prints it. In CI everything is there: only what no package can bring is left out.
- * @param programs with the Debian packages that bring them
+ * Says why the programs cannot be tested here, and prints it. In CI all packages are installed, so only other reasons count.
+ * @param programs with their Debian packages
  */
 export function leftOut(what: string, programs: Readonly<Record<string, string>>): boolean {
   const missing = Object.keys(programs).find((program) => spawnSync('which', [program]).status !== 0);
@@ -33,7 +33,7 @@ export function leftOut(what: string, programs: Readonly<Record<string, string>>
   return isLeftOut;
 }
 
-/** As `leftOut`, for what runs the image of the daemon: only Debian can write it. */
+/** Says the same for tests of the daemon's image, which only Debian can build. */
 export function imageLeftOut(what: string): boolean {
   const isLeftOut = !existsSync(join(dist, 'infoblox-cni-daemon.oci.tar')) && process.env.CI === undefined;
   if (isLeftOut)
@@ -41,7 +41,7 @@ export function imageLeftOut(what: string): boolean {
   return isLeftOut;
 }
 
-/** Why no control groups can be made here, which every container has; undefined if they can. */
+/** Says why control groups, which every container needs, are impossible here; undefined if they are possible. */
 function cgroupObstacle(): string | undefined {
   const hierarchy = [join(cgroups, 'pids'), cgroups].find((directory) => existsSync(directory)) ?? cgroups;
   try {
@@ -52,7 +52,7 @@ function cgroupObstacle(): string | undefined {
   }
 }
 
-/** The script that runs the daemon as a container of docker. */
+/** Path of the script that runs the daemon as a container of docker. */
 export const runDaemon = `${join(project, 'deploy/run-docker-daemon.sh')} 2>&1`;
 
 /** Prints the tested versions, for docs/runtimes.md. */
@@ -63,7 +63,7 @@ export function printTried(...packages: string[]): void {
 }
 
 export class RuntimeHost {
-  /** Name of the control group above all of this host, and of what has to be unique on the real host. */
+  /** Name of this host's control group, and of other things that must be unique on the real host. */
   readonly name: string;
   readonly lan: SharedNetwork;
   readonly host: IsolatedHost;
@@ -90,7 +90,7 @@ export class RuntimeHost {
     const lan = new SharedNetwork();
     const grid = await lan.startGrid();
     const lab = lan.addHost();
-    // As on every host with systemd: containers that ask for it see what is mounted there later.
+    // As on every host with systemd, containers can ask to see later mounts.
     const boot = 'mount --make-shared /run';
     const host = await IsolatedHost.start(lab, { name: 'host-7', hosts: lan.names, boot });
     const started = new RuntimeHost({ lan, lab, host, grid, name: `icni-${process.pid}-${Date.now() % 100_000}` });
@@ -112,13 +112,13 @@ export class RuntimeHost {
     await until('the daemon listens', () => this.host.log('daemon').includes('"listening"'));
   }
 
-  /** Restarts the daemon, as an upgrade does. */
+  /** Restarts the daemon, like an upgrade. */
   async restartDaemon(): Promise<void> {
     await this.host.end('daemon');
     await this.startDaemon();
   }
 
-  /** Ends the daemon, for one in a container that finds its settings in /etc/infoblox-cni. */
+  /** Ends the daemon, so that one in a container can replace it with the settings in /etc/infoblox-cni. */
   async makeWayForContainer(): Promise<void> {
     await this.host.end('daemon');
     const { host, username, password, caFile } = this.#grid;
@@ -130,14 +130,14 @@ export class RuntimeHost {
     writeFileSync(join(directory, 'daemon.env'), `DAEMON_FLAGS='${flags.join(' ')} --reap-after=1s'\n`);
   }
 
-  /** Writes the network configuration of a section of docs/runtimes.md where the runtime looks for it. */
+  /** Writes the network configuration of a section of docs/runtimes.md into the directory of the runtime. */
   configure(section: string, file: string): void {
     const directory = this.host.path('/etc/cni/net.d');
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, file), documented(section));
   }
 
-  /** The reservations of containers on the grid. */
+  /** Returns the reservations of containers on the grid. */
   async reserved(): Promise<Reserved[]> {
     return (await this.lan.reserved(view)).filter(({ comment }) => comment.includes(' container='));
   }
@@ -150,7 +150,7 @@ export class RuntimeHost {
   }
 }
 
-/** The first JSON block below a heading. */
+/** Returns the first JSON block below a heading. */
 function documented(section: string): string {
   const page = 'docs/runtimes.md';
   const block = blocksOf(page).find((one) => one.language === 'json' && one.heading === section);

@@ -1,6 +1,6 @@
 /**
- * What rkt does with networks, in the place of rkt, which is not to be had any more: `run`, `list`, `enter`, `stop` and `gc` of its last
- * release as far as CNI is concerned (networking/podenv.go, networking/net_plugin.go). Images are not fetched: the pod's program sleeps.
+ * Imitates the networking of rkt, which is no longer available: `run`, `list`, `enter`, `stop` and `gc` of its last release,
+ * as far as CNI is concerned (networking/podenv.go, networking/net_plugin.go). No image is fetched: the pod's program sleeps.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -10,12 +10,12 @@ import { parseArgs } from 'node:util';
 
 const pods = '/var/lib/rkt/pods/run';
 const userNetworks = '/etc/rkt/net.d';
-/** Where plugins are looked for, in this order. The last is stage 1's, relative to the pod's directory. */
+/** Directories of plugins, in this order. The last one is that of stage 1, relative to the pod's directory. */
 const pluginPaths = ['/usr/lib/rkt/plugins/net', userNetworks, 'stage1/rootfs/usr/lib/rkt/plugins/net'];
-/** rkt brings main plugins of its own in stage 1; here they are those of the host. */
+/** rkt has its own main plugins in stage 1. Here they are those of the host. */
 const mainPlugins = '/usr/lib/cni';
 
-/** What rkt remembers of a pod's network: no result, but its address. */
+/** The data that rkt keeps of a pod's network: the address instead of the result. */
 interface NetInfo {
   readonly netName: string;
   /** The pod's copy of the configuration, which is removed with the attachment. */
@@ -27,7 +27,7 @@ interface NetInfo {
 
 interface Pod {
   readonly image: string;
-  /** The program's process. */
+  /** The process ID of the program. */
   readonly pid: number;
   readonly nets: readonly NetInfo[];
 }
@@ -39,7 +39,7 @@ const command = commands[name];
 if (command === undefined) fail(`unknown command "${name}"`);
 await command(args);
 
-/** Runs a pod in the foreground. At its end nothing is told to the plugins. */
+/** Runs a pod in the foreground. At its end no plugin is called. */
 async function run(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     ...{ args, allowPositionals: true },
@@ -62,7 +62,7 @@ async function run(args: string[]): Promise<void> {
   await new Promise((resolve) => program.once('exit', resolve));
 }
 
-/** Adds a pod to a network. A failure ends the pod: no DEL follows for the attachment that failed. */
+/** Adds a pod to a network. A failure ends the pod, and no DEL follows for the failed attachment. */
 function setUp(uuid: string, net: string, ifName: string): NetInfo {
   const [, netName = '', args = ''] = /^([^:]*):?(.*)$/.exec(net) ?? [];
   const file = readdirSync(userNetworks)
@@ -79,11 +79,11 @@ function setUp(uuid: string, net: string, ifName: string): NetInfo {
     ip('netns', 'del', `cni-${uuid}`);
     fail(`networking: error adding network "${netName}": ${messageIn(stdout)}`);
   }
-  // Only the oldest form of results is read; without `ip4` there is no address.
+  // rkt reads only the oldest form of results, in which the address is `ip4`.
   return { ...info, ip: String(JSON.parse(stdout).ip4?.ip ?? '').replace(/\/.*/, '') };
 }
 
-/** Runs the main plugin: the configuration's bytes as they are, all of its own environment, and CNI_VERSION of the oldest CNI. */
+/** Runs the main plugin with the unchanged configuration, its whole environment, and CNI_VERSION of the oldest CNI. */
 function execPlugin(command: 'ADD' | 'DEL', uuid: string, info: NetInfo, netns: string) {
   const conf = readFileSync(info.netConf);
   const { type } = JSON.parse(conf.toString());
@@ -126,7 +126,7 @@ function stop(args: string[]): void {
   say(`"${uuid}"`);
 }
 
-/** Removes the pods that have ended. Each network is torn down once: a failure is printed, and then forgotten. */
+/** Removes the ended pods. Each network is torn down once: a failure is printed, and not retried. */
 function gc(): void {
   for (const [uuid, pod] of allPods()) {
     if (isRunning(pod)) continue;

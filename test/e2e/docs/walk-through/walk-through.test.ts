@@ -1,4 +1,4 @@
-/** docs/walk-through.md, followed word for word on two hosts with one grid. rkt is imitated, in the way that it calls plugins. */
+/** Runs docs/walk-through.md literally on two hosts with one grid. rkt.ts imitates how rkt calls plugins. */
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ import { SharedNetwork, sharedNetworkObstacle } from '../../shared-network.ts';
 import { outputPattern } from '../console.ts';
 import { hostObstacle } from '../throwaway-host.ts';
 
-/** In CI everything is there, so the test runs there and fails rather than being left out. */
+/** In CI all programs are installed, so that the test fails there instead of being skipped. */
 const obstacle = sharedNetworkObstacle() ?? hostObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: the walk-through: ${obstacle}\n`);
@@ -23,7 +23,7 @@ let lan: SharedNetwork;
 const labs: NetworkLab[] = [];
 const hosts = new Map<string, IsolatedHost>();
 
-/** rkt's directory of plugins is below /usr/lib, of which the rest is the real host's. */
+/** rkt's directory of plugins is below /usr/lib, whose other parts are those of the real host. */
 const ownLibraries = `
 mkdir "$ROOM/lib" "$ROOM/real-lib"
 mount --rbind /usr/lib "$ROOM/real-lib"
@@ -61,14 +61,14 @@ function hostOf(name: string): IsolatedHost {
   return host;
 }
 
-/** A command of the page, its host, and what it prints. */
+/** A command of the page, its host, and its output. */
 interface Step {
   readonly host: string;
   readonly command: string;
   readonly output: string;
 }
 
-/** A console block: each command stands behind the prompt of its host. */
+/** Parses a console block, in which each command follows the prompt of its host. */
 function stepsOf({ text }: Block): Step[] {
   return text.split(/^(?=host-\d+# )/m).map((part) => {
     const [, host = '', command = '', output = ''] = /^(host-\d+)# (.*)\n?([\s\S]*)$/.exec(part) ?? [];
@@ -78,7 +78,7 @@ function stepsOf({ text }: Block): Step[] {
 
 let backgrounds = 0;
 
-/** A block of commands: on each of the hosts that its comment names; in the background until something holds, if it says so. */
+/** Runs a block on each host that its comment names, or in the background until the given condition holds. */
 async function runScript({ text, comment = '' }: Block): Promise<void> {
   const [, on = '', condition] = /^on: ([^;]*)(?:; background, until (.*))?$/.exec(comment) ?? [];
   for (const host of on.split(' ').map(hostOf)) {
@@ -122,17 +122,17 @@ describe.skipIf(leftOut)('the walk-through', () => {
         expect(`${run.stdout}${run.stderr}`.trim(), `${where}: ${command}`).toMatch(outputPattern(output));
       }
     }
-    // What the page has shown by then, asked for once more: the grid has no address of a container.
+    // At the end of the page, the grid has no address of a container.
     const reserved = await lan.reserved('priv-view');
     expect(reserved.map(({ comment }) => comment)).toEqual(['infoblox-cni gateway of network=net-1']);
   });
 
-  test('what stands in rkt’s place calls plugins as rkt does', async () => {
+  test('the imitation of rkt calls plugins like rkt', async () => {
     const host = hostOf('host-1');
     const conf = '{ "name": "net-9",  "type": "recorder" }\n';
     writeFileSync(host.path('/etc/rkt/net.d/99-net-9.conf'), conf);
     const recorder = host.path('/usr/lib/rkt/plugins/net/recorder');
-    // It answers as a plugin of today may, with what rkt cannot read, and fails at DEL.
+    // This plugin answers like a current one, in a form that rkt cannot read, and fails at DEL.
     const script = `{ env | grep ^CNI_; pwd -P; cat; } >/run/$CNI_COMMAND.$(date +%N); echo '{"ips":[]}'; test $CNI_COMMAND = ADD`;
     writeFileSync(recorder, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     const told = async (command: string) => host.succeed(`sort /run/${command}.*`);
@@ -151,7 +151,7 @@ describe.skipIf(leftOut)('the walk-through', () => {
     expect(add.sort()).toEqual([...call('ADD', `/var/run/netns/cni-${uuid}`), 'CNI_MINE=kept'].sort());
     expect(await host.succeed('rkt list')).toMatch(/net-9:ip4=\s/);
 
-    // The namespace is gone, as after a reboot. A DEL that fails is not sent again.
+    // The namespace is gone, as after a reboot. A DEL that fails is not retried.
     await host.succeed(`rkt stop --uuid-file=/run/nine.uuid; ip netns del cni-${uuid}`);
     await host.succeed('rkt gc --grace-period=0s; rkt gc --grace-period=0s');
     expect((await told('DEL')).trimEnd().split('\n').sort()).toEqual(call('DEL', '').sort());
