@@ -43,7 +43,7 @@ test('a file of the reader is read up to the limit, and a missing one is undefin
 test.each<[string, RegExp, () => void]>([
   ['a file that others can write to', /is writable by users other than root/, () => chmodSync(file, 0o622)],
   ['a file of a terabyte', /has 1099511627776 bytes/, () => truncateSync(file, 2 ** 40)],
-  ['a second name of a file', /has 2 names/, () => linkSync(file, join(directory, 'other'))],
+  ['a hard link to a file', /has 2 names/, () => linkSync(file, join(directory, 'other'))],
   ['a link to a file', /is a symbolic link/, () => replaceBy(() => symlinkSync('/etc/passwd', file))],
   ['a link to a device without end', /is a symbolic link/, () => replaceBy(() => symlinkSync('/dev/zero', file))],
   ['a pipe that nobody writes to', /not a regular file/, () => replaceBy(() => execFileSync('mkfifo', [file]))],
@@ -70,7 +70,7 @@ test('a written file is readable by its owner alone, or keeps its former mode', 
 test.each<[string, () => void]>([
   ['a link to a file', () => replaceBy(() => symlinkSync(join(directory, 'secret'), file))],
   ['a link to nothing', () => replaceBy(() => symlinkSync(join(directory, 'absent'), file))],
-  ['a second name of a file', () => replaceBy(() => linkSync(join(directory, 'secret'), file))],
+  ['a hard link to a file', () => replaceBy(() => linkSync(join(directory, 'secret'), file))],
   ['a pipe that nobody reads', () => replaceBy(() => execFileSync('mkfifo', [file]))],
   ['a directory', () => replaceBy(() => mkdirSync(file))],
 ])('%s is not written to', (_, plant) => {

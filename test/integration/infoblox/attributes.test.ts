@@ -62,14 +62,14 @@ const cases: readonly Case[] = [
     { ...cloud, 'Network Name': 'net-1' },
   ],
   [
-    'an attribute takes other values only',
+    'an attribute has a list of other values',
     { attributes: ['VM Name', 'Network Name'] },
     restricted('CMP Type', 'OpenStack'),
     { 'VM Name': 'web-1', 'Network Name': 'net-1' },
     { 'Network Name': 'net-1' },
   ],
   [
-    'the attribute that names networks takes other values only',
+    'the attribute for network names has a list of other values',
     { attributes: ['VM Name'] },
     restricted('Network Name', 'x'),
     { 'VM Name': 'web-1' },

@@ -41,8 +41,8 @@ async function statusTakes(): Promise<number> {
 const long = 200_000;
 const slow: readonly (readonly [string, 'add' | 'del', string, () => Effect])[] = [
   ['a refusal full of spaces', 'add', 'POST', () => refused(`Unknown extensible attribute${' '.repeat(long)}x"x`)],
-  ['a page that is one title after the other', 'add', 'POST', () => json(500, `<html>${'<title>'.repeat(long / 7)}`)],
-  ['brackets without an end', 'del', 'GET', () => json(200, '['.repeat(2 * mib - 1))],
+  ['a page of countless titles', 'add', 'POST', () => json(500, `<html>${'<title>'.repeat(long / 7)}`)],
+  ['endless brackets', 'del', 'GET', () => json(200, '['.repeat(2 * mib - 1))],
 ];
 
 describe.each(slow)('%s', (_, call, method, effect) => {

@@ -88,7 +88,7 @@ test.each([
     },
   ],
   [
-    'of a later start, which writes down that there may be two',
+    'of a later start, which records that there may be two',
     async () => {
       await world.host.kill();
       await world.host.start();

@@ -48,7 +48,7 @@ test('a range is reserved unless a member serves it, and can be searched by its 
 });
 
 test.each([
-  ['another range has an address of', range('10.0.0.1', '10.0.0.4'), /^400 The range .* overlaps another range\.$/],
+  ['overlaps another range', range('10.0.0.1', '10.0.0.4'), /^400 The range .* overlaps another range\.$/],
   ['ends before it begins', range('10.0.0.9', '10.0.0.8'), /^400 Invalid range 10\.0\.0\.9-10\.0\.0\.8$/],
   ['leaves its network', range('10.0.0.9', '10.0.0.19'), /^400 The action is not allowed\. A parent was not found\.$/],
   ['has no network', range('10.1.0.1', '10.1.0.2'), /^400 The action is not allowed\. A parent was not found\.$/],

@@ -21,9 +21,9 @@ describe('the requested address is taken from the most explicit source', () => {
       { ip: '10.0.0.3' },
       ['10.0.0.2', 'fd00::7'],
     ],
-    ['CNI_ARGS counts when it is alone', none, { ip: '10.0.0.3/24' }, ['10.0.0.3']],
+    ['CNI_ARGS counts if it is the only source', none, { ip: '10.0.0.3/24' }, ['10.0.0.3']],
     ['nobody asks', none, {}, []],
-    ['what loses is not judged', all, { ip: 'nonsense' }, ['10.0.0.1']],
+    ['the ignored source is not checked', all, { ip: 'nonsense' }, ['10.0.0.1']],
   ])('%s', (_, netconf, args, expected) => {
     expect(requestedAddresses(netconf, args)).toEqual(expected);
   });

@@ -44,9 +44,9 @@ test('a value of the wrong type is sent unchanged, so that the daemon can report
 
 const nested = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
 test.each([
-  ['a mebibyte of routes', { ipam: { ...config.ipam, routes: Array.from({ length: 350_000 }, () => ({})) } }],
+  ['1 MiB of routes', { ipam: { ...config.ipam, routes: Array.from({ length: 350_000 }, () => ({})) } }],
   ['a long text', { runtimeConfig: { ips: ['1'.repeat(65_536)] } }],
-  ['a hundred thousand arrays in each other', { ipam: { ...config.ipam, routes: nested } }],
+  ['100,000 nested arrays', { ipam: { ...config.ipam, routes: nested } }],
 ])('%s is refused by ADD, CHECK and STATUS, but not by DEL and GC', (_, more) => {
   for (const command of ['ADD', 'CHECK', 'STATUS'] as const) {
     expect(() => sent(command, more), command).toThrow(

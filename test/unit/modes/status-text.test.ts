@@ -12,12 +12,12 @@ const grid: Status['grid'] = {
 test.each<[string, Partial<Status['grid']>, string]>([
   ['the host in use of several', {}, 'gmc of gm, gmc, port 443: answered 3s ago; WAPI 2.3 as cni; key pinned'],
   [
-    'one that has not answered',
+    'a host that has not answered',
     { hosts: ['gm'], inUse: null, answeredAt: null },
     'gm, port 443: no answer since the start; WAPI 2.3 as cni; key pinned',
   ],
   [
-    'nobody who asks',
+    'no user',
     { hosts: ['gmc'], user: '' },
     'gmc, port 443: answered 3s ago; WAPI 2.3 as no user (--wapi-username is not set); key pinned',
   ],

@@ -258,7 +258,7 @@ describe('a requested address', () => {
 describe('a create whose answer is lost', () => {
   test.each([
     ['was carried out', true, ['POST fixedaddress 0']],
-    ['was not', false, ['POST fixedaddress 0', 'POST fixedaddress 201']],
+    ['was not carried out', false, ['POST fixedaddress 0', 'POST fixedaddress 201']],
   ])('is searched before it is repeated: it %s', async (_, commit, expected) => {
     const { grid, host } = fixture;
     await host.add('c0');

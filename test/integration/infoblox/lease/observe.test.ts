@@ -30,18 +30,14 @@ describe('a reservation that is missing from its place', () => {
   const real = { mac: '02:00:00:00:00:01', match_client: 'MAC_ADDRESS' };
   const table: [string, () => void, 'gone' | 'altered'][] = [
     ['is gone if nothing is at its address', () => undefined, 'gone'],
-    ['is gone if somebody else is', () => object('printer'), 'gone'],
-    ['is gone if another attachment of ours is', () => object(`${mark}1`), 'gone'],
-    ['is gone if what is there stands before the mark', () => object(`was ${mark}`), 'gone'],
-    ['is altered if its comment goes on', () => object(`${mark} (ticket 4711)`), 'altered'],
-    [
-      'is altered if its comment goes on in another view',
-      () => object(`${mark} x`, { network_view: 'there' }),
-      'altered',
-    ],
+    ['is gone if an object of somebody else is there', () => object('printer'), 'gone'],
+    ['is gone if another attachment of ours is there', () => object(`${mark}1`), 'gone'],
+    ['is gone if the comment has text before the mark', () => object(`was ${mark}`), 'gone'],
+    ['is altered if the comment has text behind the mark', () => object(`${mark} (ticket 4711)`), 'altered'],
+    ['is altered if that is so in another view', () => object(`${mark} x`, { network_view: 'there' }), 'altered'],
     ['is altered if it has a MAC address', () => object(mark, real), 'altered'],
     [
-      'is altered whatever else has the address elsewhere',
+      'is altered whatever has the address in another view',
       () => {
         object('x', { network_view: 'z' });
         object(mark, real);

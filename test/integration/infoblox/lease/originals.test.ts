@@ -149,7 +149,7 @@ describe('a host with --release-original', () => {
   test.each<[string, MadeByOriginal]>([
     ['another cluster', { tenant: 'cluster-2' }],
     ['another program', { cmpType: 'Docker' }],
-    ['nobody who says so', { extattrs: { 'Cloud API Owned': undefined } }],
+    ['an unknown owner', { extattrs: { 'Cloud API Owned': undefined } }],
   ])('spares a reservation of %s', async (_, of) => {
     const { grid, host } = fixture;
     const address = original.add(id, of);

@@ -249,19 +249,19 @@ describe('the next step after a look at the networks of a name', () => {
   const [a, b, c] = ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'].map(network) as [Network, Network, Network];
 
   test.each([
-    ['nothing is there', [], [], [], false, { kind: 'create' }],
-    ['nothing, for a long time', [], [], [], true, { kind: 'create' }],
+    ['no network exists', [], [], [], false, { kind: 'create' }],
+    ['no network exists for a long time', [], [], [], true, { kind: 'create' }],
     ['one is complete', [a], [], [], false, { kind: 'use', network: a }],
     ['one is complete, and mine is pending', [a], [b], [b], false, { kind: 'yield', networks: [b] }],
     ['one is complete, and another’s is pending', [a], [b], [], true, { kind: 'use', network: a }],
-    ['mine alone is pending', [], [a], [a], false, { kind: 'confirm', network: a }],
+    ['only mine is pending', [], [a], [a], false, { kind: 'confirm', network: a }],
     ['mine is the lowest of several', [], [a, b], [a], false, { kind: 'wait' }],
     ['mine is not the lowest', [], [a, b], [b], false, { kind: 'yield', networks: [b] }],
     ['two of mine are the lowest', [], [a, b, c], [a, b], false, { kind: 'yield', networks: [b] }],
     ['another’s is pending', [], [a], [], false, { kind: 'wait' }],
-    ['another’s has been pending for long', [], [a], [], true, { kind: 'confirm', network: a }],
-    ['several have been for long', [], [a, b, c], [], true, { kind: 'yield', networks: [b, c] }],
-    ['mine the lowest of them', [], [a, b], [a], true, { kind: 'yield', networks: [b] }],
+    ['another’s has been pending for a long time', [], [a], [], true, { kind: 'confirm', network: a }],
+    ['several have been pending for a long time', [], [a, b, c], [], true, { kind: 'yield', networks: [b, c] }],
+    ['several have been, and mine is the lowest', [], [a, b], [a], true, { kind: 'yield', networks: [b] }],
   ] as const)('%s', (_, complete, pending, mine, abandoned, step) => {
     const known = { mine: new Set(mine.map(({ cidr }) => cidr.text)), abandoned };
     expect(nextStep({ complete, pending }, known)).toEqual(step);

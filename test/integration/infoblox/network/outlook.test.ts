@@ -48,9 +48,17 @@ describe('by subnet', () => {
     expect(await outlook({ subnet, view: 'priv' })).toEqual({ kind: 'absent' });
   });
   test.each([
-    ['another name has it', { network: subnet, comment: networkMark('net-2') }, /belongs to the network name net-2/],
+    [
+      'it belongs to another name',
+      { network: subnet, comment: networkMark('net-2') },
+      /belongs to the network name net-2/,
+    ],
     ['it would overlap another one', { network: '10.0.0.0/16' }, /overlaps the network 10\.0\.0\.0\/16/],
-    ['its name is another network', { network: '10.9.0.0/24', comment: networkMark('net-1') }, /is 10\.9\.0\.0\/24 in/],
+    [
+      'its name has another network',
+      { network: '10.9.0.0/24', comment: networkMark('net-1') },
+      /is 10\.9\.0\.0\/24 in/,
+    ],
   ])('a network is refused if %s', async (_, network, message) => {
     grid.add('network', network);
     await expect(outlook({ subnet })).rejects.toMatchObject({

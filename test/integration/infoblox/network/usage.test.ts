@@ -32,7 +32,7 @@ describe('the networks to ask about', () => {
     ],
     ['a lease in a known network adds nothing', [one], [lease('10.0.0.9')], [one]],
     [
-      'a lease outside, or in another view, does',
+      'a lease outside, or in another view, adds a network',
       [one],
       [lease('10.0.1.9'), lease('10.0.0.9', 'b')],
       [one, lease('10.0.1.9'), lease('10.0.0.9', 'b')],

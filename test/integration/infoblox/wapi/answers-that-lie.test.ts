@@ -31,7 +31,7 @@ describe('a malicious reference', () => {
     ['the directory above its name', 'fixedaddress/ZG5z:10.0.0.2/../../networkview/ZG5zLm5ldHdvcmtfdmlldyQw'],
     ['the same, encoded', 'fixedaddress/ZG5z:10.0.0.2/%2E%2e/%2e./networkview/ZG5zLm5ldHdvcmtfdmlldyQw'],
     ['the same by backslashes', 'fixedaddress/ZG5z:10.0.0.2\\..\\..\\networkview\\ZG5zLm5ldHdvcmtfdmlldyQw'],
-    ['the same with a tab that URLs lose', 'fixedaddress/.\t./networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
+    ['the same with a tab, which URLs drop', 'fixedaddress/.\t./networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
     ['nowhere, at length', `fixedaddress/ZG5z:${'/'.repeat(5_000)}`],
   ] as const;
 
@@ -166,9 +166,9 @@ describe('a search', () => {
 
   test.each([
     ['more results than were asked for', { result: Array(1001).fill(object) }, 'at most 1000 results'],
-    ['a page ID that fits in no URL', { result: [], next_page_id: 'x'.repeat(5_000) }, 'at most 4096 characters'],
-    ['a comment that no grid can hold', { result: [{ ...object, comment: 'x'.repeat(2_000) }] }, 'at most 1024 char'],
-    ['an address that is none', { result: [{ ...object, ipv4addr: '10.0.0.2 ' }] }, 'an IPv4 address'],
+    ['a page ID too long for a URL', { result: [], next_page_id: 'x'.repeat(5_000) }, 'at most 4096 characters'],
+    ['a comment too long for any grid', { result: [{ ...object, comment: 'x'.repeat(2_000) }] }, 'at most 1024 char'],
+    ['an invalid address', { result: [{ ...object, ipv4addr: '10.0.0.2 ' }] }, 'an IPv4 address'],
   ])('with %s is refused', async (_, answer, expected) => {
     onTheGrid.grid.inject({ method: 'GET', type: 'fixedaddress', times: 9999, effect: json(200, answer) });
     const { error } = await end({ pages: 3, waiting: 60_000 });

@@ -111,16 +111,16 @@ const failures: readonly (readonly [string, Effect, object])[] = [
   ['504', { kind: 'status', status: 504 }, { reason: 'grid-fault', outcome: 'open', mayLookAgain: false }],
   ['414 in HTML', { kind: 'status', status: 414 }, { reason: 'not-wapi', outcome: 'unknown', mayLookAgain: true }],
   [
-    'that it only reads',
+    '"read-only"',
     json('Client.Ibap.Data', 'The grid is read-only', 400),
     { reason: 'read-only', outcome: 'none', mayLookAgain: true },
   ],
   [
-    'that the object is gone',
+    '"not found"',
     json('Client.Ibap.Data.NotFound', 'Reference not found', 404),
     { reason: 'missing', outcome: 'none', mayLookAgain: true },
   ],
-  ['nothing, and hangs up', { kind: 'reset' }, { reason: 'bad-answer', outcome: 'open', mayLookAgain: false }],
+  ['by hanging up', { kind: 'reset' }, { reason: 'bad-answer', outcome: 'open', mayLookAgain: false }],
 ];
 
 describe('after a look at a master that fails, while a stranger has the address on the promoted candidate,', () => {

@@ -90,7 +90,7 @@ test.each<[string, () => void, RegExp, RegExp]>([
     /larger subnet/,
   ],
   [
-    'each place for one is in use',
+    'every place for one is in use',
     () => {
       for (let host = 20; host < 240; host += 2) fixture.grid.add('fixedaddress', reservation(`10.0.0.${host}`));
       fixture.grid.add('range', { start_addr: '10.0.0.64', end_addr: '10.0.0.239' });
@@ -99,7 +99,7 @@ test.each<[string, () => void, RegExp, RegExp]>([
     /larger subnet/,
   ],
   [
-    'four places for one are in use, though there are more',
+    'the four tried places are in use',
     () => {
       for (let host = 20; host < 240; host += 2) fixture.grid.add('fixedaddress', reservation(`10.0.0.${host}`));
     },

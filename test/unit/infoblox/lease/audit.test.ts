@@ -23,7 +23,7 @@ test.each<[string, Reservation[], Reservation | undefined, [string, string, RegE
   ['as it should be', [shown()], undefined, []],
   ['gone', [], undefined, [['missing', '10.0.0.2', /^the reservation of c1\/eth0 is not on the grid$/]]],
   [
-    'gone, and its address somebody else’s',
+    'gone, with its address taken by somebody else',
     [],
     shown({ comment: 'printer' }),
     [['address of another', '10.0.0.2', /^c1\/eth0 uses it, and the grid keeps it for "printer"$/]],

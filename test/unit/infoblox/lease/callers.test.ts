@@ -3,20 +3,20 @@ import { expect, test } from 'vitest';
 import { withCallers, withoutCaller } from '../../../../src/infoblox/lease/callers.ts';
 
 test.each([
-  ['nobody and one', '', ['a1'], 'a1'],
+  ['none and one', '', ['a1'], 'a1'],
   ['one and two others', 'a1', ['b2', 'c3'], 'a1 b2 c3'],
-  ['one that is there already', 'a1 b2', ['a1'], 'a1 b2'],
-  ['what is not known', null, ['a1'], null],
+  ['one that is known already', 'a1 b2', ['a1'], 'a1 b2'],
+  ['unknown callers', null, ['a1'], null],
 ])('%s', (_, callers, ids, expected) => {
   expect(withCallers(callers, ids)).toBe(expected);
 });
 
 test.each([
-  ['the only one leaves nobody', 'a1', 'a1', ''],
+  ['the only one leaves none', 'a1', 'a1', ''],
   ['one of two leaves the other', 'a1 b2', 'a1', 'b2'],
   ['a stranger leaves all', 'a1 b2', 'c3', 'a1 b2'],
-  ['who is part of another name is a stranger', 'a1b2', 'a1', 'a1b2'],
-  ['what is not known stays so', null, 'a1', null],
+  ['a part of another ID is a stranger', 'a1b2', 'a1', 'a1b2'],
+  ['unknown callers stay unknown', null, 'a1', null],
 ])('%s', (_, callers, id, expected) => {
   expect(withoutCaller(callers, id)).toBe(expected);
 });

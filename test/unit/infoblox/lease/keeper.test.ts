@@ -11,7 +11,7 @@ const host = 'infoblox-cni address of host cluster=cluster-1 node=host-7';
 const other = 'infoblox-cni cluster=cluster-1 node=host-7 network=net-1 container=c2 interface=eth0';
 
 test.each([
-  ['an address of nobody', { address: '10.0.0.5' }, undefined],
+  ['a free address', { address: '10.0.0.5' }, undefined],
   ['the gateway', { address: '10.0.0.1' }, gateway],
   ['the gateway, on a bridge of this host', { address: '10.0.0.1', isOwn: true }, gateway],
   ['an address of this host', { address: '10.0.0.5', isOwn: true }, host],

@@ -332,7 +332,7 @@ describe('a cool-down', () => {
   });
 
   test.each<[string, Partial<Lease>]>([
-    ['nobody was told its address', { callers: '' }],
+    ['no caller was told the address', { callers: '' }],
     ['its ADD has not ended', { phase: 'pending', address: null }],
     ['it is 0', { cooldownMs: 0 }],
   ])('is skipped if %s', (_, over) => {

@@ -26,19 +26,19 @@ const ends = (rangeStart: string, rangeEnd: string) => ({ subnet, rangeStart, ra
 
 describe('the part of a subnet', () => {
   test.each<[string, Source, string[], number]>([
-    ['is all of it', { subnet }, [], 0],
-    ['is the range that is named', ends('10.0.0.50', '10.0.0.199'), ['10.0.0.50-10.0.0.199'], 0],
+    ['is the whole subnet by default', { subnet }, [], 0],
+    ['is the configured range', ends('10.0.0.50', '10.0.0.199'), ['10.0.0.50-10.0.0.199'], 0],
     ['ends with the last host address', { subnet, rangeStart: '10.0.0.50' }, ['10.0.0.50-10.0.0.254'], 0],
     ['begins with the first host address', { subnet, rangeEnd: '10.0.0.50' }, ['10.0.0.1-10.0.0.50'], 0],
-    ['lacks what is excluded', { subnet, exclude: ['10.0.0.9', '10.0.0.8-10.0.0.10', '10.0.0.128/30'] }, [], 7],
+    ['lacks the excluded addresses', { subnet, exclude: ['10.0.0.9', '10.0.0.8-10.0.0.10', '10.0.0.128/30'] }, [], 7],
     [
-      'keeps its bounds while 64 are excluded',
+      'keeps its bounds with up to 64 excluded addresses',
       { ...ends('10.0.0.1', '10.0.0.99'), exclude: ['10.0.0.0/26'] },
       ['10.0.0.1-10.0.0.99'],
       63,
     ],
     [
-      'falls into several where more are excluded',
+      'is split if more are excluded',
       { ...ends('10.0.0.1', '10.0.0.254'), exclude: ['10.0.0.5', '10.0.0.100-10.0.0.199', '10.0.0.220'] },
       ['10.0.0.1-10.0.0.99', '10.0.0.200-10.0.0.254'],
       2,
@@ -58,24 +58,24 @@ describe('the part of a subnet', () => {
 
 // biome-ignore format: a table reads as a table
 test.each<[string, Source[][], string]>([
-  ['an end that is no address', [[ends('50', '10.0.0.99')]], 'ranges[0][0].rangeStart "50" is not an address. choose a host address of 10.0.0.0/24'],
-  ['an end outside', [[ends('10.0.0.9', '10.0.1.9')]], 'ranges[0][0].rangeEnd 10.0.1.9 is outside the subnet 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
-  ['an end that no host has', [[ends('10.0.0.0', '10.0.0.9')]], 'ranges[0][0].rangeStart 10.0.0.0 is the network or broadcast address of 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
+  ['an end that is not an address', [[ends('50', '10.0.0.99')]], 'ranges[0][0].rangeStart "50" is not an address. choose a host address of 10.0.0.0/24'],
+  ['an end outside the subnet', [[ends('10.0.0.9', '10.0.1.9')]], 'ranges[0][0].rangeEnd 10.0.1.9 is outside the subnet 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
+  ['an end that is not a host address', [[ends('10.0.0.0', '10.0.0.9')]], 'ranges[0][0].rangeStart 10.0.0.0 is the network or broadcast address of 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
   ['ends in the wrong order', [[ends('10.0.0.9', '10.0.0.8')]], 'ranges[0][0].rangeStart 10.0.0.9 lies behind ranges[0][0].rangeEnd 10.0.0.8. exchange the two'],
   ['a range without a subnet', [[{ rangeEnd: '10.0.0.9' }]], 'ranges[0][0].rangeEnd is set without a subnet. set ranges[0][0].subnet, or remove ranges[0][0].rangeEnd'],
-  ['an exclusion that is none', [[{ subnet, exclude: ['10.0.0.1', 'x'] }]], 'ranges[0][0].exclude[1] "x" is not an address, range or network. write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29'],
+  ['a malformed exclusion', [[{ subnet, exclude: ['10.0.0.1', 'x'] }]], 'ranges[0][0].exclude[1] "x" is not an address, range or network. write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29'],
   ['an exclusion with host bits', [[{ subnet, exclude: ['10.0.0.9/29'] }]], 'ranges[0][0].exclude[0] "10.0.0.9/29" is not an address, range or network. write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29'],
-  ['an exclusion outside', [[{ subnet, exclude: ['10.0.1.1'] }]], 'ranges[0][0].exclude[0] 10.0.1.1 is outside the subnet 10.0.0.0/24. exclude addresses of 10.0.0.0/24 only'],
+  ['an exclusion outside the subnet', [[{ subnet, exclude: ['10.0.1.1'] }]], 'ranges[0][0].exclude[0] 10.0.1.1 is outside the subnet 10.0.0.0/24. exclude addresses of 10.0.0.0/24 only'],
   ['an exclusion that ends before it begins', [[{ subnet, exclude: ['10.0.0.9-10.0.0.8'] }]], 'ranges[0][0].exclude[0] 10.0.0.9-10.0.0.8 ends before it begins. exchange the two addresses'],
   ['nothing left', [[{ ...ends('10.0.0.1', '10.0.0.9'), gateway: '10.0.0.1', exclude: ['10.0.0.2-10.0.0.9'] }]], 'ranges[0][0].exclude leaves no address of 10.0.0.1-10.0.0.9. exclude less, or choose a larger range'],
-  ['much excluded beside a subnet', [[{ subnet, exclude: ['10.0.0.128/25'] }]], 'ranges[0][0].exclude names 127 addresses, more than 64 beside a subnet without a range. set ranges[0][0].rangeStart and ranges[0][0].rangeEnd: what is excluded from a range may be of any size'],
+  ['a long list of exclusions beside a subnet', [[{ subnet, exclude: ['10.0.0.128/25'] }]], 'ranges[0][0].exclude names 127 addresses, more than 64 beside a subnet without a range. set ranges[0][0].rangeStart and ranges[0][0].rangeEnd: what is excluded from a range may be of any size'],
   ['subnets that overlap', [[{ subnet }], [{ subnet: '10.0.0.0/16' }]], 'ranges[1][0]: 10.0.0.0/16 overlaps ranges[0][0]: 10.0.0.0/24. choose subnets that do not overlap'],
   ['the same subnet twice', [[{ subnet }], [{ subnet }]], 'ranges[1][0]: 10.0.0.0/24 overlaps ranges[0][0]: 10.0.0.0/24. choose ranges that do not overlap'],
   ['ranges that overlap', [[ends('10.0.0.1', '10.0.0.9'), ends('10.0.0.9', '10.0.0.20')]], 'ranges[0][1]: 10.0.0.9-10.0.0.20 of 10.0.0.0/24 overlaps ranges[0][0]: 10.0.0.1-10.0.0.9 of 10.0.0.0/24. choose ranges that do not overlap'],
   ['a subnet of a container', [[{}], [{ subnet: '172.18.1.0/24' }]], 'ranges[1][0]: 172.18.1.0/24 overlaps ranges[0][0]: a /24 of 172.18.0.0/16. choose subnets that do not overlap'],
   ['two containers', [[{}], [{ containers: '10.0.0.0/8' }]], 'ranges[1][0]: a /24 of 10.0.0.0/8 is the second network container of its family. a network is found by its name, so name the subnets of all but one of them'],
   ['two families in a set', [[{ subnet }, { subnet: 'fd00:18:1::/64' }]], 'ranges[0][1].subnet fd00:18:1::/64 is of another family than 10.0.0.0/24 before it. give each family a set of its own: a container gets one address of each set'],
-  ['a gateway that is no host’s', [[{ subnet, gateway: '10.0.0.255' }]], 'gateway 10.0.0.255 is the network or broadcast address of 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
+  ['a gateway that is not a host address', [[{ subnet, gateway: '10.0.0.255' }]], 'gateway 10.0.0.255 is the network or broadcast address of 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
   ['too many sets', Array.from({ length: 17 }, (_, index) => [{ subnet: `10.0.${index}.0/24` }]), 'ranges has 17 sets with 17 sources, more than 16 or 64. leave some out: a container gets one address of each set'],
   ['too many sources', [Array.from({ length: 65 }, (_, index) => ({ subnet: `10.0.${index}.0/24` }))], 'ranges has 1 sets with 65 sources, more than 16 or 64. leave some out: a container gets one address of each set'],
 ])('%s is refused', (_, sets, message) => {

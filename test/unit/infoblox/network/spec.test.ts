@@ -35,10 +35,10 @@ test.each([
 
 test.each<[string, Partial<SpecInput>, number]>([
   ['the configuration', { blockSize: 64, defaultBlockSize: 16 }, 64],
-  ['the configuration, which wants none', { blockSize: 0, defaultBlockSize: 16 }, 0],
+  ['the configuration, even if that is 0', { blockSize: 0, defaultBlockSize: 16 }, 0],
   ['the flags', { defaultBlockSize: 64 }, 64],
-  ['nobody in a network that is too small for that of the flags', { defaultBlockSize: 128 }, 0],
-  ['nobody', {}, 0],
+  ['neither if the network is too small for that of the flags', { defaultBlockSize: 128 }, 0],
+  ['neither, and is 0 by default', {}, 0],
 ])('the block size is taken from %s', (_, over, size) => expect(spec(over).blockSize).toBe(size));
 
 test('`subnet` takes precedence over the containers', () => {

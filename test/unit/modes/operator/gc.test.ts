@@ -15,7 +15,7 @@ describe('the name of the host has to be typed', () => {
       'it has reserved an address 59m ago, so it may be alive',
     ],
     ['one is dated in the future', aged(-5 * minute), 'it has reserved an address 0s ago, so it may be alive'],
-    ['the grid does not say how old one is', aged(900 * minute, null), /^the grid does not say when/],
+    ['one is of unknown age', aged(900 * minute, null), /^the grid does not say when/],
     [
       'one is young and another of unknown age',
       aged(null, minute),

@@ -33,20 +33,15 @@ test.each<[string, string[], (name: string) => Promise<unknown>, RegExp | undefi
     () => coded('ENOTFOUND'),
     /^cannot connect to the grid at grid\.invalid:443: no such host$/,
   ],
+  ['gets no answer of the resolver', ['grid.example'], never, /grid\.example:443: the resolver does not answer$/],
   [
-    'is asked of a resolver that says nothing',
-    ['grid.example'],
-    never,
-    /grid\.example:443: the resolver does not answer$/,
-  ],
-  [
-    'is one of two, and the other exists',
+    'does not exist, while another one does',
     ['a', 'b'],
     (name) => (name === 'a' ? coded('ENOTFOUND') : Promise.resolve()),
     undefined,
   ],
   ['is an address', ['[2001:db8::1]', '192.0.2.1'], () => coded('ENOTFOUND'), undefined],
-])('within three seconds a command reports a name that %s', async (_, gridHosts, resolve, expected) => {
+])('the look-up of a host name that %s ends within three seconds', async (_, gridHosts, resolve, expected) => {
   const began = performance.now();
   const error = await resolveAny({ gridHosts, wapiPort: 443 }, resolve).catch((error) => error);
   if (expected === undefined) expect(error).toBeUndefined();

@@ -81,7 +81,10 @@ describe('a state file', () => {
   });
 
   test.each([
-    ['is no database', () => writeFileSync(join(directory, 'state.db'), 'not a database, but long enough'.repeat(50))],
+    [
+      'is not a database',
+      () => writeFileSync(join(directory, 'state.db'), 'not a database, but long enough'.repeat(50)),
+    ],
     [
       'is damaged in the middle',
       () => {

@@ -74,7 +74,7 @@ describe('at start', () => {
 
   test.each([
     ['is empty', () => '', /no start line/],
-    ['holds the key alone', () => first.key, /no start line/],
+    ['is only a key', () => first.key, /no start line/],
     ['is broken', () => first.cert.replace(/\n..../, '\nAAAA'), /wrong tag/],
     ['has a broken chain', () => `${first.cert}\n${ca.cert.replace(/\n..../, '\nAAAA')}`, /wrong tag/],
     ['begins with its CA', () => `${ca.cert}\n${first.cert}`, /key values mismatch/],
@@ -87,7 +87,7 @@ describe('at start', () => {
 
   test.each([
     ['is empty', () => '', /unsupported/],
-    ['holds the certificate alone', () => first.cert, /unsupported/],
+    ['is only a certificate', () => first.cert, /unsupported/],
     ['is encrypted', () => encrypted, /interrupted or cancelled/],
   ])('a key that %s is refused', (_, content, why) => {
     ca.file('client.key', content());

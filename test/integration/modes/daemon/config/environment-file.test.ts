@@ -35,8 +35,8 @@ test.each<[string, string, readonly string[]]>([
     ['--labels=Owner=Network team', '--node-name=n'],
   ],
   ['single quotes in double ones', `DAEMON_FLAGS="--labels='Owner=Network team'"`, ['--labels=Owner=Network team']],
-  ['the last line of its name', "DAEMON_FLAGS='--grid-host=a'\nDAEMON_FLAGS='--grid-host=b'", ['--grid-host=b']],
-  ['a line that is a comment', "#DAEMON_FLAGS='--grid-host=a'", []],
+  ['the last of several DAEMON_FLAGS', "DAEMON_FLAGS='--grid-host=a'\nDAEMON_FLAGS='--grid-host=b'", ['--grid-host=b']],
+  ['a comment', "#DAEMON_FLAGS='--grid-host=a'", []],
   ['nothing', 'DAEMON_FLAGS=', []],
   ['an empty file', '', []],
 ])('DAEMON_FLAGS are split into words: %s', (_, text, words) => {

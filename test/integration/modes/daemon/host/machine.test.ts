@@ -9,13 +9,13 @@ const owner: Owner = { installation: 'i1', hardware: 'h1', name: 'host-7' };
 
 describe('a state belongs to this host', () => {
   test.each<[string, Partial<Owner>, Partial<Owner>]>([
-    ['where nothing has changed', {}, {}],
+    ['if nothing has changed', {}, {}],
     ['under a new name', {}, { name: 'host-8' }],
-    ['installed anew, or with a machine ID made at each start, under its name', {}, { installation: 'i2' }],
+    ['under its name after a new installation, or with a new machine ID at each start', {}, { installation: 'i2' }],
     ['in a container that sees no machine ID', {}, { installation: undefined }],
-    ['where the hardware cannot be read any more', {}, { hardware: undefined, name: 'host-8' }],
-    ['where neither was known', { installation: undefined, hardware: undefined }, {}],
-    ['where no DMI is', { hardware: undefined }, { hardware: undefined, name: 'host-8' }],
+    ['if the hardware cannot be read any more', {}, { hardware: undefined, name: 'host-8' }],
+    ['if neither was known', { installation: undefined, hardware: undefined }, {}],
+    ['without DMI', { hardware: undefined }, { hardware: undefined, name: 'host-8' }],
   ])('%s', (_, before, now) => {
     expect(strangerOf({ ...owner, ...before }, { ...owner, ...now })).toBeUndefined();
   });
@@ -24,10 +24,10 @@ describe('a state belongs to this host', () => {
 describe('a state is of another machine', () => {
   test.each<[string, Partial<Owner>, Partial<Owner>, RegExp]>([
     ['on a clone with a machine ID of its own', {}, { installation: 'i2', hardware: 'h2', name: 'host-8' }, /hardware/],
-    ['on a clone that was not prepared: only the hardware differs', {}, { hardware: 'h2' }, /hardware/],
+    ['on an unprepared clone, which differs only in the hardware', {}, { hardware: 'h2' }, /hardware/],
     ['on a clone that shares the hardware, such as a container', {}, { installation: 'i2', name: 'c' }, /installation/],
     ['where no DMI is', { hardware: undefined }, { hardware: undefined, installation: 'i2' }, /installation/],
-    ['where the DMI is not readable by now', {}, { hardware: undefined, installation: 'i2' }, /installation/],
+    ['if the DMI is not readable any more', {}, { hardware: undefined, installation: 'i2' }, /installation/],
   ])('%s', (_, before, now, reason) => {
     expect(strangerOf({ ...owner, ...before }, { ...owner, ...now })).toMatch(reason);
   });
@@ -86,7 +86,7 @@ describe('a machine', () => {
     ['absent', undefined, undefined],
     ['empty', '', ''],
     ['not made yet', 'uninitialized\n', '00000000-0000-0000-0000-000000000000\n'],
-    ['a blank of the firmware', 'x'.repeat(32), 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'],
+    ['a placeholder of the firmware', 'x'.repeat(32), 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'],
     ['something else', `${id}${id}`, 'Not Settable'],
   ])('is not identified by a UUID that is %s', (_, machineId, productUuid) => {
     expect(read(machineId, productUuid)).toEqual({ installation: undefined, hardware: undefined });

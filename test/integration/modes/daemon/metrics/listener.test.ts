@@ -64,7 +64,7 @@ test('of more than 32 connections the oldest is closed, not the newest', async (
 });
 
 test.each([
-  ['sends its request by the drop', 'GET /livez HTTP/1.1\r\nX-Slow: '],
+  ['sends its request byte by byte', 'GET /livez HTTP/1.1\r\nX-Slow: '],
   ['says nothing', ''],
 ])('a client that %s is cut off after 10 s', async (_, beginning) => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });

@@ -69,7 +69,7 @@ test('the version is a gauge, as is usual', async () => {
 test.each([
   ['in use', '127.0.0.1', 'EADDRINUSE'],
   // This address is reserved for documentation.
-  ["not this host's", '192.0.2.1', 'EADDRNOTAVAIL'],
+  ['of another host', '192.0.2.1', 'EADDRNOTAVAIL'],
 ])('an address that is %s is a start error with a hint', async (_, address, code) => {
   const other = new Host(grid, { node: 'host-b', flags: [`--metrics-listen=${address}:${port}`] });
   try {

@@ -214,7 +214,7 @@ describe.skipIf(!isRoot)('a file that is not a note of root', () => {
   };
 
   test.each<[string, string, (file: string) => void]>([
-    ['a note that somebody else wrote', 'belongs to uid 65534', (file) => chownSync(file, 65534, 65534)],
+    ['a note of another user', 'belongs to uid 65534', (file) => chownSync(file, 65534, 65534)],
     ['a note that others can write to', 'is writable by users', (file) => chmodSync(file, 0o666)],
     ['a note with another name elsewhere', 'has 2 names', (file) => linkSync(file, join(socketDir, 'other'))],
     [

@@ -232,8 +232,8 @@ describe('a peer', () => {
   test.each([
     ['garbage', 'GET / HTTP/1.1\r\n\r\n'],
     ['an empty line', '\n'],
-    ['JSON that is no request', '{"jsonrpc":"2.0"}\n'],
-    ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00, 0x0a])],
+    ['JSON that is not a request', '{"jsonrpc":"2.0"}\n'],
+    ['bytes that are not text', Buffer.from([0xff, 0xfe, 0x00, 0x0a])],
     ['another method', requestFrame('VERSION', call)],
   ])('that sends %s gets an error that says so', async (_, bytes) => {
     const { error } = JSON.parse(await talk(bytes));

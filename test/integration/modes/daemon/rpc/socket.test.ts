@@ -125,7 +125,7 @@ test.each([
       expect(statSync(file).isSocket()).toBe(true);
     },
   ],
-  ['a file that is no socket', async (file: string) => writeFileSync(file, '')],
+  ['a regular file', async (file: string) => writeFileSync(file, '')],
 ])('%s is replaced', async (_, leave) => {
   mkdirSync(socketDir, { recursive: true });
   await leave(file());
@@ -138,7 +138,7 @@ test.each([
 
 test.each([
   ['under a file', () => join(directory, 'file', 'cni')],
-  ['where nothing can be made', () => '/sys/infoblox-cni'],
+  ['in a read-only place', () => '/sys/infoblox-cni'],
 ])('a directory %s is a start error that names the flag', async (_, place) => {
   writeFileSync(join(directory, 'file'), '');
   const attempt = prepareSocket({ socketDir: place(), driverName });

@@ -63,7 +63,7 @@ test.each<[string, PluginDirectory[], ReturnType<typeof use>[], string[]]>([
   ['without a configuration', [old], [], ['ok: bridge in /old: CNI up to 0.4.0', 'ok: ptp in /old: CNI up to 1.0.0']],
   ['that are new enough', [recent], [use('bridge', '1.1.0')], ['ok: bridge in /new: CNI up to 1.1.0']],
   [
-    'of which one is too old',
+    'one of which is too old',
     [old, recent],
     [use('bridge', '1.0.0')],
     [
@@ -82,7 +82,7 @@ test.each<[string, PluginDirectory[], ReturnType<typeof use>[], string[]]>([
     ['failure: a.conf asks for CNI 1.1.0, which /old/ptp does not speak', 'ok: ptp in /old: CNI up to 1.0.0'],
   ],
   [
-    'that are not there',
+    'that are missing',
     [recent],
     [use('sriov', '1.0.0')],
     ['failure: a.conf wants the main plugin sriov, which is not in /new', 'ok: bridge in /new: CNI up to 1.1.0'],

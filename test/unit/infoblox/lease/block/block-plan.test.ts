@@ -69,10 +69,10 @@ describe('the table of blocks', () => {
 describe('what to do about a block', () => {
   const other = shown({ comment: blockMarkOf(2, 'host-b'), first: '10.0.0.20', last: '10.0.0.27' });
   test.each<[string, Partial<Block>, Partial<BlockLook>, object]>([
-    ['a create has its time', { phase: 'taking', createInDoubtUntil: noon.now + 1 }, {}, { kind: 'wait' }],
-    ['it is alone when that is over', { phase: 'taking', createInDoubtUntil: noon.now }, {}, { kind: 'hold' }],
+    ['a create is in doubt', { phase: 'taking', createInDoubtUntil: noon.now + 1 }, {}, { kind: 'wait' }],
+    ['it is alone after the doubt', { phase: 'taking', createInDoubtUntil: noon.now }, {}, { kind: 'hold' }],
     [
-      'the look began before that was over',
+      'the look began before the doubt ended',
       { phase: 'taking', createInDoubtUntil: noon.now },
       { askedAt: noon.now - 1 },
       { kind: 'wait' },
@@ -90,15 +90,15 @@ describe('what to do about a block', () => {
     ],
     ['it is gone', {}, { ranges: [] }, { kind: 'stop', seen: 'nothing' }],
     ['marks in it have no lease', {}, { inside: 'unknown marks' }, { kind: 'stop', inside: 'unknown marks' }],
-    ['a host shows it that may lag behind', {}, { unconfirmed }, { kind: 'wait' }],
-    ['it drains and is empty', { phase: 'draining' }, {}, { kind: 'remove', object: shown() }],
+    ['only a host that may lag shows it', {}, { unconfirmed }, { kind: 'wait' }],
+    ['it is draining and empty', { phase: 'draining' }, {}, { kind: 'remove', object: shown() }],
     [
-      'it drains, and a DHCP member serves it',
+      'it is draining, and a DHCP member serves it',
       { phase: 'draining' },
       { ranges: [shown({ isReserved: false })] },
       { kind: 'forget' },
     ],
-    ['it drains and is in use', { phase: 'draining' }, { inside: 'leases' }, { kind: 'wait' }],
+    ['it is draining and in use', { phase: 'draining' }, { inside: 'leases' }, { kind: 'wait' }],
     ['it is gone', { phase: 'draining' }, { ranges: [] }, { kind: 'forget' }],
   ])('%s', (_, block, over, step) => {
     expect(planBlock(aBlock(block), look(over), noon)).toMatchObject(step);

@@ -39,8 +39,8 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
     },
     'waiting',
   ],
-  ['that is not alone any more', {}, ({ blocks }, block) => blocks.stop(block, 'block-altered', why), 'stopped'],
-  ['that goes back', { phase: 'draining' }, () => {}, 'draining'],
+  ['that another range overlaps', {}, ({ blocks }, block) => blocks.stop(block, 'block-altered', why), 'stopped'],
+  ['that is being returned', { phase: 'draining' }, () => {}, 'draining'],
   [
     'of a host that leaves',
     {},

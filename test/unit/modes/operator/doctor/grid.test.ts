@@ -67,25 +67,25 @@ describe('permissions', () => {
       ],
     ],
     [
-      'no containers, where networks are allocated',
+      'no containers, if networks are allocated',
       { networkcontainer: refusal },
       { allocates: true },
       ['ok: may read networkview, network', /^failure: cannot read networkcontainer: /],
     ],
     [
-      'no containers, where none are',
+      'no containers, if no networks are allocated',
       { networkcontainer: refusal },
       { allocates: false },
       ['ok: may read networkview, network', 'ok: cannot read networkcontainer, which is not needed'],
     ],
     [
-      'what is optional',
+      'none of the optional ones',
       { ipv4address: refusal },
       { allocates: true },
       ['ok: may read networkview, network, networkcontainer', /^ok: cannot read ipv4address, which is optional: /],
     ],
     [
-      'nothing of IPv6',
+      'none for IPv6',
       { ipv6fixedaddress: refusal, ipv6networkcontainer: refusal, ipv6address: refusal },
       { allocates: false },
       [
@@ -96,7 +96,7 @@ describe('permissions', () => {
       ],
     ],
     [
-      'no ranges, where blocks are taken',
+      'no ranges, if blocks are taken',
       { range: refusal, ipv4address: refusal },
       { allocates: true, takesBlocks: true },
       [
@@ -106,13 +106,13 @@ describe('permissions', () => {
       ],
     ],
     [
-      'no ranges, where none are',
+      'no ranges, if no blocks are taken',
       { range: refusal },
       { allocates: true },
       ['ok: may read networkview, network, networkcontainer', /^ok: cannot read range, which is optional: /],
     ],
     [
-      'nothing, as an empty list of views tells',
+      'none at all, as an empty list of views shows',
       { networkview: false, networkcontainer: false },
       { allocates: true },
       [/^failure: the grid shows no network view to this user, though every grid has one -> give the user/],

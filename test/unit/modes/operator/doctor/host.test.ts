@@ -121,7 +121,7 @@ const condition = {
 };
 
 test.each<[string, Partial<Status>, (string | null)[][]]>([
-  ['the one that is installed', {}, [['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null]]],
+  ['of the installed release', {}, [['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null]]],
   [
     'of another build',
     { commit: 'abd' },
@@ -146,7 +146,7 @@ test.each<[string, Partial<Status>, (string | null)[][]]>([
     ],
   ],
   [
-    'that is not well',
+    'with conditions',
     { conditions: [condition, { ...condition, kind: 'grid-read-only', message: 'no writes' }] },
     [
       ['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null],

@@ -191,12 +191,12 @@ describe('host blocks', () => {
   test.each([
     ['none yet', [], 'ok: of 32 addresses; none of this host or others yet; room for 6'],
     [
-      'some, and room for more',
+      'some exist, with room for more',
       [block('10.0.0.64', '10.0.0.127'), block('10.0.0.128', '10.0.0.143', 'host-b')],
       'ok: of 32 addresses; 1 of this host, 1 of others; room for 3',
     ],
     [
-      'one, and no room for another',
+      'one exists, without room for another',
       [block('10.0.0.64', '10.0.0.127'), range('10.0.0.128', '10.0.0.254')],
       'ok: of 32 addresses; 1 of this host, 0 of others; room for none',
     ],
@@ -223,30 +223,30 @@ describe('host blocks', () => {
 
   test.each([
     [
-      'that hosts take of it',
+      'shared by hosts in blocks',
       16,
       [block('10.0.0.64', '10.0.0.79', 'host-b')],
       'ok: of 16 addresses; 0 of this host, 1 of others; room for 3',
     ],
     [
-      'that others take of it',
+      'in which other hosts take blocks',
       0,
       [block('10.0.0.64', '10.0.0.79', 'host-b')],
       'ok: of 8 addresses; 0 of this host, 1 of others; room for 6',
     ],
     [
-      'that others have all of',
+      'full of blocks of other hosts',
       16,
       [block('10.0.0.64', '10.0.0.127', 'host-b')],
       'failure: no block of 16 addresses fits into 10.0.0.64-10.0.0.127 of 10.0.0.0/24: ADDs fail on this host -> choose a larger range or a smaller block-size, or have hosts give blocks back',
     ],
     [
-      'where there is a range of the whole',
+      'which exists as a whole',
       16,
       [range('10.0.0.64', '10.0.0.127', 'infoblox-cni range of network=net-1')],
       'ok: none: the grid has one range for the whole, and hosts take single addresses from it',
     ],
-    ['where nobody takes any', 0, [], undefined],
+    ['without blocks', 0, [], undefined],
   ])('of a range, %s', (_, blockSize, ranges, expected) => {
     const ends = { rangeStart: '10.0.0.64', rangeEnd: '10.0.0.127' };
     const spec = networkSpec({ ...input, subnet: '10.0.0.0/24', ...ends, blockSize });
