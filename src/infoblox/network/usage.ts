@@ -4,10 +4,9 @@
  */
 import { type Cidr, contains, hostCount } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
-import type { Condition, Conditions } from '../conditions.ts';
+import type { Conditions } from '../conditions.ts';
 import type { Grid } from '../grid.ts';
 import { gridTrouble } from '../grid-state.ts';
-import { subjectOf } from './exhaustion.ts';
 
 /** Milliseconds that an answer stays valid: the grid itself counts only periodically (`utilization_update`). */
 const maxAgeMs = 300_000;
@@ -41,16 +40,12 @@ interface NetworkUsageDeps {
 export class NetworkUsage {
   readonly #deps: NetworkUsageDeps;
   readonly #asked = new Set<string>();
-  /** Subjects of networks that have filled or emptied since the grid was asked. */
-  readonly #changed = new Set<string>();
   #found: Usage[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
   #isAsking = false;
 
   constructor(deps: NetworkUsageDeps) {
     this.#deps = deps;
-    const onChange = (condition: Condition) => this.#forget(condition);
-    deps.conditions.subscribe({ raised: onChange, cleared: onChange });
   }
 
   /** The grid's last answers. */
@@ -59,46 +54,32 @@ export class NetworkUsage {
   }
 
   /**
-   * Asks for new networks, or for all if the answers are old; asks nothing while the grid is unavailable.
+   * Asks for new networks, or for all if the answers are old; asks nothing while the grid is unavailable. Drops networks whose utilisation
+   * cannot be read: no figure is better than an old one.
    * @returns when the answers have arrived
    * @throws GridError `state` if the leases cannot be read
    */
   async refresh(): Promise<void> {
-    const { conditions, known, leased, clock } = this.#deps;
+    const { grid, conditions, known, leased, clock } = this.#deps;
     if (this.#isAsking || gridTrouble(conditions) !== undefined) return;
     const isOld = clock.now() - this.#askedAt >= maxAgeMs;
     if (isOld) {
       this.#askedAt = clock.now();
       this.#asked.clear();
     }
-    const targets = targetsOf(known(), isOld ? leased() : []);
+    // The known networks first: leases are asked for only outside of them.
+    const targets: readonly Target[] = [...known(), ...(isOld ? leased() : [])];
+    const found = isOld ? [] : [...this.#found];
     this.#isAsking = true;
-    await this.#ask(targets, isOld ? [] : [...this.#found]);
-    this.#isAsking = false;
-  }
-
-  /** Invalidates the cached utilisation when a network fills or empties. */
-  #forget({ kind, subject }: Condition): void {
-    if (kind !== 'network-full') return;
-    this.#changed.add(subject);
-    this.#found = this.#found.filter((usage) => subjectOfNetwork(usage) !== subject);
-    for (const target of this.#deps.known())
-      if (subjectOfNetwork(target) === subject) this.#asked.delete(nameOf(target));
-  }
-
-  /** Drops networks whose utilisation cannot be read: no figure is better than an old one. */
-  async #ask(targets: readonly Target[], found: Usage[]): Promise<void> {
-    this.#changed.clear();
     for (const target of targets) {
-      if (gridTrouble(this.#deps.conditions) !== undefined || this.#asked.size >= maxNetworks) break;
+      if (gridTrouble(conditions) !== undefined || this.#asked.size >= maxNetworks) break;
       if (this.#asked.has(nameOf(target)) || found.some((usage) => isIn(target, usage))) continue;
       this.#asked.add(nameOf(target));
-      if ('cidr' in target) this.#changed.delete(subjectOfNetwork(target));
-      const signal = deadline(this.#deps.clock, requestTimeoutMs);
-      const usage = await usageOf(this.#deps.grid, target, signal).catch(() => undefined);
+      const usage = await usageOf(grid, target, deadline(clock, requestTimeoutMs)).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }
-    this.#found = found.filter((usage) => !this.#changed.has(subjectOfNetwork(usage)));
+    this.#found = found;
+    this.#isAsking = false;
   }
 }
 
@@ -119,19 +100,9 @@ export async function usageOf(
   return { cidr, view: target.view, total, used };
 }
 
-/** Chooses the targets: each known network once, and the networks of other leases. */
-export function targetsOf(known: readonly Known[], leased: readonly Leased[]): Target[] {
-  const networks = [...new Map(known.map(({ cidr, view }) => [nameOf({ cidr, view }), { cidr, view }])).values()];
-  return [...networks, ...leased.filter((lease) => !networks.some((network) => isIn(lease, network)))];
-}
-
 function isIn(target: Target, { cidr, view }: Known): boolean {
   if (target.view !== view) return false;
   return 'cidr' in target ? target.cidr.text === cidr.text : contains(cidr, target.address);
-}
-
-function subjectOfNetwork({ cidr, view }: Known): string {
-  return subjectOf({ nextOf: cidr, view });
 }
 
 function nameOf(target: Target): string {

@@ -3,7 +3,7 @@ import { type Cidr, parseCidr } from '../../../../src/infoblox/address.ts';
 import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
-import { NetworkUsage, targetsOf } from '../../../../src/infoblox/network/usage.ts';
+import { NetworkUsage } from '../../../../src/infoblox/network/usage.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
 import { until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
@@ -18,29 +18,6 @@ function cidr(text: string): Cidr {
 
 const network = (text: string, view = 'default') => ({ cidr: cidr(text), view });
 const lease = (address: string, view = 'default') => ({ address, view });
-
-describe('the networks to ask about', () => {
-  const one = network('10.0.0.0/24');
-  test.each([
-    ['nothing is known', [], [], []],
-    ['a network for two specs is one', [one, network('10.0.0.0/24')], [], [one]],
-    [
-      'one CIDR in two views is two networks',
-      [one, network('10.0.0.0/24', 'b')],
-      [],
-      [one, network('10.0.0.0/24', 'b')],
-    ],
-    ['a lease in a known network adds nothing', [one], [lease('10.0.0.9')], [one]],
-    [
-      'a lease outside, or in another view, adds a network',
-      [one],
-      [lease('10.0.1.9'), lease('10.0.0.9', 'b')],
-      [one, lease('10.0.1.9'), lease('10.0.0.9', 'b')],
-    ],
-  ])('%s', (_, known, leased, expected) => {
-    expect(targetsOf(known, leased)).toEqual(expected);
-  });
-});
 
 describe('the grid is asked', () => {
   let grid: Grid;
@@ -80,7 +57,7 @@ describe('the grid is asked', () => {
   }
 
   test('once for each network that is known or has a lease, and again after five minutes', async () => {
-    known = [network('10.0.0.0/24')];
+    known = [network('10.0.0.0/24'), network('10.0.0.0/24')];
     leased = [lease('10.0.0.2'), lease('10.0.1.1'), lease('10.0.1.2')];
     await refresh(2);
     expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 1/14']);
@@ -109,32 +86,6 @@ describe('the grid is asked', () => {
     known = [...known, network('10.0.1.0/28')];
     await refresh(1);
     expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 1/14']);
-  });
-
-  test('at once for a network that has become full or has room again, as the earlier answer is outdated', async () => {
-    const subject = '10.0.1.0/28 (view default)';
-    known = [network('10.0.0.0/24'), network('10.0.1.0/28')];
-    await refresh(2);
-    conditions.raise('network-full', new GridError('no-free-address', 'full'), { subject });
-    expect(seen()).toEqual(['10.0.0.0/24 default 2/254']);
-    grid.add('fixedaddress', reservation('10.0.1.2'));
-    await refresh(1);
-    expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 2/14']);
-    await refresh(0);
-    conditions.clear('network-full', subject);
-    await refresh(1);
-  });
-
-  test('again for a network that becomes full during the request, as the answer may be older', async () => {
-    const full = network('10.0.1.0/28');
-    known = [full];
-    const refreshing = usage.refresh();
-    const error = new GridError('no-free-address', 'no free address');
-    conditions.raise('network-full', error, { subject: '10.0.1.0/28 (view default)' });
-    await refreshing;
-    expect(seen()).toEqual([]);
-    await refresh(1);
-    expect(seen()).toEqual(['10.0.1.0/28 default 1/14']);
   });
 
   test('for fifty networks at most', async () => {
