@@ -24,20 +24,14 @@ export interface Target {
 export class Succession {
   readonly #deps: SuccessionDeps;
   readonly #sources: readonly NetworkSpec[];
-  /** Subjects of skipped pools, and of those among them that were not asked. */
+  /** Subjects of pools without a free address. */
   readonly #passed = new Set<string>();
-  readonly #notAsked: Set<string>;
   /** The errors of sources without a network. */
   readonly #without = new Map<NetworkSpec, GridError>();
 
   constructor(deps: SuccessionDeps, sources: readonly NetworkSpec[]) {
     this.#deps = deps;
     this.#sources = sources;
-    const { exhaustion } = deps;
-    const full = this.networks.flatMap(poolsOf).filter((pool) => exhaustion.known(pool) !== undefined);
-    this.#notAsked = new Set(full.map(subjectOf));
-    for (const subject of this.#notAsked) this.#passed.add(subject);
-    if (!this.#hasNext()) this.restart();
   }
 
   /** The known networks of the sources. */
@@ -46,21 +40,26 @@ export class Succession {
   }
 
   /**
-   * Finds or creates the network of the first source with a pool left to ask.
+   * Finds or creates the network of the first source with a pool left to ask: one that is not known to be full, if there is one.
    * @throws GridError as `Networks.ensure`
    */
   async next(signal: AbortSignal): Promise<Target> {
+    const { networks, exhaustion } = this.#deps;
+    let full: Target | undefined;
     for (const spec of this.#sources) {
       if (this.#without.has(spec)) continue;
       try {
-        const network = await this.#deps.networks.ensure(spec, signal);
-        const pool = poolsOf(network).find((one) => !this.#passed.has(subjectOf(one)));
-        if (pool !== undefined) return { spec, network, pool };
+        const network = await networks.ensure(spec, signal);
+        for (const pool of this.#left(network)) {
+          if (exhaustion.known(pool) === undefined) return { spec, network, pool };
+          full ??= { spec, network, pool };
+        }
       } catch (error) {
         if (!hasReason(error, 'no-free-network')) throw error;
         this.#without.set(spec, error);
       }
     }
+    if (full !== undefined) return full;
     throw [...this.#without.values()].at(-1) ?? new GridError('no-free-address', 'no source has a free address');
   }
 
@@ -70,17 +69,15 @@ export class Succession {
    */
   pass({ pool }: Target): boolean {
     this.#passed.add(subjectOf(pool));
-    this.#notAsked.delete(subjectOf(pool));
-    if (this.#hasNext()) return true;
-    for (const subject of this.#notAsked) this.#passed.delete(subject);
-    this.#notAsked.clear();
-    return this.#hasNext();
+    return this.#sources.some((spec) => {
+      const network = this.#deps.networks.known(spec);
+      return network === undefined ? !this.#without.has(spec) : this.#left(network).length > 0;
+    });
   }
 
   /** Asks all pools again, after an address was released. */
   restart(): void {
     this.#passed.clear();
-    this.#notAsked.clear();
   }
 
   /**
@@ -94,11 +91,7 @@ export class Succession {
     return new GridError(error.reason, what, { hint: error.hint, outcome: error.outcome, cause: error });
   }
 
-  #hasNext(): boolean {
-    return this.#sources.some((spec) => {
-      const network = this.#deps.networks.known(spec);
-      if (network === undefined) return !this.#without.has(spec);
-      return poolsOf(network).some((pool) => !this.#passed.has(subjectOf(pool)));
-    });
+  #left(network: ReadyNetwork): Pool[] {
+    return poolsOf(network).filter((pool) => !this.#passed.has(subjectOf(pool)));
   }
 }
