@@ -3,10 +3,10 @@
  * does not accept; refused ones are left out from then on.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
-import { type Attributes, attributeDefinitions, cloud } from '../attributes.ts';
-import { forAnotherLook, GridError, hasReason } from '../errors.ts';
+import { type Attributes, attributeDefinitions, cloud, networkNameAttribute } from '../attributes.ts';
+import { forAnotherLook, GridError } from '../errors.ts';
 import type { Sighting } from '../grid.ts';
-import { type DefinedAttribute, type Kind, parseAnswer } from './objects.ts';
+import { type Kind, parseAnswer } from './objects.ts';
 import { type Fields, type Question, typeOf } from './request.ts';
 import { type Search, searchPages } from './search.ts';
 import type { Requests } from './session.ts';
@@ -25,13 +25,6 @@ export class AttributedRequests {
     this.#attributes = attributes;
   }
 
-  /** Learns which attributes the grid defines, and the values of list attributes. */
-  learn(defined: readonly DefinedAttribute[]): void {
-    this.#attributes.learn(
-      new Map(defined.map(({ name, type, values }) => [name, type === 'ENUM' ? values : undefined])),
-    );
-  }
-
   /**
    * Yields objects with these attributes, page by page. Yields none if the grid does not accept the attributes: no object can have them
    * (scoulomb/myDNS, notes on errors).
@@ -48,7 +41,7 @@ export class AttributedRequests {
     try {
       yield* searchPages(this.#session, { ...search, query: { ...wanted, ...query } }, signal);
     } catch (error) {
-      if (!this.#attributes.noteRefusedSearch(error, { type, attributes })) throw error;
+      if (!this.#attributes.noteRefusal(error, { type, attributes })) throw error;
     }
   }
 
@@ -66,8 +59,8 @@ export class AttributedRequests {
     for (;;) {
       const taken = this.#attributes.taken(type, attributes);
       try {
-        const answer = await this.#session.request({ ...request, body: withAttributes(body, taken) }, signal);
-        return parseAnswer(schema, answer, { what: `POST ${type}`, outcome: 'unknown' });
+        const { value } = await this.#session.ask({ ...request, body: withAttributes(body, taken) }, signal);
+        return parseAnswer(schema, value, { what: `POST ${type}`, outcome: 'unknown' });
       } catch (error) {
         if (!this.#attributes.noteRefusal(error, { type, attributes: taken })) throw error;
       }
@@ -101,9 +94,6 @@ function withAttributes(body: Fields, attributes: Attributes): Fields {
   return extattrs.length === 0 ? body : { ...body, extattrs: Object.fromEntries(extattrs) };
 }
 
-/** Remembered refused values; the oldest are forgotten and tried again. */
-const maxRefusedValues = 1_000;
-
 /** A refused attribute: all of it, on objects of one type, or one value. */
 interface Refused {
   readonly name: string;
@@ -111,18 +101,18 @@ interface Refused {
   readonly value?: string;
 }
 
+/** Refusals remembered; the oldest are forgotten, and what they refused is tried again. */
+const maxRefusals = 1_000;
+
 /** Remembers which attributes and values the grid accepts. */
 export class ExtensibleAttributes {
   readonly #own: Attributes;
   readonly #onRefused: (refused: Refused) => void;
   readonly #everywhere: Attributes;
-  /** Refused names, and refused names with an object type. */
+  /** By `keyOf`. */
   readonly #refused = new Set<string>();
-  /** Refused names with a value. */
-  readonly #refusedValues = new Set<string>();
-  /** Accepted values of list attributes, by name. */
-  #lists: ReadonlyMap<string, readonly string[]> = new Map();
-  #nothingDefined = false;
+  /** Whether the list of definitions was empty. */
+  #sawNone = false;
 
   /**
    * @param tenant value of `Tenant ID`: the cluster's name
@@ -147,10 +137,7 @@ export class ExtensibleAttributes {
 
   /** Tells whether the grid accepts an attribute with a value, in an object or a search. */
   takes(type: string, name: string, value: string): boolean {
-    if (this.#refused.has(name) || this.#refused.has(keyOf(name, type))) return false;
-    if (this.#lists.get(name)?.includes(value) !== false) return !this.#refusedValues.has(keyOf(name, value));
-    this.#onRefused({ name, value });
-    return false;
+    return [{ name }, { name, type }, { name, value }].every((one) => !this.#refused.has(keyOf(one)));
   }
 
   /**
@@ -158,58 +145,46 @@ export class ExtensibleAttributes {
    * @param request the object's type, and the attributes sent or searched by
    * @returns false if the failure is not about one of these attributes
    */
-  noteRefusal(error: unknown, request: { readonly type: string; readonly attributes: Attributes }): boolean {
+  noteRefusal(
+    error: unknown,
+    { type, attributes }: { readonly type: string; readonly attributes: Attributes },
+  ): boolean {
     if (!(error instanceof GridError) || error.attribute === undefined) return false;
     const { reason, attribute: name } = error;
-    const value = Object.hasOwn(request.attributes, name) ? request.attributes[name] : undefined;
+    const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
     if (value === undefined) return false;
-    if (reason === 'attribute-value') this.#refuseValue(name, value);
-    else if (reason === 'unknown-attribute') this.#refuse(name);
-    else {
-      this.#refused.add(keyOf(name, request.type));
-      this.#onRefused({ name, type: request.type });
-    }
-    return true;
-  }
-
-  /**
-   * Records a refused search by an attribute. If the list of definitions was also empty, the grid defines none, and missing rights were not
-   * the cause. Then all attributes are left out, instead of one refused request for each, except those of the operator.
-   * @returns as `noteRefusal`
-   */
-  noteRefusedSearch(error: unknown, request: { readonly type: string; readonly attributes: Attributes }): boolean {
-    if (!this.noteRefusal(error, request)) return false;
-    if (this.#nothingDefined && hasReason(error, 'unknown-attribute')) this.#refuseAllBut(Object.keys(this.#own));
+    if (reason === 'attribute-value') this.#refuse({ name, value });
+    else if (reason === 'attribute-not-allowed') this.#refuse({ name, type });
+    else this.#refuse({ name });
+    // The cloud licence defines this one. Without it, an empty list of definitions is true.
+    if (this.#sawNone && this.#refused.has(keyOf({ name: networkNameAttribute })))
+      this.#refuseAllBut(Object.keys(this.#own));
     return true;
   }
 
   /**
    * Learns which attributes the grid defines. An empty list proves nothing: missing rights may hide them.
-   * @param defined values of list attributes by name; undefined for other types
+   * @param defined their names
    */
-  learn(defined: ReadonlyMap<string, readonly string[] | undefined>): void {
-    this.#nothingDefined = defined.size === 0;
-    this.#lists = new Map([...defined].flatMap(([name, values]) => (values === undefined ? [] : [[name, values]])));
-    if (!this.#nothingDefined) this.#refuseAllBut([...defined.keys()]);
+  learn(defined: readonly string[]): void {
+    this.#sawNone = defined.length === 0;
+    if (!this.#sawNone) this.#refuseAllBut(defined);
   }
 
   #refuseAllBut(names: readonly string[]): void {
-    for (const { name } of attributeDefinitions(this.#own)) if (!names.includes(name)) this.#refuse(name);
+    for (const { name } of attributeDefinitions(this.#own)) if (!names.includes(name)) this.#refuse({ name });
   }
 
-  #refuse(name: string): void {
-    this.#refused.add(name);
-    if (Object.hasOwn(this.#own, name)) this.#onRefused({ name });
-  }
-
-  #refuseValue(name: string, value: string): void {
-    const [oldest] = this.#refusedValues;
-    if (this.#refusedValues.size >= maxRefusedValues && oldest !== undefined) this.#refusedValues.delete(oldest);
-    this.#refusedValues.add(keyOf(name, value));
-    this.#onRefused({ name, value });
+  #refuse(refused: Refused): void {
+    const [oldest] = this.#refused;
+    if (this.#refused.size >= maxRefusals && oldest !== undefined) this.#refused.delete(oldest);
+    this.#refused.add(keyOf(refused));
+    const { name, type, value } = refused;
+    // Many grids do not define the driver's own.
+    if (Object.hasOwn(this.#own, name) || type !== undefined || value !== undefined) this.#onRefused(refused);
   }
 }
 
-function keyOf(name: string, rest: string): string {
-  return `${name}\n${rest}`;
+function keyOf({ name, type, value }: Refused): string {
+  return JSON.stringify([name, type, value]);
 }

@@ -45,9 +45,9 @@ export function readTypes(families: readonly Family[]): string[] {
 }
 
 export class GridInspection {
-  readonly #session: Pick<Session, 'ask' | 'request' | 'clock'>;
+  readonly #session: Pick<Session, 'ask'>;
 
-  constructor(session: Pick<Session, 'ask' | 'request' | 'clock'>) {
+  constructor(session: Pick<Session, 'ask'>) {
     this.#session = session;
   }
 
@@ -123,8 +123,8 @@ export class GridInspection {
     const { name, type, comment, values } = attribute;
     const path = attributeDefinition.type;
     const body = { name, type, comment, ...(values && { list_values: values.map((value) => ({ value })) }) };
-    const answer = await this.#session.request({ method: 'POST', path, body }, signal);
-    parseAnswer(referenceTo(path), answer, { what: `POST ${path}`, outcome: 'unknown' });
+    const { value } = await this.#session.ask({ method: 'POST', path, body }, signal);
+    parseAnswer(referenceTo(path), value, { what: `POST ${path}`, outcome: 'unknown' });
   }
 
   async #seesAny({ path, query }: Pick<Request, 'path' | 'query'>, signal: AbortSignal): Promise<boolean> {
@@ -142,7 +142,7 @@ export class GridInspection {
     return parseAnswer(v.array(schema), answer, { what: `GET ${path}` });
   }
 
-  #get(request: Pick<Request, 'path' | 'query'>, signal: AbortSignal): Promise<unknown> {
-    return this.#session.request({ method: 'GET', ...request }, signal);
+  async #get(request: Pick<Request, 'path' | 'query'>, signal: AbortSignal): Promise<unknown> {
+    return (await this.#session.ask({ method: 'GET', ...request }, signal)).value;
   }
 }

@@ -179,12 +179,10 @@ function seenIn({ host, answeredAt }: Answerer, { _ref: object }: { readonly _re
   return sighting({ host, answeredAt, object });
 }
 
-/**
- * Makes a kind of which only the existence counts.
- * @param fields any fields of the type
- */
-export function anyOf(type: string, fields: string) {
-  return { ...kindOf(type, { _ref: referenceTo(type) }, ({ _ref }) => _ref), fields };
+/** Makes a kind of which only the existence counts. */
+export function anyOf(type: string) {
+  // Some field has to be named, and all these types have this one.
+  return { ...kindOf(type, { _ref: referenceTo(type) }, ({ _ref }) => _ref), fields: 'comment' };
 }
 
 /** A definition of an extensible attribute on the grid. */

@@ -73,7 +73,7 @@ interface Sending {
 type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs' | 'random'>;
 
 /** The part of a session that `WapiGrid` uses. */
-export type Requests = Pick<Session, 'ask' | 'request' | 'write' | 'clock' | 'spare'>;
+export type Requests = Pick<Session, 'ask' | 'write' | 'clock' | 'spare'>;
 
 /** All methods throw GridError, as `readAnswer`, `connectionError` and the login do, or `busy`. */
 export class Session {
@@ -115,11 +115,6 @@ export class Session {
     return this.#requestLimit.spare;
   }
 
-  /** Sends a read or a create, as `ask`. @returns the value of the answer */
-  async request(request: Question, signal: AbortSignal): Promise<unknown> {
-    return (await this.ask(request, signal)).value;
-  }
-
   /**
    * Sends a read or a create. A create is never repeated after it may have reached the grid.
    * @throws GridError `unconfirmed` if the answer needs confirmation and the host that accepts writes cannot be asked; if that host is
@@ -133,8 +128,7 @@ export class Session {
       const { answer, error, took } = attempted;
       if (error === undefined) this.#succeeded(host, request);
       if (needsConfirmation(request, { host, writer: hosts.writer }, error)) {
-        if (hosts.writer === undefined) return this.#confirmByAll(request, { host, attempted }, signal);
-        return this.#confirm(request, { host, writer: hosts.writer }, signal);
+        return this.#confirmed(request, { host, attempted }, signal);
       }
       if (error === undefined) return answer;
       const decision = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
@@ -173,44 +167,33 @@ export class Session {
     await this.#options.transport.close();
   }
 
-  /** Asks the host that accepts writes to confirm another host's answer. */
-  async #confirm(
-    request: Request,
-    { host, writer }: { readonly host: string; readonly writer: string },
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const { hosts } = this.#options;
-    const { answer, error } = await this.#attempt({ host: writer, request }, signal);
-    if (error === undefined) {
-      hosts.succeeded(writer);
-      return answer;
-    }
-    if (isGridAway(error) && !signal.aborted) hosts.failed(writer);
-    if (hasReason(error, 'missing')) throw error;
-    throw unconfirmed(request, { host, writer }, error);
-  }
-
   /**
-   * Asks all other hosts to confirm an answer if the one that accepts writes is unknown: it is among them. Without this, a driver without
-   * creates could never confirm that a release is complete. A single configured host confirms nothing: it may be a candidate.
+   * Returns what the host that accepts writes answers in place of another host. If that one is unknown, all other hosts have to confirm the
+   * answer: it is among them. Without this, a driver without creates could never confirm that a release is complete. A single configured
+   * host confirms nothing: it may be a candidate.
    */
-  async #confirmByAll(
+  async #confirmed(
     request: Request,
     { host, attempted }: { readonly host: string; readonly attempted: Attempt },
     signal: AbortSignal,
   ): Promise<Answer> {
-    const others = this.#options.hosts.all.filter((one) => one !== host);
-    if (others.length === 0) throw unconfirmed(request, { host, writer: undefined }, attempted.error);
-    for (const other of others) {
-      const { answer, error } = await this.#attempt({ host: other, request }, signal);
-      const agrees =
-        attempted.error === undefined
-          ? isDeepStrictEqual(answer?.value, attempted.answer.value)
-          : hasReason(error, attempted.error.reason);
-      if (!agrees) throw unconfirmed(request, { host, writer: undefined }, error);
+    const { hosts } = this.#options;
+    const { writer } = hosts;
+    let last: Attempt | undefined;
+    for (const one of writer === undefined ? hosts.all.filter((other) => other !== host) : [writer]) {
+      last = await this.#attempt({ host: one, request }, signal);
+      const { error } = last;
+      // Without a writer, a host that is avoided since it refused a write stays so, though it answers reads.
+      if (one === writer && error === undefined) hosts.succeeded(one);
+      if (one === writer && isGridAway(error) && !signal.aborted) hosts.failed(one);
+      const isProof =
+        writer === undefined ? areEqual(last, attempted) : error === undefined || error.reason === 'missing';
+      if (!isProof) throw unconfirmed(request, { host, writer }, error);
     }
-    if (attempted.error !== undefined) throw attempted.error;
-    return attempted.answer;
+    if (last === undefined) throw unconfirmed(request, { host, writer }, attempted.error);
+    const { answer, error } = writer === undefined ? attempted : last;
+    if (error !== undefined) throw error;
+    return answer;
   }
 
   #succeeded(host: string, request: Request): void {
@@ -301,13 +284,11 @@ export class Session {
     const { transport, port, version, userAgent } = this.#options;
     const url = `https://${host}:${port}/wapi/v${version}/${pathOf(request)}`;
     const { method, body } = request;
-    // All reads are searches.
     const exchange = {
       method,
       url,
       about: aboutOf(request),
       writes: writes(request),
-      lists: method === 'GET',
       ...(body && { body }),
       ...(seen && { leaveBy: seen.answeredAt + sightingMaxAgeMs }),
     };
@@ -317,6 +298,10 @@ export class Session {
       return withDeadline(this.clock, deadline, (either) => transport.exchange({ ...all, signal: either }));
     };
   }
+}
+
+function areEqual(one: Attempt, other: Attempt): boolean {
+  return one.error?.reason === other.error?.reason && isDeepStrictEqual(one.answer?.value, other.answer?.value);
 }
 
 function busy(request: Request, cause?: unknown): GridError {

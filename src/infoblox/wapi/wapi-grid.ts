@@ -30,11 +30,13 @@ import type { Requests } from './session.ts';
 
 export class WapiGrid implements Grid {
   readonly #session: Requests;
+  readonly #attributes: ExtensibleAttributes;
   readonly #attributed: AttributedRequests;
   readonly #families: Families;
 
   constructor(session: Requests, attributes: ExtensibleAttributes, facts?: Facts) {
     this.#session = session;
+    this.#attributes = attributes;
     this.#attributed = new AttributedRequests(session, attributes);
     this.#families = new Families(facts);
   }
@@ -46,7 +48,7 @@ export class WapiGrid implements Grid {
   /** Learns which extensible attributes the grid defines, which avoids refused creates. */
   async learnAttributes(signal: AbortSignal): Promise<void> {
     const defined = searchPages(this.#session, { ...attributeDefinition, query: {} }, signal);
-    this.#attributed.learn(await Array.fromAsync(defined));
+    this.#attributes.learn(await Array.fromAsync(defined, ({ name }) => name));
   }
 
   async find(
@@ -255,16 +257,16 @@ export class WapiGrid implements Grid {
     const type = `${prefix}${isOfNetworks ? 'networkcontainer' : isOfRange ? 'range' : 'network'}`;
     const place = isOfRange ? { start_addr: nextOf.first, end_addr: nextOf.last } : { network: nextOf.text };
     const query = { ...place, network_view: view };
-    const [path] = await findExactly(this.#session, { ...anyOf(type, 'comment'), query }, signal);
+    const [path] = await findExactly(this.#session, { ...anyOf(type), query }, signal);
     if (path === undefined) return undefined;
     const what = isOfNetworks ? 'next_available_network' : 'next_available_ip';
     const body = isOfNetworks ? { num: 1, cidr: source.prefixLength } : { num: 1, exclude: source.exclude ?? [] };
     const request: Question = { method: 'POST', path, query: { _function: what }, body };
     try {
-      const answer = await this.#session.request(request, signal);
+      const { value } = await this.#session.ask(request, signal);
       const next = isOfNetworks
-        ? parseAnswer(NextNetworks, answer, { what }).networks
-        : parseAnswer(NextAddresses, answer, { what }).ips;
+        ? parseAnswer(NextNetworks, value, { what }).networks
+        : parseAnswer(NextAddresses, value, { what }).ips;
       return next.length > 0;
     } catch (error) {
       if (hasReason(error, 'no-free-address', 'no-free-network')) return false;
@@ -273,25 +275,20 @@ export class WapiGrid implements Grid {
   }
 
   async exists({ view, container }: Surroundings, signal: AbortSignal): Promise<boolean> {
-    const search =
-      container === undefined
-        ? { ...anyOf('networkview', 'comment'), query: { name: view } }
-        : { ...anyOf(this.#containerOf(container), 'comment'), query: scope({ network: container, view }) };
-    return (await findExactly(this.#session, search, signal)).length > 0;
+    const query = container === undefined ? { name: view } : scope({ network: container, view });
+    return (await findExactly(this.#session, { ...this.#kindOf(container), query }, signal)).length > 0;
   }
 
   async create({ view, container }: Surroundings, signal: AbortSignal): Promise<void> {
-    if (container === undefined) {
-      const body = { name: view, comment: 'infoblox-cni' };
-      await this.#attributed.create(anyOf('networkview', 'name'), { body }, signal);
-    } else {
-      const body = { network: container.text, network_view: view, comment: 'infoblox-cni network container' };
-      await this.#attributed.create(anyOf(this.#containerOf(container), 'network'), { body }, signal);
-    }
+    const body =
+      container === undefined
+        ? { name: view, comment: 'infoblox-cni' }
+        : { network: container.text, network_view: view, comment: 'infoblox-cni network container' };
+    await this.#attributed.create(this.#kindOf(container), { body }, signal);
   }
 
-  #containerOf(container: Cidr): string {
-    return `${this.#families.of(container).prefix}networkcontainer`;
+  #kindOf(container: Cidr | undefined) {
+    return anyOf(container === undefined ? 'networkview' : `${this.#families.of(container).prefix}networkcontainer`);
   }
 }
 

@@ -106,16 +106,6 @@ describe.each(cases)('when %s', (_, options, prepare, ofAddress, ofNetwork) => {
   });
 });
 
-test('a value outside the list of an attribute is left out without a request', async () => {
-  const { grid, host } = await start({}, restricted('VM ID', 'c2'));
-  const last = () => grid.fixedAddresses().at(-1)?.extattrs;
-  await host.add('c1');
-  expect(last()).toEqual({});
-  await host.add('c2');
-  expect(last()).toEqual({ 'VM ID': { value: 'c2' } });
-  expect(grid.requests.filter(({ status }) => status === 400)).toEqual([]);
-});
-
 test('a refused value of one network does not keep the next one from being found by its attribute', async () => {
   // A user who may not read the definitions learns from refusals what the grid accepts.
   const { host } = await start({}, (fresh) => {
@@ -197,7 +187,6 @@ test('an attribute that is removed from the grid later is left out after its ref
 describe('extensible attributes', () => {
   const type = 'fixedaddress';
   const refusal = (reason: Reason, attribute: string) => new GridError(reason, 'refused', { attribute });
-  const defined = (...names: string[]) => new Map(names.map((name) => [name, undefined]));
   let told: unknown[];
   const made = (own = {}) => {
     told = [];
@@ -212,14 +201,14 @@ describe('extensible attributes', () => {
       'Cloud API Owned',
       'Network Name',
     ]);
-    attributes.learn(defined('CMP Type'));
+    attributes.learn(['CMP Type']);
     expect(attributes.taken(type, ofNetwork('n'))).toEqual({ 'CMP Type': 'CNI' });
     expect(told).toEqual([]);
   });
 
   test('are sent despite an empty list of definitions, which may be a lack of rights', () => {
     const attributes = made();
-    attributes.learn(new Map());
+    attributes.learn([]);
     expect(attributes.taken(type, {})['Tenant ID']).toBe('blue');
   });
 
@@ -229,7 +218,7 @@ describe('extensible attributes', () => {
     for (const name of ['Tenant ID', 'Site', 'Site']) {
       expect(attributes.noteRefusal(refusal('unknown-attribute', name), { type, attributes: sent })).toBe(true);
     }
-    attributes.learn(defined('Tenant ID', 'CMP Type', 'Site'));
+    attributes.learn(['Tenant ID', 'CMP Type', 'Site']);
     expect(attributes.taken('network', {})).toEqual({ 'CMP Type': 'CNI' });
     expect(told).toEqual([{ name: 'Site' }]);
   });
@@ -252,22 +241,6 @@ describe('extensible attributes', () => {
     expect(told).toEqual([{ name: 'Network Name', value: 'odd' }]);
   });
 
-  test('with a list of values are neither sent nor searched with another value', () => {
-    const attributes = made({ Site: 'Paris' });
-    attributes.learn(
-      new Map([
-        ['Site', ['Rome', 'Oslo']],
-        ['Network Name', ['pods']],
-      ]),
-    );
-    expect(attributes.taken(type, ofNetwork('pods'))).toEqual({ 'Network Name': 'pods' });
-    expect(attributes.takes('network', 'Network Name', 'other')).toBe(false);
-    expect(told).toEqual([
-      { name: 'Site', value: 'Paris' },
-      { name: 'Network Name', value: 'other' },
-    ]);
-  });
-
   test('that are not allowed on one type of object stay on the others', () => {
     const attributes = made();
     const request = { type, attributes: ofNetwork('pods') };
@@ -277,15 +250,15 @@ describe('extensible attributes', () => {
     expect(told).toEqual([{ name: 'Network Name', type }]);
   });
 
-  test('are not sent after an empty list and a refused search, except for those of the operator', () => {
+  test('are not sent after an empty list and a refused attribute of the cloud licence, except for those of the operator', () => {
     const search = { type: 'network', attributes: ofNetwork('n') };
     const unknown = refusal('unknown-attribute', 'Network Name');
     const attributes = made({ Site: 'Paris' });
-    attributes.learn(new Map());
-    attributes.noteRefusedSearch(unknown, search);
+    attributes.learn([]);
+    attributes.noteRefusal(unknown, search);
     expect(Object.keys(attributes.taken(type, ofNetwork('n')))).toEqual(['Site']);
     const unread = made();
-    unread.noteRefusedSearch(unknown, search);
+    unread.noteRefusal(unknown, search);
     expect(Object.keys(unread.taken(type, ofNetwork('n')))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned']);
   });
 });
