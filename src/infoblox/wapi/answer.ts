@@ -70,15 +70,9 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
       hint: 'set --wapi-version to one that the grid serves: 2.3, the default, or a later one; doctor names the newest',
     });
   }
-  throw new GridError(refusesRequest(answer.status) ? 'not-wapi' : 'bad-answer', answered, {
-    outcome,
-    hint: notWapiHint,
-  });
-}
-
-/** Tells whether a status refuses the request itself: all 4xx except 408, which asks to repeat it (RFC 9110). */
-function refusesRequest(status: number): boolean {
-  return status >= 400 && status !== 408;
+  // Every 4xx refuses the request itself, except 408, which asks to repeat it (RFC 9110).
+  const isRefused = answer.status >= 400 && answer.status !== 408;
+  throw new GridError(isRefused ? 'not-wapi' : 'bad-answer', answered, { outcome, hint: notWapiHint });
 }
 
 /** Returns the part of a grid's text that patterns examine, which bounds their time. */

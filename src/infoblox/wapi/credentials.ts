@@ -76,9 +76,21 @@ export class Credentials {
   }
 
   /**
-   * Makes the error for a refused login. 401 and 403 are HTML pages of the web server (scoulomb/myDNS, notes on errors and content types).
+   * Records that a grid host refused these credentials. 401 and 403 are HTML pages of the web server (scoulomb/myDNS, notes on errors and
+   * content types).
+   * @returns the error for it
    */
-  refusal(host: string, status: number): GridError {
+  refused(secret: string, { host, status }: { readonly host: string; readonly status: number }): GridError {
+    const error = this.#refusal(host, status);
+    const before = this.#refused?.secret === secret ? this.#refused.refusals : 0;
+    const { clock, random } = this.#options;
+    const retryAt = clock.now() + pauseBefore(before, refusalPause, random);
+    this.#refused = { secret, error, retryAt, refusals: before + 1 };
+    this.#accepted = undefined;
+    return error;
+  }
+
+  #refusal(host: string, status: number): GridError {
     const user = JSON.stringify(this.#options.username);
     const login = {
       what: status === 401 ? `the user name or password of ${user}` : `the user ${user}`,
@@ -100,15 +112,6 @@ export class Credentials {
     return new GridError('credentials', `the grid at ${host} refused ${what} (${status})`, {
       hint: shown.map(({ hint }) => hint).join('; '),
     });
-  }
-
-  /** Records that the grid refused these credentials. */
-  refused(secret: string, error: GridError): void {
-    const before = this.#refused?.secret === secret ? this.#refused.refusals : 0;
-    const { clock, random } = this.#options;
-    const retryAt = clock.now() + pauseBefore(before, refusalPause, random);
-    this.#refused = { secret, error, retryAt, refusals: before + 1 };
-    this.#accepted = undefined;
   }
 
   /** Records that the grid accepted these credentials. */

@@ -101,9 +101,7 @@ export class Logins {
       return this.#sendWithCredentials(host, send);
     }
     if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(secret))) {
-      const error = this.#credentials.refusal(host, answer.status);
-      this.#credentials.refused(secret, error);
-      throw error;
+      throw this.#credentials.refused(secret, { host, status: answer.status });
     }
     if (isLetIn(answer)) {
       this.#credentials.accepted(secret);

@@ -20,8 +20,6 @@ export interface Exchange {
   readonly headers: Record<string, string>;
   /** Sent as JSON. */
   readonly body?: Record<string, unknown>;
-  /** Whether a successful answer is a list. */
-  readonly lists?: boolean;
   /** Latest time to send it, as the clock's `now`. */
   readonly leaveBy?: number;
   readonly signal: AbortSignal;
@@ -50,12 +48,14 @@ export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now'
     responseType: 'stream',
   });
   return {
-    async exchange({ url, about: _, writes, lists = false, leaveBy, ...request }) {
+    async exchange({ url, about: _, writes, leaveBy, ...request }) {
       const inTime = leaveBy === undefined ? [] : [leavingInTime(() => clock.now() > leaveBy)];
       try {
         const answer = await client.raw(url, { ...request, dispatcher: dispatcher.compose(inTime) });
         const { status, headers } = answer;
-        const body = await textOf(answer as unknown as Response, lists && answer.ok ? maxListBytes : maxAnswerBytes);
+        // All reads are searches.
+        const maxBytes = request.method === 'GET' && answer.ok ? maxListBytes : maxAnswerBytes;
+        const body = await textOf(answer as unknown as Response, maxBytes);
         // undici frees the connection one turn after the body ends; an earlier request would open a second one.
         await clock.turn();
         return { status, body, setCookie: headers.getSetCookie(), date: headers.get('date') ?? undefined };

@@ -1,9 +1,7 @@
 import { MockAgent } from 'undici';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { GridError, type Outcome, type Reason } from '../../../../src/infoblox/errors.ts';
-import type { Transport } from '../../../../src/infoblox/wapi/connection/transport.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { GridError } from '../../../../src/infoblox/errors.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
-import { until } from '../../../fixture/host.ts';
 import { type Effect, type Grid, startGrid } from '../../../simulator/grid.ts';
 import { ask, create, failureOf, inTime, openSession, write } from './session-fixture.ts';
 
@@ -21,72 +19,26 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** A broken answer to a write, and the resulting error. */
-const broken: readonly (readonly [string, Effect, Reason, Outcome, RegExp])[] = [
-  ['an HTML page with status 200', { kind: 'html' }, 'bad-answer', 'unknown', /answered 200 with an HTML page, "/],
-  [
-    'half an answer',
-    { kind: 'truncate' },
-    'bad-answer',
-    'open',
-    /the connection to the grid at 127\.0\.0\.1:\d+ broke/,
-  ],
-  ['an empty answer', { kind: 'empty' }, 'bad-answer', 'unknown', /answered 200 with an empty body/],
-  ['9 MiB', { kind: 'oversize', bytes: 9 * 1024 * 1024 }, 'bad-answer', 'open', /broke: more than 262144 bytes/],
-  ['500', { kind: 'status', status: 500 }, 'grid-fault', 'unknown', /answered 500 with an HTML page/],
-  [
-    '503 without a body',
-    { kind: 'status', status: 503, body: '' },
-    'grid-fault',
-    'unknown',
-    /answered 503 with an empty body/,
-  ],
-  ['no JSON', { kind: 'status', status: 201, body: 'OK' }, 'bad-answer', 'unknown', /answered 201 with no JSON: "OK"/],
-  ['a reset', { kind: 'reset' }, 'bad-answer', 'open', /the connection to the grid at 127\.0\.0\.1:\d+ broke/],
+/** A broken answer to a write, and the error that it makes. What a whole answer means: test/unit/infoblox/wapi/answer.test.ts. */
+const broken: readonly (readonly [string, Effect, RegExp])[] = [
+  ['half an answer', { kind: 'truncate' }, /the connection to the grid at 127\.0\.0\.1:\d+ broke/],
+  ['9 MiB', { kind: 'oversize', bytes: 9 * 1024 * 1024 }, /broke: more than 262144 bytes/],
+  ['a reset', { kind: 'reset' }, /the connection to the grid at 127\.0\.0\.1:\d+ broke/],
 ];
 
-describe.each(broken)('%s', (_, effect, reason, outcome, text) => {
-  test('to a write leaves its outcome unknown or open, and the write is not repeated', async () => {
-    await ask(session);
-    grid.inject({ effect, times: 99 });
-    const error = await failureOf(write(session, 'view-1'));
-    expect(error).toBeInstanceOf(GridError);
-    expect(error).toMatchObject({ reason, outcome, message: expect.stringMatching(text) });
-    expect(grid.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
-  });
-
-  test('to a read is retried', async () => {
-    await ask(session);
-    grid.inject({ effect });
-    await expect(ask(session)).resolves.toEqual({ result: [] });
-    expect(grid.requests.filter(({ method }) => method === 'GET')).toHaveLength(3);
-  });
-});
-
-test('a read that keeps failing ends with the error of the grid, and no open outcome', async () => {
+test.each(broken)('%s to a write leaves its outcome open, and the write is not repeated', async (_, effect, text) => {
   await ask(session);
-  grid.inject({ effect: { kind: 'status', status: 502 }, times: 99 });
-  const caller = new AbortController();
-  const failure = failureOf(ask(session, caller.signal));
-  await until('it is tried again', () => grid.requests.filter(({ status }) => status === 502).length === 3);
-  // The caller leaves within the pause that follows, which lasts at least 750 ms.
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  caller.abort(new DOMException('the time is over', 'TimeoutError'));
-  expect(await failure).toMatchObject({ reason: 'grid-fault', outcome: 'none' });
+  grid.inject({ effect, times: 99 });
+  const error = await failureOf(write(session, 'view-1'));
+  expect(error).toMatchObject({ reason: 'bad-answer', outcome: 'open', message: expect.stringMatching(text) });
+  expect(grid.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
 });
 
-test('a look by a function call is retried, as it is not a write', async () => {
-  grid.add('networkcontainer', { network: '10.0.0.0/16' });
-  const ref = String(grid.objects('networkcontainer')[0]?._ref);
-  grid.inject({ method: 'POST', effect: { kind: 'status', status: 500 } });
-  const call = {
-    method: 'POST',
-    path: ref,
-    query: { _function: 'next_available_network' },
-    body: { cidr: 24, num: 1 },
-  } as const;
-  const answer = session.request(call, inTime());
-  await expect(answer).resolves.toEqual({ networks: ['10.0.0.0/24'] });
+test('a read without a whole answer is retried', async () => {
+  await ask(session);
+  grid.inject({ effect: { kind: 'truncate' } });
+  await expect(ask(session)).resolves.toEqual({ result: [] });
+  expect(grid.requests.filter(({ method }) => method === 'GET')).toHaveLength(3);
 });
 
 test('a grid that does not answer is a time-out, and only a write has an open outcome', async () => {
@@ -111,14 +63,6 @@ test('a refusal by the grid is not retried', async () => {
   const error = await failureOf(create(session, 'networkview', { comment: 'no name' }));
   expect(error).toMatchObject({ reason: 'rejected', outcome: 'none' });
   expect(grid.requests).toHaveLength(1);
-});
-
-test('a read-only grid has a reason of its own', async () => {
-  grid.readOnly = true;
-  expect(await failureOf(write(session, 'view-1'))).toMatchObject({
-    reason: 'read-only',
-    hint: 'name the Grid Master in --grid-host',
-  });
 });
 
 test('the error for a WAPI version that the grid does not serve names the flag', async () => {
@@ -150,33 +94,6 @@ test('no error contains the credentials, whatever the grid answers', async () =>
     for (const text of secret) expect(told).not.toContain(text);
   }
   await agent.close();
-});
-
-test('a caller who leaves a slow grid early does not make the grid count as in trouble', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-  try {
-    const exchange: Transport['exchange'] = ({ signal }) =>
-      new Promise((resolve, reject) => {
-        setTimeout(() => resolve({ status: 200, body: '{"result": []}', setCookie: [] }), 8_000);
-        signal.addEventListener('abort', () => reject(new GridError('timeout', 'late')));
-      });
-    const reports: (string | undefined)[] = [];
-    const onOutcome = (trouble: GridError | undefined) => reports.push(trouble?.reason);
-    const slow = openSession({ port: 443, transport: { exchange, close: async () => undefined }, onOutcome });
-    const first = ask(slow, new AbortController().signal);
-    await vi.advanceTimersByTimeAsync(8_000);
-    await first;
-    // After so slow an answer the grid is left alone for a while.
-    await vi.advanceTimersByTimeAsync(30_000);
-    const caller = new AbortController();
-    const second = failureOf(ask(slow, caller.signal));
-    await vi.advanceTimersByTimeAsync(5_000);
-    caller.abort();
-    expect(await second).toMatchObject({ reason: 'timeout' });
-    expect(reports).toEqual([undefined]);
-  } finally {
-    vi.useRealTimers();
-  }
 });
 
 test('the end of each request is reported: trouble, and its end', async () => {

@@ -67,8 +67,9 @@ export function gridOver(session: Session, facts?: Facts): WapiGrid {
 export const inTime = (milliseconds = 10_000): AbortSignal => AbortSignal.timeout(milliseconds);
 
 /** Sends the cheapest request, which finds nothing. */
-export function ask(session: Session, signal: AbortSignal = inTime()): Promise<unknown> {
-  return session.request(searchRequest({ type: 'networkview', query: { name: 'none' }, fields: 'name' }), signal);
+export async function ask(session: Session, signal: AbortSignal = inTime()): Promise<unknown> {
+  const search = searchRequest({ type: 'networkview', query: { name: 'none' }, fields: 'name' });
+  return (await session.ask(search, signal)).value;
 }
 
 /** Sends a write that leaves an object to count. */
@@ -77,8 +78,8 @@ export function write(session: Session, name: string, signal: AbortSignal = inTi
 }
 
 /** Creates an object. */
-export function create(session: Session, type: string, body: Fields, signal: AbortSignal = inTime()): Promise<unknown> {
-  return session.request({ method: 'POST', path: type, query: { _return_fields: 'comment' }, body }, signal);
+export async function create(session: Session, type: string, body: Fields, signal = inTime()): Promise<unknown> {
+  return (await session.ask({ method: 'POST', path: type, query: { _return_fields: 'comment' }, body }, signal)).value;
 }
 
 /** Returns the error that a promise is rejected with, and fails if it is fulfilled. */

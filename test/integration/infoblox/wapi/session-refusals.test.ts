@@ -3,7 +3,7 @@ import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { searchRequest } from '../../../../src/infoblox/wapi/search.ts';
-import { Host, until } from '../../../fixture/host.ts';
+import { Host } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { makeCertificate } from '../../../simulator/http/certificate.ts';
 import { ask, failureOf, inTime, openSession, write } from './session-fixture.ts';
@@ -29,7 +29,7 @@ test('a 403 for one request does not affect the session or other requests', asyn
   });
   const forbidden = Array.from({ length: 10 }, () =>
     failureOf(
-      session.request(searchRequest({ type: 'networkview', query: { name: 'forbidden' }, fields: 'name' }), inTime()),
+      session.ask(searchRequest({ type: 'networkview', query: { name: 'forbidden' }, fields: 'name' }), inTime()),
     ),
   );
   const others = Array.from({ length: 30 }, () => ask(session));
@@ -101,7 +101,7 @@ test('a small answer that decompresses to a huge one is read up to the limit', a
   }
 });
 
-describe('words of refusals in names', () => {
+describe('a requested address', () => {
   let host: Host;
 
   beforeEach(async () => {
@@ -111,20 +111,7 @@ describe('words of refusals in names', () => {
     await host.dispose();
   });
 
-  test.each(['licence-lab', 'readonly-lab', 'read-only', 'no permission here'])(
-    'a view called %s is created',
-    async (view) => {
-      expect(await host.add('c1', { ipam: { 'network-view': view } })).toBe('10.0.0.2');
-      await until('the grid is well', async () => {
-        return host.call('STATUS', '', { ipam: { 'network-view': view } }).then(
-          () => true,
-          () => false,
-        );
-      });
-    },
-  );
-
-  test('a requested address with a lost delete fails with "try again" until the doubt ends', async () => {
+  test('with a lost delete fails with "try again" until the doubt ends', async () => {
     expect(await host.add('c1', { args: 'IP=10.0.0.77' })).toBe('10.0.0.77');
     grid.inject({ method: 'DELETE', effect: { kind: 'reset' } });
     await host.del('c1');
@@ -134,7 +121,7 @@ describe('words of refusals in names', () => {
     });
   });
 
-  test('a lost create of a requested address that is carried out late is the answer, and not a conflict', async () => {
+  test('whose lost create is carried out late is the answer, and not a conflict', async () => {
     await host.add('c0');
     grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 100 } });
     expect(await host.add('c1', { args: 'IP=10.0.0.78' })).toBe('10.0.0.78');

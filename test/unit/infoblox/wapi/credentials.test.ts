@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { GridError } from '../../../../src/infoblox/errors.ts';
+import type { GridError } from '../../../../src/infoblox/errors.ts';
 import { Credentials } from '../../../../src/infoblox/wapi/credentials.ts';
 
 const minute = 60_000;
@@ -18,7 +18,7 @@ beforeEach(() => {
   });
 });
 
-const wrong = new GridError('credentials', 'the grid refused the user name or password (401)', { hint: 'check it' });
+const wrong = { host: 'grid', status: 401 };
 const refused = () => {
   try {
     credentials.authorization();
@@ -49,8 +49,8 @@ test('the error names the time of the next attempt, and not the password', () =>
   now = 30_000;
   expect(refused()).toMatchObject({
     reason: 'credentials',
-    message: wrong.message,
-    hint: 'check it; next attempt in 30 s, or as soon as the password changes',
+    message: 'the grid at grid refused the user name or password of "ädmin" (401)',
+    hint: 'check --wapi-username and the password; the daemon tries again by itself; next attempt in 30 s, or as soon as the password changes',
   });
 });
 

@@ -52,9 +52,9 @@ async function openQuick(...hosts: string[]): Promise<Session> {
   return session;
 }
 
-const read = (session: Session) => session.request({ method: 'GET', path: 'network' }, never);
+const read = (session: Session) => session.ask({ method: 'GET', path: 'network' }, never);
 const create = (session: Session, neededBy: number) =>
-  session.request({ method: 'POST', path: 'fixedaddress', body: {}, neededBy }, never).then(
+  session.ask({ method: 'POST', path: 'fixedaddress', body: {}, neededBy }, never).then(
     () => 'made',
     ({ reason, outcome }) => `${reason} ${outcome}`,
   );
@@ -127,7 +127,7 @@ describe('a grid host that stopped answering', () => {
   test('is not blamed for a caller who leaves early', async () => {
     const session = await openBefore('a');
     const caller = new AbortController();
-    const left = Array.from({ length: 8 }, () => session.request({ method: 'GET', path: 'network' }, caller.signal));
+    const left = Array.from({ length: 8 }, () => session.ask({ method: 'GET', path: 'network' }, caller.signal));
     await clock.advance(1_000);
     caller.abort();
     await Promise.allSettled(left);
