@@ -28,7 +28,6 @@ import { networkOf, type Origin } from './mark.ts';
 import { Exhaustion } from './network/exhaustion.ts';
 import { Networks } from './network/networks.ts';
 import { NetworkUsage } from './network/usage.ts';
-import { NetworkViews } from './network/views.ts';
 import type { Trace } from './trace.ts';
 
 export interface CoreSettings {
@@ -79,8 +78,7 @@ export function buildCore(options: CoreOptions): Core {
   const { origin, originalTenant, reapAfterMs, cooldownMs, doubtWindow } = settings;
   const { random } = host;
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: doubtWindow });
-  const views = new NetworkViews({ grid, leases: store, host: origin, log });
-  const networks = new Networks({ grid, views, leases: store, clock, random, conditions, log });
+  const networks = new Networks({ grid, leases: store, host: origin, clock, random, conditions, log });
   const originals = originalTenant === '' ? undefined : new Originals({ grid, store, log }, originalTenant);
   const names = new FormerNames(store, origin);
   const blocks = new Blocks({ store, clock, conditions, validityMs: settings.blockValidityMs });
@@ -135,7 +133,6 @@ export function buildCore(options: CoreOptions): Core {
       void keeper.gridIsBack().then(() => reconciler.gridIsBack(afterFailover));
       void importer.attempt();
     },
-    onSwitch: () => void keeper.gridIsBack().then(() => reconciler.gridIsBack(true)),
     clock,
     random,
     conditions,

@@ -21,12 +21,10 @@ interface GridMonitorDeps {
   readonly view: string;
   readonly gridState: GridState;
   /**
-   * Called when the grid answers, for the first time and after trouble. `afterFailover`: another grid host may serve
-   * now.
+   * Called when the grid answers, for the first time and after trouble, and when another grid host serves.
+   * `afterFailover`: another host may serve now.
    */
   readonly onBack: (afterFailover: boolean) => void;
-  /** Called when another grid host serves. */
-  readonly onSwitch: () => void;
   readonly clock: Clock;
   readonly random: () => number;
   readonly conditions: Conditions;
@@ -44,8 +42,8 @@ export class GridMonitor {
 
   constructor(deps: GridMonitorDeps) {
     this.#deps = deps;
-    const { conditions, gridState, onSwitch } = deps;
-    gridState.onSwitch(onSwitch);
+    const { conditions, gridState, onBack } = deps;
+    gridState.onSwitch(() => onBack(true));
     conditions.subscribe({
       raised: ({ kind, error }) => {
         if (!gridConditions.includes(kind)) return;

@@ -23,7 +23,7 @@ import {
   noteDuplicates,
   refuseOutsideContainers,
 } from './named-networks.ts';
-import { createNextNetwork, readSurroundings } from './next-network.ts';
+import { createNextNetwork } from './next-network.ts';
 import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 
@@ -53,31 +53,32 @@ export async function agreeOnNetwork<T>(
   { spec, prepare }: { readonly spec: SpecOf<'container'>; readonly prepare: (found: FoundNetwork) => Promise<T> },
   signal: AbortSignal,
 ): Promise<T> {
-  const { grid, views, leases, clock, random, conditions } = deps;
+  const { grid, leases, clock, random, conditions } = deps;
   const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
   /** CIDRs of pending networks that cannot be removed, since they contain reservations. */
   const occupied = new Set<string>();
-  const waiting = new Waiting(clock);
+  /** The pending networks of the last look, after this host's own changes, which are no progress of others; unchanged since `since`. */
+  let seen = '';
+  let since = clock.now();
   let waits = 0;
-  // A host without leases in the view will probably create the network: read what that needs concurrently with the
-  // look.
-  let early = views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
   for (;;) {
     const named = await findNamedNetworks(grid, spec, signal);
     const complete = byPreference(named.complete, spec, leases);
     const pending = named.pending.filter(({ cidr }) => !occupied.has(cidr.text));
     noteDuplicates(conditions, { complete: named.complete, used: complete[0]?.cidr.text }, spec);
-    const step = nextStep({ complete, pending }, { mine, abandoned: waiting.hasStalled(pending) });
+    if (listOf(pending) !== seen) since = clock.now();
+    seen = listOf(pending);
+    const step = nextStep({ complete, pending }, { mine, abandoned: clock.now() - since > abandonedAfterMs });
     if (step.kind === 'yield') {
       for (const { cidr } of step.networks) {
         if (!(await yieldNetwork(deps, { cidr, name, view }, signal))) occupied.add(cidr.text);
         // Another host may create its network in this place.
         mine.delete(cidr.text);
       }
-      waiting.expect(pending.filter((one) => !step.networks.includes(one)));
+      seen = listOf(pending.filter((one) => !step.networks.includes(one)));
       continue;
     }
     const likely = complete[0] ?? pending[0];
@@ -91,12 +92,10 @@ export async function agreeOnNetwork<T>(
       if (confirmation.value) return ready;
       continue;
     }
-    const known = await early;
-    early = undefined;
     if (step.kind === 'create') {
       // The second time in a row: the containers are not full of networks of this name.
       if (full !== undefined) throw full;
-      const created = await createNextNetwork({ ...deps, known }, spec, signal).catch((error) => {
+      const created = await createNextNetwork(deps, spec, signal).catch((error) => {
         if (!hasReason(error, 'no-free-network')) throw error;
         full = error;
       });
@@ -195,30 +194,6 @@ async function yieldNetwork(
   }
 }
 
-/** Waits for other hosts as long as something changes. */
-class Waiting {
-  readonly #clock: Clock;
-  #since: number;
-  #seen = '';
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#since = clock.now();
-  }
-
-  /**
-   * Records the pending networks.
-   * @returns true if they have not changed for too long
-   */
-  hasStalled(pending: readonly Network[]): boolean {
-    const before = this.#seen;
-    this.expect(pending);
-    if (this.#seen !== before) this.#since = this.#clock.now();
-    return this.#clock.now() - this.#since > abandonedAfterMs;
-  }
-
-  /** Records the pending networks after a change by this host, which is no progress of others. */
-  expect(pending: readonly Network[]): void {
-    this.#seen = pending.map(({ cidr }) => cidr.text).join();
-  }
+function listOf(networks: readonly Network[]): string {
+  return networks.map(({ cidr }) => cidr.text).join();
 }

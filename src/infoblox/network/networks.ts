@@ -59,11 +59,12 @@ interface Memory {
 
 export class Networks {
   readonly #deps: AgreementDeps;
+  readonly #usedViews = new Set<string>();
   /** By `specKey`. */
   readonly #memory = new Map<string, Memory>();
 
-  constructor(deps: AgreementDeps) {
-    this.#deps = deps;
+  constructor(deps: Omit<AgreementDeps, 'usedViews'>) {
+    this.#deps = { ...deps, usedViews: this.#usedViews };
   }
 
   /**
@@ -198,8 +199,8 @@ export class Networks {
 
   async #keepGateway(spec: NetworkSpec, { cidr, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {
     const { name, view } = spec;
-    const { grid, views, log } = this.#deps;
-    views.noteUsed(view);
+    const { grid, log } = this.#deps;
+    this.#usedViews.add(view);
     const ready = readyIn(spec, cidr);
     const { kept: address } = ready;
     if (address !== undefined) {
@@ -268,15 +269,11 @@ export async function reserveGateway(
       });
     }
   }
-  try {
-    return await create();
-  } catch (error) {
+  await create().catch(async (error) => {
     if (!mayExist(error)) throw error;
-  }
-  if (await isHeld(grid, gateway, signal)) return;
-  await create().catch((error) => {
-    // Another object holds it, a host record for example: that is enough.
-    if (!hasReason(error, 'conflict')) throw error;
+    const isThere = await isHeld(grid, gateway, signal);
+    // Another object may hold it, a host record for example: that is enough.
+    if (!isThere && !hasReason(error, 'conflict')) throw error;
   });
 }
 

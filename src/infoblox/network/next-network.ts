@@ -5,58 +5,35 @@ import { pendingNetworkMark } from '../mark.ts';
 import { refuseCreation } from './creation.ts';
 import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
-import type { NetworkDeps } from './views.ts';
-
-/** What must exist before a network can be created. */
-interface Surroundings {
-  readonly viewExists: boolean;
-  /** The first container only; the others are looked up when those before them are full. */
-  readonly containerExists: boolean;
-}
-
-/**
- * Reads concurrently whether the view and the first container exist.
- * @throws GridError
- */
-export async function readSurroundings(
-  { grid, views }: Pick<NetworkDeps, 'grid' | 'views'>,
-  { view, place }: SpecOf<'container'>,
-  signal: AbortSignal,
-): Promise<Surroundings> {
-  const [viewExists, containerExists] = await Promise.all([
-    views.exists(view, signal),
-    grid.exists({ container: place.containers[0], view }, signal),
-  ]);
-  return { viewExists, containerExists };
-}
+import { createView, type NetworkDeps, refuseRenamedView } from './views.ts';
 
 /**
  * Creates the next free network of the first container that has one. The grid finds and creates it in one request:
  * between two requests another network could take the place, and a network with another inside becomes a container and
  * loses its addresses (NIOS 9.0 documentation, "Adding IPv4 Networks").
- * @param deps `known`: earlier results of reads
  * @returns the CIDR; undefined if it is unknown whether it was created
  * @throws GridError `no-free-network` if all containers are full; `network-conflict` if the view was renamed or a
  * container is something else; `invalid-spec` if the gateway fits into none of their networks
  */
 export async function createNextNetwork(
-  { grid, views, log, known }: NetworkDeps & { readonly known?: Surroundings | undefined },
+  deps: NetworkDeps,
   spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<Cidr | undefined> {
+  const { grid, log } = deps;
   const { name, view, place } = spec;
   const { containers, prefixLength } = place;
   refuseStrayGateway(spec);
   const [viewExists, firstExists] = await Promise.all([
-    views.refuseRenamed(spec, signal, known),
-    known?.containerExists ?? grid.exists({ container: containers[0], view }, signal),
+    refuseRenamedView(deps, spec, signal),
+    grid.exists({ container: containers[0], view }, signal),
   ]);
   refuseNextNetwork(spec, { viewExists, container: containers[0], containerExists: firstExists });
-  if (!viewExists) await views.create(view, signal);
+  if (!viewExists) await createView(deps, view, signal);
   for (const [index, container] of containers.entries()) {
     const exists = index === 0 ? firstExists : await grid.exists({ container, view }, signal);
     refuseNextNetwork(spec, { viewExists: true, container, containerExists: exists });
-    if (!exists) await createContainer({ grid, log }, { container, view }, signal);
+    if (!exists) await createContainer(deps, { container, view }, signal);
     try {
       const source = { view, nextOf: container, prefixLength };
       const cidr = await grid.createNetwork({ source, name, comment: pendingNetworkMark(name) }, signal);
@@ -76,7 +53,10 @@ export async function createNextNetwork(
  * Refuses to create missing objects of the next network if that is not allowed.
  * @throws GridError `network-conflict`
  */
-export function refuseNextNetwork(spec: SpecOf<'container'>, seen: Surroundings & { readonly container: Cidr }): void {
+export function refuseNextNetwork(
+  spec: SpecOf<'container'>,
+  seen: { readonly viewExists: boolean; readonly container: Cidr; readonly containerExists: boolean },
+): void {
   const { viewExists, container, containerExists } = seen;
   refuseCreation(spec, [
     ...(viewExists ? [] : [{ kind: 'network view' } as const]),

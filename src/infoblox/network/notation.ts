@@ -116,10 +116,12 @@ export function strictPrefixLength(path: string, prefixLength: number | undefine
 
 /**
  * Checks a gateway as far as possible without its network.
+ * @returns its canonical form, in which the grid names addresses
  * @throws GridError `invalid-spec`
  */
-export function refuseNoAddress(key: string, gateway: string): void {
-  if (parseAddress(gateway) !== undefined) return;
+export function strictGateway(key: string, gateway: string): string {
+  const address = parseAddress(gateway);
+  if (address !== undefined) return address;
   const [four, six] = [notations[4], notations[6]];
   throw new GridError('invalid-spec', `${key} "${gateway}" is not an IP address`, {
     hint: `write it as ${four.gateway}, or as ${four.firstHost} for host part 1 of the network; in IPv6 as ${six.gateway} or ${six.firstHost}`,

@@ -7,9 +7,7 @@ import { byPreference, duplicateError, findNamedNetworks, refuseOutsideContainer
 import { noContainer, noRoom, refuseNextNetwork } from './next-network.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
-import type { NetworkDeps } from './views.ts';
-
-type OutlookDeps = Omit<NetworkDeps, 'log'>;
+import { type NetworkReadDeps, refuseRenamedView } from './views.ts';
 
 export type NetworkOutlook =
   | {
@@ -29,7 +27,11 @@ export type NetworkOutlook =
  * Tells what an ADD would do about the network of a spec.
  * @throws GridError of the ADD: `network-conflict`, `no-free-network`, `invalid-spec`, or the grid's answer
  */
-export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: AbortSignal): Promise<NetworkOutlook> {
+export async function outlookOf(
+  deps: NetworkReadDeps,
+  spec: NetworkSpec,
+  signal: AbortSignal,
+): Promise<NetworkOutlook> {
   const { place, ...rest } = spec;
   if (place.kind === 'subnet') {
     const subnet = { ...rest, place };
@@ -50,7 +52,7 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
   }
   if (pending.length > 0) return { kind: 'pending' };
   refuseStrayGateway(spec);
-  const viewExists = await deps.views.refuseRenamed(spec, signal);
+  const viewExists = await refuseRenamedView(deps, spec, signal);
   const room = await findRoom(deps.grid, byName, signal);
   refuseNextNetwork(byName, { viewExists, container: room.container, containerExists: room.exists });
   return { kind: 'absent', room };

@@ -5,7 +5,7 @@
 import { type Cidr, sizeOf, spanSize } from '../address.ts';
 import { GridError } from '../errors.ts';
 import type { Creation } from './creation.ts';
-import { refuseNoAddress, resolveGateway, strictCidr, strictPrefixLength } from './notation.ts';
+import { resolveGateway, strictCidr, strictGateway, strictPrefixLength } from './notation.ts';
 import { type NetworkPart, type PartInput, partOf } from './part.ts';
 
 /** The place of a network: fixed, or the next free one of a size in network containers. */
@@ -27,7 +27,7 @@ export interface NetworkSpec {
   readonly part: NetworkPart;
   /** Subnets of the configuration's other sources: networks with the same name. */
   readonly others: readonly Cidr[];
-  /** As configured; `0.0.0.x` and `::x` are resolved once the network is known. */
+  /** Canonical; `0.0.0.x` and `::x` are resolved once the network is known. */
   readonly gateway?: string;
   /** The main plugin takes the first host address for itself without telling us. */
   readonly keepFirst: boolean;
@@ -77,14 +77,14 @@ export const maxNameLength = 1_000;
  * @throws GridError `invalid-spec` with the key, the reason and the fix
  */
 export function networkSpec(input: SpecInput): NetworkSpec {
-  const { path = '', name, view, gateway, keepFirst, cooldownMs = 0, create = 'all' } = input;
+  const { path = '', name, view, keepFirst, cooldownMs = 0, create = 'all' } = input;
   refuseLong(input);
   const place: NetworkPlace =
     input.subnet === undefined
       ? containerPlace(input)
       : { kind: 'subnet', cidr: strictCidr(`${path}subnet`, input.subnet) };
   const subnet = place.kind === 'subnet' ? place.cidr : undefined;
-  if (gateway !== undefined) refuseNoAddress(`${path}gateway`, gateway);
+  const gateway = input.gateway === undefined ? undefined : strictGateway(`${path}gateway`, input.gateway);
   const part = partOf(
     input,
     subnet,

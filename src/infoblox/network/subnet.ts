@@ -6,7 +6,7 @@ import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
 import { refuseCreation } from './creation.ts';
 import { findNamedNetworks } from './named-networks.ts';
 import type { SpecOf } from './spec.ts';
-import type { FoundNetwork, NetworkDeps } from './views.ts';
+import { createView, type FoundNetwork, type NetworkDeps, type NetworkReadDeps, refuseRenamedView } from './views.ts';
 
 /**
  * Finds or creates the network of a subnet. All reads that decide about a write precede it; independent reads run
@@ -19,12 +19,12 @@ export async function findOrCreateSubnet(
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
 ): Promise<FoundNetwork> {
-  const { grid, views, log } = deps;
+  const { grid, log } = deps;
   const { name, view, place } = spec;
   let found = await findSubnet(grid, spec, signal);
   for (let tries = 0; found === undefined; tries += 1) {
     const { viewExists } = await refuseNewSubnet(deps, spec, signal);
-    if (!viewExists) await views.create(view, signal);
+    if (!viewExists) await createView(deps, view, signal);
     try {
       const source = { view, cidr: place.cidr };
       const cidr = await grid.createNetwork({ source, name, comment: networkMark(name) }, signal);
@@ -63,11 +63,14 @@ export async function findSubnet(
  * @throws GridError `network-conflict` if it overlaps another network, or the view was renamed
  */
 export async function refuseNewSubnet(
-  { grid, views }: Pick<NetworkDeps, 'grid' | 'views'>,
+  deps: NetworkReadDeps,
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
 ): Promise<{ readonly viewExists: boolean }> {
-  const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(grid, spec, signal)]);
+  const [viewExists] = await Promise.all([
+    refuseRenamedView(deps, spec, signal),
+    refuseOverlap(deps.grid, spec, signal),
+  ]);
   // Hosts with blocks share the intervals in them; otherwise the grid gets a range of each.
   const ranges = spec.blockSize > 0 ? [] : spec.part.intervals;
   refuseCreation(spec, [

@@ -21,20 +21,18 @@ export interface BoundLeases {
   hasBoundIn(where: { readonly name: string; readonly view: string; readonly cidr: Cidr }): boolean;
 }
 
-interface NetworkViewsDeps {
-  readonly grid: Grid;
-  readonly leases: BoundLeases;
-  readonly host: Origin;
-  readonly log: Pick<Log, 'warn'>;
-}
-
 /** Dependencies of finding and creating networks. */
 export interface NetworkDeps {
   readonly grid: Grid;
-  readonly views: NetworkViews;
   readonly leases: BoundLeases;
-  readonly log: Pick<Log, 'info'>;
+  readonly host: Origin;
+  /** Views in which this daemon has used a network. There other hosts' reservations in another view count, too. */
+  readonly usedViews: ReadonlySet<string>;
+  readonly log: Pick<Log, 'info' | 'warn'>;
 }
+
+/** Dependencies of reads. */
+export type NetworkReadDeps = Omit<NetworkDeps, 'log'>;
 
 /** A network that was found or created. */
 export interface FoundNetwork {
@@ -43,99 +41,81 @@ export interface FoundNetwork {
   readonly isNew: boolean;
 }
 
-export class NetworkViews {
-  readonly #deps: NetworkViewsDeps;
-  readonly #used = new Set<string>();
+/**
+ * Refuses to create a network in a renamed view. There are two signs: a lease of this host in the view is reserved in
+ * another one, even if a view of that name exists again; or the view is absent, and containers of this network have
+ * addresses in another one. The reads run concurrently.
+ * @returns whether the view exists
+ * @throws GridError `network-conflict` with the other view
+ */
+export async function refuseRenamedView(
+  deps: NetworkReadDeps,
+  spec: NetworkSpec,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { view } = spec;
+  const [exists, ofLease, ofNetwork] = await Promise.all([
+    deps.grid.exists({ view }, signal),
+    leaseElsewhere(deps, view, signal),
+    networkElsewhere(deps, spec, signal),
+  ]);
+  const elsewhere = ofLease ?? (exists ? undefined : ofNetwork);
+  if (elsewhere === undefined) return exists;
+  const { address, view: now, comment } = elsewhere;
+  throw new GridError(
+    'network-conflict',
+    `network view ${view} has been renamed to ${now}, it seems: ${address} is reserved there, "${comment}"`,
+    {
+      hint: `set network-view to ${now}, or rename the view back; if ${view} is meant to be another view, make the network in it by hand`,
+    },
+  );
+}
 
-  constructor(deps: NetworkViewsDeps) {
-    this.#deps = deps;
+/**
+ * Creates an absent view. Another host may be faster.
+ * @throws GridError if the grid refuses it and it does not exist
+ */
+export async function createView(
+  { grid, log }: Pick<NetworkDeps, 'grid' | 'log'>,
+  view: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await grid.create({ view }, signal);
+  } catch (error) {
+    if (mayExist(error) && (await grid.exists({ view }, signal))) return;
+    throw error;
   }
+  const hint = 'if it is not meant to be: correct network-view, and remove the view';
+  log.warn('created on the grid', { kind: 'network view', name: view, view, hint });
+}
 
-  /**
-   * Records that a network of the view is in use. From then on other hosts' reservations in another view count, too.
-   */
-  noteUsed(view: string): void {
-    this.#used.add(view);
-  }
+/** Finds a lease of this view in the state that the grid has in another view. */
+async function leaseElsewhere(
+  { grid, leases }: NetworkReadDeps,
+  view: string,
+  signal: AbortSignal,
+): Promise<Reservation | undefined> {
+  const looks = leases.boundIn(view, maxSamples).map(async ({ mark }) => {
+    const { found } = await grid.find(mark, {}, signal);
+    return found.find((one) => one.view !== view);
+  });
+  return (await Promise.all(looks)).find((moved) => moved !== undefined);
+}
 
-  /** Tells whether this host has leases in the view. */
-  hasLeases(view: string): boolean {
-    return this.#deps.leases.boundIn(view, 1).length > 0;
+/** Finds a reservation of this network in another view: the state may be new, or the view another host's. */
+async function networkElsewhere(
+  { grid, host, usedViews }: NetworkReadDeps,
+  spec: NetworkSpec,
+  signal: AbortSignal,
+): Promise<Reservation | undefined> {
+  const { name, view, place } = spec;
+  const marks = { ...(usedViews.has(view) ? { cluster: host.cluster } : host), network: name };
+  const within = place.kind === 'subnet' ? [place.cidr] : place.containers;
+  const filter = { marks, families: [familyOfSpec(spec)], ...(place.kind === 'subnet' && { network: place.cidr }) };
+  for await (const one of grid.list(filter, signal)) {
+    if (one.view === view || parseMark(one.comment) === undefined) continue;
+    if (within.some((cidr) => contains(cidr, one.address))) return one;
   }
-
-  /** Tells whether the grid has the view. */
-  exists(view: string, signal: AbortSignal): Promise<boolean> {
-    return this.#deps.grid.exists({ view }, signal);
-  }
-
-  /**
-   * Refuses to create a network in a renamed view. There are two signs: a lease of this host in the view is reserved in
-   * another one, even if a view of that name exists again; or the view is absent, and containers of this network have
-   * addresses in another one. The reads run concurrently.
-   * @param known.viewExists if it was read already
-   * @returns whether the view exists
-   * @throws GridError `network-conflict` with the other view
-   */
-  async refuseRenamed(
-    spec: NetworkSpec,
-    signal: AbortSignal,
-    known: { readonly viewExists?: boolean } = {},
-  ): Promise<boolean> {
-    const { view } = spec;
-    const [exists, ofLease, ofNetwork] = await Promise.all([
-      known.viewExists ?? this.exists(view, signal),
-      this.#leaseElsewhere(view, signal),
-      known.viewExists === true ? undefined : this.#networkElsewhere(spec, signal),
-    ]);
-    const elsewhere = ofLease ?? (exists ? undefined : ofNetwork);
-    if (elsewhere === undefined) return exists;
-    const { address, view: now, comment } = elsewhere;
-    throw new GridError(
-      'network-conflict',
-      `network view ${view} has been renamed to ${now}, it seems: ${address} is reserved there, "${comment}"`,
-      {
-        hint: `set network-view to ${now}, or rename the view back; if ${view} is meant to be another view, make the network in it by hand`,
-      },
-    );
-  }
-
-  /**
-   * Creates an absent view. Another host may be faster.
-   * @throws GridError if the grid refuses it and it does not exist
-   */
-  async create(view: string, signal: AbortSignal): Promise<void> {
-    const { grid, log } = this.#deps;
-    try {
-      await grid.create({ view }, signal);
-    } catch (error) {
-      if (mayExist(error) && (await this.exists(view, signal))) return;
-      throw error;
-    }
-    const hint = 'if it is not meant to be: correct network-view, and remove the view';
-    log.warn('created on the grid', { kind: 'network view', name: view, view, hint });
-  }
-
-  /** Finds a lease of this view in the state that the grid has in another view. */
-  async #leaseElsewhere(view: string, signal: AbortSignal): Promise<Reservation | undefined> {
-    const { grid, leases } = this.#deps;
-    const looks = leases.boundIn(view, maxSamples).map(async ({ mark }) => {
-      const { found } = await grid.find(mark, {}, signal);
-      return found.find((one) => one.view !== view);
-    });
-    return (await Promise.all(looks)).find((moved) => moved !== undefined);
-  }
-
-  /** Finds a reservation of this network in another view: the state may be new, or the view another host's. */
-  async #networkElsewhere(spec: NetworkSpec, signal: AbortSignal): Promise<Reservation | undefined> {
-    const { grid, host } = this.#deps;
-    const { name, view, place } = spec;
-    const marks = { ...(this.#used.has(view) ? { cluster: host.cluster } : host), network: name };
-    const within = place.kind === 'subnet' ? [place.cidr] : place.containers;
-    const filter = { marks, families: [familyOfSpec(spec)], ...(place.kind === 'subnet' && { network: place.cidr }) };
-    for await (const one of grid.list(filter, signal)) {
-      if (one.view === view || parseMark(one.comment) === undefined) continue;
-      if (within.some((cidr) => contains(cidr, one.address))) return one;
-    }
-    return undefined;
-  }
+  return undefined;
 }

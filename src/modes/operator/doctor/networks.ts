@@ -13,7 +13,6 @@ import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outloo
 import { areShared, coverOf } from '../../../infoblox/network/ranges.ts';
 import { type NetworkSpec, sourceText } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
-import { NetworkViews } from '../../../infoblox/network/views.ts';
 import { counted } from '../../quantity.ts';
 import { type Checked, type NetworkConfiguration, networkDirectories } from '../network-configurations.ts';
 import { isBlock, type JudgedRange, judgeBlocks } from './blocks.ts';
@@ -79,8 +78,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
   const { view } = spec;
   // This command does not read the daemon's state.
   const leases = { boundIn: () => [], hasBoundIn: () => false };
-  const views = new NetworkViews({ grid, leases, host, log: { warn: () => {} } });
-  const outlook = shared((signal) => outlookOf({ grid, views, leases }, spec, signal));
+  const outlook = shared((signal) => outlookOf({ grid, leases, host, usedViews: new Set() }, spec, signal));
   const place = shared(async (signal): Promise<Place> => {
     const network = await outlook(signal);
     const found = network.kind === 'found' ? network.cidr : undefined;
@@ -89,7 +87,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
     return { found, cidr, gateway: cidr && keptBack(spec, cidr), ranges };
   });
   const rows = {
-    view: after(['permissions'], async (signal) => judgeView(spec, await views.exists(view, signal))),
+    view: after(['permissions'], async (signal) => judgeView(spec, await grid.exists({ view }, signal))),
     network: after(['permissions'], async (signal) => judgeOutlook(await outlook(signal), spec)),
     'free addresses': after(['network'], async (signal) => {
       const { found: cidr, ranges } = await place(signal);

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { networkMark, pendingNetworkMark } from '../../../../src/infoblox/mark.ts';
 import { outlookOf } from '../../../../src/infoblox/network/outlook.ts';
 import { networkSpec, type SpecInput } from '../../../../src/infoblox/network/spec.ts';
-import { NetworkViews } from '../../../../src/infoblox/network/views.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { writes } from '../grid-and-host.ts';
@@ -28,13 +27,8 @@ const usual = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', pre
 function outlook(differs: Partial<SpecInput> = {}) {
   const port = gridOver(session);
   const leases = { boundIn: () => [], hasBoundIn: () => false };
-  const views = new NetworkViews({
-    grid: port,
-    leases,
-    host: { cluster: 'c', node: 'n' },
-    log: { warn: () => undefined },
-  });
-  return outlookOf({ grid: port, views, leases }, networkSpec({ ...usual, ...differs }), inTime());
+  const host = { cluster: 'c', node: 'n' };
+  return outlookOf({ grid: port, leases, host, usedViews: new Set() }, networkSpec({ ...usual, ...differs }), inTime());
 }
 
 describe('by subnet', () => {

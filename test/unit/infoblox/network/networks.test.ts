@@ -4,7 +4,6 @@ import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { type Grid, sighting } from '../../../../src/infoblox/grid.ts';
 import { Networks } from '../../../../src/infoblox/network/networks.ts';
 import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
-import { NetworkViews } from '../../../../src/infoblox/network/views.ts';
 import { ManualClock } from '../../../fixture/manual-clock.ts';
 
 test('a network is confirmed even if each request takes half a minute', async () => {
@@ -26,8 +25,8 @@ test('a network is confirmed even if each request takes half a minute', async ()
   const host = { cluster: 'c', node: 'host-a' };
   const networks = new Networks({
     grid,
-    views: new NetworkViews({ grid, leases, host, log }),
     leases,
+    host,
     clock,
     random: Math.random,
     conditions: new Conditions(clock),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../../../src/infoblox/address.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
-import { refuseStrayGateway } from '../../../../src/infoblox/network/fit.ts';
+import { keptBack, refuseStrayGateway } from '../../../../src/infoblox/network/fit.ts';
 import { resolveGateway } from '../../../../src/infoblox/network/notation.ts';
 import { networkSpec, type SpecInput, specKey } from '../../../../src/infoblox/network/spec.ts';
 
@@ -227,6 +227,12 @@ test('::x names the gateway of an IPv6 network', () => {
   expect(resolveGateway('::1', cidr)).toBe('fd00:18:1::1');
   expect(resolveGateway('::ffff:ffff:ffff:fff1', cidr)).toBe('fd00:18:1:0:ffff:ffff:ffff:fff1');
   expect(resolveGateway('fd00:18:1::ffff', cidr)).toBe('fd00:18:1::ffff');
+});
+
+test('no container gets the address of an IPv6 gateway, however that is written', () => {
+  const subnet = 'fd00:18:1::/64';
+  const kept = keptBack(spec({ subnet, gateway: 'FD00:18:1:0::0001' }), parseCidr(subnet) ?? expect.fail('no network'));
+  expect(kept).toBe('fd00:18:1::1');
 });
 
 test('the block size of a range is that of the configuration, or that of the flag if the range is large enough', () => {
