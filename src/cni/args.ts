@@ -10,20 +10,6 @@ import { isRequestableAddress } from './config-check.ts';
 import { CniCode, CniError } from './errors.ts';
 import type { Netconf } from './netconf.ts';
 
-/** The arguments that this plugin knows. An empty value counts as absent. */
-export interface CniArgs {
-  /** Unchecked: `requestedAddresses` checks it, since only ADD depends on it. */
-  readonly ip?: string;
-  readonly podName?: string;
-  readonly podNamespace?: string;
-  readonly podUid?: string;
-  readonly nomadNamespace?: string;
-  readonly nomadRegion?: string;
-  readonly nomadJob?: string;
-  readonly nomadGroup?: string;
-  readonly nomadAllocation?: string;
-}
-
 /**
  * Kubernetes runtimes and podman set the K8S keys, Nomad its own. Nomad leaves out values that contain a semicolon
  * (Nomad documentation, "Use a CNI network with a job") and sends no CNI_ARGS with a DEL.
@@ -38,7 +24,13 @@ const fieldOf = {
   NOMAD_JOB_ID: 'nomadJob',
   NOMAD_GROUP_NAME: 'nomadGroup',
   NOMAD_ALLOC_ID: 'nomadAllocation',
-} as const satisfies Record<string, keyof CniArgs>;
+} as const;
+
+/**
+ * The arguments that this plugin knows. An empty value counts as absent. `ip` is unchecked: `requestedAddresses` checks
+ * it, since only ADD depends on it.
+ */
+export type CniArgs = { readonly [Field in (typeof fieldOf)[keyof typeof fieldOf]]?: string };
 
 /**
  * Parses CNI_ARGS. Keys are case-sensitive, nothing is trimmed, the last of equal keys wins. Never throws. A second `=`

@@ -6,7 +6,7 @@ import { addressText, cidrText, jsonObject } from './config-check.ts';
 export interface Route {
   /** CIDR; host bits are kept as written. */
   readonly dst: string;
-  /** Next hop. A route without one gets the network's gateway, if there is one: see `withNextHop`. */
+  /** Next hop. A route without one gets the network's gateway, if there is one: see `withNextHops`. */
   readonly gw?: string;
   /** Bytes; 0 is the same as absent. */
   readonly mtu?: number;
@@ -51,23 +51,18 @@ export const routeSchema = v.pipe(
 /** rtnetlink(7) RT_SCOPE_LINK: destinations on the link itself have this scope or a narrower one, and no next hop. */
 const linkScope = 253;
 
-/** Applies `withNextHop` with the first gateway of each family. */
-export function withNextHops(routes: readonly Route[], gateways: readonly string[]): Route[] {
-  return gateways.reduce((named, gateway) => withNextHop(named, gateway), [...routes]);
-}
-
 /**
- * Sets the gateway as the next hop of each route of its family that has none. The reference main plugins install that
+ * Sets a gateway as the next hop of each route of its family that has none. The reference main plugins install that
  * next hop (plugins, pkg/ipam ConfigureIface), but their CHECK compares it with the result's `gw` (pkg/ip
  * ValidateExpectedRoute) and would not find a route without one.
- * @param gateway bare address; undefined leaves the routes unchanged
+ * @param gateways bare addresses; the first of each family counts
  */
-export function withNextHop(routes: readonly Route[], gateway: string | undefined): Route[] {
-  const family = gateway === undefined ? undefined : parseAddress(gateway)?.family;
-  if (gateway === undefined || family === undefined) return [...routes];
+export function withNextHops(routes: readonly Route[], gateways: readonly string[]): Route[] {
   return routes.map((route) => {
+    const family = parseCidr(route.dst)?.family;
+    const gw = gateways.find((one) => parseAddress(one)?.family === family);
     const onLink = route.scope !== undefined && route.scope >= linkScope;
-    return route.gw || onLink || parseCidr(route.dst)?.family !== family ? route : { ...route, gw: gateway };
+    return route.gw || onLink || gw === undefined ? route : { ...route, gw };
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withNextHop } from '../../../src/cni/route.ts';
+import { withNextHops } from '../../../src/cni/route.ts';
 
 test.each([
   ['without a next hop gets the gateway', { dst: '172.18.0.0/24' }, { dst: '172.18.0.0/24', gw: '10.0.0.1' }],
@@ -14,10 +14,10 @@ test.each([
   ['on the link itself has no next hop', { dst: '10.9.0.0/16', scope: 253 }, { dst: '10.9.0.0/16', scope: 253 }],
   ['of IPv6 gets no IPv4 gateway', { dst: '2001:db8::/48' }, { dst: '2001:db8::/48' }],
 ])('a route %s', (_what, route, expected) => {
-  expect(withNextHop([route], '10.0.0.1')).toEqual([expected]);
+  expect(withNextHops([route], ['10.0.0.1', '10.0.0.2'])).toEqual([expected]);
 });
 
 test('routes stay unchanged if the network has no gateway', () => {
   const routes = [{ dst: '172.18.0.0/24' }, { dst: '10.0.0.0/8', gw: '10.0.0.9' }];
-  expect(withNextHop(routes, undefined)).toEqual(routes);
+  expect(withNextHops(routes, [])).toEqual(routes);
 });
