@@ -1,5 +1,5 @@
 /** The networks of a network name, complete or still being set up, and the choice among them. */
-import { type Cidr, compareAddresses, type Family, isInside } from '../address.ts';
+import { type Cidr, compareAddresses, isInside } from '../address.ts';
 import { attributedName, networkNameAttribute } from '../attributes.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
@@ -94,9 +94,6 @@ export function duplicateError(
   });
 }
 
-/** The families have separate networks of a name. */
-const besideIpv4: Readonly<Record<Family, string>> = { 4: '', 6: ', IPv6' };
-
 /** Raises or clears the condition for several networks with one name. */
 export function noteDuplicates(conditions: Conditions, networks: NetworksInUse, spec: NetworkSpec): void {
   const error = duplicateError(networks, spec);
@@ -109,8 +106,9 @@ export function hasDuplicates(conditions: Conditions, spec: NetworkSpec): boolea
   return conditions.find('network-duplicate', nameInView(spec)) !== undefined;
 }
 
+/** Names the networks of a spec: the families have separate ones. */
 function nameInView(spec: NetworkSpec): string {
-  return `${spec.name} (view ${spec.view}${besideIpv4[familyOfSpec(spec)]})`;
+  return `${spec.name} (view ${spec.view}${familyOfSpec(spec) === 6 ? ', IPv6' : ''})`;
 }
 
 function isInAny(containers: readonly Cidr[], cidr: Cidr): boolean {

@@ -7,7 +7,7 @@ import { type Family, families, familyOf } from '../address.ts';
 import type { AttributeDefinition } from '../attributes.ts';
 import { hasReason } from '../errors.ts';
 import { dialects } from './dialect.ts';
-import { attributeDefinition, type DefinedAttribute, parseAnswer } from './objects.ts';
+import { attributeDefinition, type DefinedAttribute, objectsOf, parseAnswer } from './objects.ts';
 import { type Request, referenceTo } from './request.ts';
 import { searchPages } from './search.ts';
 import type { Session } from './session.ts';
@@ -24,7 +24,6 @@ export interface License {
   readonly status: string;
 }
 
-const MadeNetwork = v.object({ network: text, network_view: text, comment: text });
 const MadeView = v.object({ name: text });
 const texts = v.optional(v.pipe(v.array(text), v.maxLength(1_000)), []);
 const UseSchema = v.object({ network: text, network_view: text, status: text, types: texts, names: texts });
@@ -86,13 +85,7 @@ export class GridInspection {
   async made(signal: AbortSignal) {
     const ofNetworks = families.map((family) => {
       const query = { 'comment~': '^infoblox-cni network=' };
-      const fields = 'network,network_view,comment';
-      const type = `${dialects[family].prefix}network`;
-      const search = searchPages(
-        this.#session,
-        { type, fields, schema: MadeNetwork, query, read: (one) => one },
-        signal,
-      );
+      const search = searchPages(this.#session, { ...objectsOf[family].network, query }, signal);
       return Array.fromAsync(search).catch((error) => {
         // A user may lack rights for IPv6.
         if (hasReason(error, 'permission', 'rejected')) return [];
@@ -105,7 +98,7 @@ export class GridInspection {
       ...ofNetworks,
     ]);
     return [
-      ...networks.flat().map(({ network, network_view: view, comment }) => ({ network, view, comment })),
+      ...networks.flat().map(({ cidr, view, comment }) => ({ network: cidr.text, view, comment })),
       ...views.map(({ name }) => ({ network: null, view: name, comment: '' })),
     ];
   }

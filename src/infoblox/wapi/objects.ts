@@ -203,8 +203,10 @@ export const attributeDefinition = kindOf(
   ({ name, type, list_values }): DefinedAttribute => ({ name, type, values: list_values.map(({ value }) => value) }),
 );
 
-export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });
-export const NextNetworks = v.object({ networks: v.pipe(v.array(text), v.maxLength(100)) });
+const few = v.pipe(v.array(text), v.maxLength(100));
+
+/** The answers of `next_available_ip` and `next_available_network`. */
+export const NextAvailable = v.union([v.object({ ips: few }), v.object({ networks: few })]);
 
 /**
  * Checks an answer against its schema.

@@ -23,7 +23,7 @@ import { beginsAs, firstWords, type MarkFilter, networkMark } from '../mark.ts';
 import { AttributedRequests, type ExtensibleAttributes } from './attributes.ts';
 import type { Facts } from './connection/hosts.ts';
 import { Families } from './families.ts';
-import { anyOf, attributeDefinition, cidrOf, NextAddresses, NextNetworks, parseAnswer, unserved } from './objects.ts';
+import { anyOf, attributeDefinition, cidrOf, NextAvailable, parseAnswer, unserved } from './objects.ts';
 import { type Fields, type Query, type Question, referenceTo, typeOf } from './request.ts';
 import { findExactly, searchPages } from './search.ts';
 import type { Requests } from './session.ts';
@@ -264,10 +264,8 @@ export class WapiGrid implements Grid {
     const request: Question = { method: 'POST', path, query: { _function: what }, body };
     try {
       const { value } = await this.#session.ask(request, signal);
-      const next = isOfNetworks
-        ? parseAnswer(NextNetworks, value, { what }).networks
-        : parseAnswer(NextAddresses, value, { what }).ips;
-      return next.length > 0;
+      const next = parseAnswer(NextAvailable, value, { what });
+      return ('ips' in next ? next.ips : next.networks).length > 0;
     } catch (error) {
       if (hasReason(error, 'no-free-address', 'no-free-network')) return false;
       throw error;
