@@ -6,6 +6,7 @@ import { readOptions } from '../../../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../../../src/modes/daemon/daemon.ts';
 import { StartError } from '../../../../src/modes/daemon/start-error.ts';
 import { Host, until } from '../../../fixture/host.ts';
+import { ManualClock } from '../../../fixture/manual-clock.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { errorOf, held } from '../../infoblox/grid-and-host.ts';
 
@@ -133,9 +134,11 @@ describe('a daemon', () => {
       if (isDamaged) throw corruption;
       commit();
     };
-    const daemon = await startDaemon(optionsOf(one), quiet, { aroundCommit });
+    const clock = new ManualClock();
+    const daemon = await startDaemon(optionsOf(one), quiet, { aroundCommit, clock });
     isDamaged = true;
     expect(await errorOf(one.call('ADD', 'c1'))).toMatchObject({ code: 5 });
+    await clock.advance(5_000);
     const loss = await daemon.lost;
     expect(loss.message).toMatch(/the state file is damaged.*malformed.*restart the daemon/is);
     isDamaged = false;

@@ -37,15 +37,6 @@ afterEach(async () => {
   await grid.stop();
 });
 
-test('a daemon whose log has lost its reader keeps serving, and stops in order', async () => {
-  child.stderr?.destroy();
-  for (const name of ['c1', 'c2', 'c3']) await host.add(name);
-  await host.del('c1');
-  const exit = once(child, 'exit');
-  child.kill('SIGTERM');
-  expect(await exit).toEqual([0, null]);
-});
-
 test('an internal error is one line of the log before the exit with status 1', async () => {
   const exit = once(child, 'close');
   child.kill('SIGUSR2');
