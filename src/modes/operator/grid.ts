@@ -4,7 +4,6 @@ import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
-import { rememberingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess, resolveAny } from '../daemon/grid-access.ts';
 import type { ServiceSettings } from './command.ts';
 
@@ -15,23 +14,14 @@ const timeoutMs = 60_000;
 export type GridSettings = Pick<ServiceSettings, 'daemonFlags' | 'env'>;
 
 /**
- * Checks the service's settings, as the daemon does when it starts.
- * @throws UsageError, StartError
- */
-export function readSettings({ daemonFlags, env }: GridSettings): Options {
-  const options = readOptions(daemonFlags, env, { isTerminal: false });
-  return { ...options, tls: rememberingNothing(options.tls) };
-}
-
-/**
  * Opens the grid with the service's settings, and closes the session after `use`.
  * @throws UsageError, StartError, and what `use` throws
  */
 export async function withGrid<T>(
-  settings: GridSettings,
+  { daemonFlags, env }: GridSettings,
   use: (grid: GridAccess, options: Options, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const options = readSettings(settings);
+  const options = readOptions(daemonFlags, env);
   await resolveAny(options);
   const grid = openGrid(options);
   try {

@@ -212,7 +212,7 @@ function optionsOf(manifests: readonly Manifest[]): Options {
   const [file, ...flags] = args.map((arg) => arg.replace('$(NODE_NAME)', 'NODE'));
   expect(file).toBe('--environment-file=/etc/infoblox-cni/daemon.env');
   const { daemonFlags } = inFile(fileIn(manifests, 'daemon.env'), (path) => readEnvironmentFile(path, 'required'));
-  return readOptions(parseFlags([...daemonFlags, ...flags]), {}, { isTerminal: false });
+  return readOptions(parseFlags([...daemonFlags, ...flags]), {});
 }
 
 function networksOf(manifests: readonly Manifest[]): string[] {

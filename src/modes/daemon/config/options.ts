@@ -24,7 +24,7 @@ const maxSocketPathBytes = 107;
 export function readOptions(
   values: FlagValues,
   env: NodeJS.ProcessEnv,
-  { isTerminal, hostName = hostname() }: { readonly isTerminal: boolean; readonly hostName?: string },
+  { isTerminal = false, hostName = hostname() }: { readonly isTerminal?: boolean; readonly hostName?: string } = {},
 ) {
   const parsed = v.safeParse(FlagSchema, values);
   if (!parsed.success) {

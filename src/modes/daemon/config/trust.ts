@@ -43,11 +43,6 @@ export function warnOfUnverified(clock: Clock, log: Log, signal: AbortSignal): P
   return repeat(clock, { intervalMs: day, signal }, warn);
 }
 
-/** Returns the same settings for a command, which remembers no keys. */
-export function rememberingNothing(tls: TlsOptions): TlsOptions {
-  return tls.keys instanceof KnownKeys ? { ...tls, keys: tls.keys.forCommand() } : tls;
-}
-
 /** Flags that name the hosts with pinned keys, and the directory of the keys. */
 interface PinnedHosts {
   readonly 'grid-host': readonly string[];
@@ -108,29 +103,23 @@ const maxBytes = 16 * 1024;
 
 /**
  * Trust on first use, for `--ssl-verify=pin`. At its first start the daemon stores the public key of each grid host in a file per host. It
- * refuses other keys, and hosts that it first sees later. Keys have the format of curl's `--pinnedpubkey`. The files are read each time, so
+ * refuses other keys, and hosts that it first sees later. Commands, which meet nobody, store nothing. Keys have the format of curl's `--pinnedpubkey`. The files are read each time, so
  * a key that was accepted by hand needs no restart.
  */
-export class KnownKeys implements KeyJudge {
+class KnownKeys implements KeyJudge {
   readonly #directory: string;
   readonly #hosts: readonly string[];
-  readonly #reader: 'daemon' | 'command';
   #meetings = 0;
+  /** Whether first keys are stored. */
+  #isDaemon = false;
 
   /**
    * @param directory has a file for each grid host; created if missing
    * @param hosts all grid hosts
-   * @param reader a command stores nothing, and may read files of the service's user
    */
-  constructor(directory: string, hosts: readonly string[], reader: 'daemon' | 'command' = 'daemon') {
+  constructor(directory: string, hosts: readonly string[]) {
     this.#directory = directory;
     this.#hosts = hosts;
-    this.#reader = reader;
-  }
-
-  /** Returns these keys for a command. */
-  forCommand(): KnownKeys {
-    return new KnownKeys(this.#directory, this.#hosts, 'command');
   }
 
   check(host: string, key: string): 'known' | 'first seen' {
@@ -140,7 +129,7 @@ export class KnownKeys implements KeyJudge {
       if (this.#meetings === 0 && this.#hosts.some((other) => this.#knows(other))) {
         throw this.#refusal(host, key, `was not seen when the daemon started, and shows the public key ${key}`);
       }
-      if (this.#reader === 'daemon') this.#remember(host, key);
+      if (this.#isDaemon) this.#remember(host, key);
       return 'first seen';
     }
     if (known.includes(key)) return 'known';
@@ -149,7 +138,7 @@ export class KnownKeys implements KeyJudge {
   }
 
   async meet(greet: (host: string) => Promise<void>): Promise<readonly string[]> {
-    if (this.#reader === 'command') return [];
+    this.#isDaemon = true;
     const isUnknown = (host: string) => !this.#knows(host);
     this.#meetings += 1;
     await Promise.allSettled(this.#hosts.filter(isUnknown).map(greet));
@@ -175,8 +164,8 @@ export class KnownKeys implements KeyJudge {
 
   /** Reads the keys of a host, one a line, ignoring other lines; undefined if there is no file. */
   #read(host: string): string[] | undefined {
-    // The owner of trusted keys, besides root and the user of this process.
-    const user = this.#reader === 'daemon' ? undefined : serviceUid();
+    // Commands of root read what the service has stored.
+    const user = serviceUid();
     try {
       refuseUntrusted(this.#directory, { user });
       const file = readRegularFile(join(this.#directory, host), { maxBytes, user });

@@ -19,7 +19,7 @@ export const checkConfig = defineCommand({
   ],
   groups: daemonGroups,
   async run({ operands, daemonFlags, env, socket, environmentFile, sourceOf }) {
-    const options = readOptions(daemonFlags, env, { isTerminal: false });
+    const options = readOptions(daemonFlags, env);
     refuseOtherUsers(options, process.getuid?.());
     // The daemon starts without the password file, and waits for it.
     if (daemonFlags['wapi-password-file'] !== '') orStartError(options.readPassword);

@@ -52,7 +52,7 @@ export const installPlugin = defineCommand({
   async run({ flags, operands, daemonFlags, env }) {
     const [bin, conf] = [flags['bin-dir'], flags['conf-dir']];
     // Any host name will do.
-    const options = readOptions(daemonFlags, env, { isTerminal: false, hostName: 'host' });
+    const options = readOptions(daemonFlags, env, { hostName: 'host' });
     // Check everything before the first change: pods fail on a node with a network but without its plugin.
     requireDirectory(bin, '--bin-dir');
     if (operands.length > 0) requireDirectory(conf, '--conf-dir');

@@ -51,10 +51,8 @@ export const leases = defineCommand({
   async run({ flags, operands: [who, ...more], socket, ...settings }) {
     refuseMixture(flags, who);
     if (more.length > 0) throw new UsageError('one address, pod or container at a time');
-    const { address, history } = {
-      address: readAddress('address', flags.address),
-      history: readAddress('history', flags.history),
-    };
+    const address = readAddress('address', flags.address);
+    const history = readAddress('history', flags.history);
     if (history !== undefined) return showHistory(history, flags.at, socket);
     if (flags.original !== '') return showOriginals(flags.original, settings);
     const { network, container } = flags;

@@ -11,8 +11,8 @@ import { CommandError } from '../command-error.ts';
 
 /** Milliseconds before the bar appears. */
 const firstShownAfterMs = 1_000;
-/** Maximum columns of the bar, and the minimum below which it is left out. */
-const [maxBar, minBar] = [30, 5];
+/** Columns of the bar. */
+const barWidth = 30;
 /** Milliseconds between two updates of the bar. */
 const refreshIntervalMs = 250;
 /** Columns at the end of the line: for the cursor, and for `^C`, which a terminal writes there itself. */
@@ -96,13 +96,8 @@ export function progressText(
   if (progress === undefined) return shortened(`${what}, for ${ago(0, passed)}`, columns);
   const { done, total } = progress;
   const part = total === 0 ? 1 : Math.min(done / total, 1);
-  const count = `${done} of ${total}`;
-  const left = part > 0 && part < 1 ? `, about ${ago(0, (passed / part) * (1 - part))} left` : '';
-  const room = columns - `${what} [] ${count}${left}`.length;
-  if (room < minBar) return shortened(`${what} ${count}`, columns);
-  const width = Math.min(room, maxBar);
-  const full = Math.round(part * width);
-  return `${what} [${'#'.repeat(full)}${' '.repeat(width - full)}] ${count}${left}`;
+  const bar = '#'.repeat(Math.round(part * barWidth)).padEnd(barWidth);
+  return shortened(`${what} ${done} of ${total} [${bar}]`, columns);
 }
 
 /** Tells whether there is a terminal to ask at. */

@@ -163,7 +163,7 @@ test('a corrected password file is used at once', async () => {
   try {
     const file = join(directory, 'password');
     writeFileSync(file, 'wrong\n');
-    const { readPassword } = readOptions(parseFlags([`--wapi-password-file=${file}`]), {}, { isTerminal: false });
+    const { readPassword } = readOptions(parseFlags([`--wapi-password-file=${file}`]), {});
     const wapi = session({ readPassword });
     await failureOf(ask(wapi));
     writeFileSync(file, 'infoblox\n');

@@ -21,8 +21,7 @@ function host(...flags: string[]): Host {
 
 /** Starts another daemon with the flags of a host and additional ones. */
 const start = (of: Host, ...flags: string[]) => startDaemon(optionsOf(of, ...flags), quiet);
-const optionsOf = (of: Host, ...flags: string[]) =>
-  readOptions(parseFlags([...of.flags, ...flags]), {}, { isTerminal: false });
+const optionsOf = (of: Host, ...flags: string[]) => readOptions(parseFlags([...of.flags, ...flags]), {});
 
 const nothing = () => undefined;
 const quiet = { error: nothing, warn: nothing, info: nothing, debug: nothing };

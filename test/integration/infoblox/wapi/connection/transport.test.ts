@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 function tlsOf(flag: string): TlsOptions {
-  return readOptions(parseFlags([`--ssl-verify=${flag}`]), {}, { isTerminal: false }).tls;
+  return readOptions(parseFlags([`--ssl-verify=${flag}`]), {}).tls;
 }
 
 /** A read without its URL. */

@@ -118,9 +118,9 @@ describe('at start', () => {
 
   test('check-config and the daemon refuse a wrong pair at the start', () => {
     const flags = parseFlags([`--wapi-client-cert=${certFile}`, `--wapi-client-key=${keyFile}`, '--node-name=a']);
-    expect(readOptions(flags, {}, { isTerminal: false }).clientCertificate).toBeInstanceOf(ClientCertificate);
+    expect(readOptions(flags, {}).clientCertificate).toBeInstanceOf(ClientCertificate);
     ca.file('client.pem', second.cert);
-    expect(() => readOptions(flags, {}, { isTerminal: false })).toThrow(StartError);
+    expect(() => readOptions(flags, {})).toThrow(StartError);
   });
 });
 

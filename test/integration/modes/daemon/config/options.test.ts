@@ -132,7 +132,7 @@ test('a socket path that is too long for the system is refused, with its length 
 test.each(['', 'localhost', 'localhost.localdomain', 'LOCALHOST'])(
   'a host with the common name "%s" needs --node-name',
   (hostName) => {
-    const named = (...args: string[]) => readOptions(parseFlags(args), {}, { isTerminal: false, hostName }).nodeName;
+    const named = (...args: string[]) => readOptions(parseFlags(args), {}, { hostName }).nodeName;
     expect(() => named()).toThrow(StartError);
     expect(() => named()).toThrow(/^--node-name is not set, and the host name/);
     expect(named('--node-name=worker-1')).toBe('worker-1');
