@@ -42,7 +42,7 @@ describe.each([
     };
     await prepare?.({ grid, other, view });
     const before = contents();
-    // A view named in the row itself is what the row is about.
+    // A view in the row itself takes precedence.
     const ipam = { 'network-view': view, ...call.ipam };
     const answer = await host.call('ADD', { containerId: `c${views}`, ...call, ipam });
     grid.readOnly = false;
@@ -50,7 +50,7 @@ describe.each([
     expect(answer.stderr).toBe('');
     expect(error).toMatchObject({ code, msg: expect.stringMatching(msg), details: expect.stringMatching(details) });
     expect(contents()).toEqual(before);
-    // What the host keeps in one view would pass for that view under a new name in the next row.
+    // Reservations left in one view would look like a renamed view in the next row.
     for (const options of others) await host.call('DEL', options);
     await until('they are released', () => !contents().some((object) => object.includes(`container=other-${views} `)));
   });

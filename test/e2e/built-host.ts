@@ -17,11 +17,11 @@ export interface CallOptions {
   readonly args?: string;
   /** Merged over the network configuration. */
   readonly config?: Json;
-  /** Merged over its `ipam`; undefined removes a key. */
+  /** Merged over its `ipam`. Undefined removes a key. */
   readonly ipam?: Json;
   /** Further variables of its environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** stdin as it is, instead of a network configuration. */
+  /** The literal stdin, instead of a network configuration. */
   readonly stdin?: string | Buffer;
 }
 
@@ -81,13 +81,13 @@ export class BuiltHost {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** The usual network configuration. */
+  /** Returns the default network configuration. */
   config({ config, ipam }: CallOptions = {}): Json {
     const usual = { type: 'infoblox', 'socket-dir': this.socketDir, subnet: '10.0.0.0/24', gateway: '10.0.0.1' };
     return { cniVersion: '1.1.0', name: 'net-1', type: 'macvlan', ipam: { ...usual, ...ipam }, ...config };
   }
 
-  /** A call's environment. */
+  /** Returns the environment of a call. */
   environment(command: Command, options: CallOptions = {}): Record<string, string> {
     return {
       CNI_COMMAND: command,

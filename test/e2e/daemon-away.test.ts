@@ -1,4 +1,4 @@
-/** Whatever is or is not at the daemon's socket, every command ends in time, and no release is lost. */
+/** Whatever listens at the daemon's socket, or if nothing does, every command ends in time, and no release is lost. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -31,14 +31,14 @@ function notes(): string[] {
   return readdirSync(join(host.socketDir, 'infoblox.owed')).filter((name) => name.endsWith('.json'));
 }
 
-describe('no daemon', () => {
+describe('without a daemon', () => {
   test.each<[Command, number, number]>([
-    // It waits for two seconds: a daemon may be on its way.
+    // ADD waits for two seconds, as a daemon may be starting.
     ['ADD', 11, 3_500],
     ['CHECK', 11, 1_000],
     ['GC', 11, 1_000],
     ['STATUS', 50, 1_000],
-  ])('%s says which socket is missing and what to do, with code %i within %i ms', async (command, code, limit) => {
+  ])('%s reports the missing socket with a hint, with code %i within %i ms', async (command, code, limit) => {
     const call = await host.call(command, withResult);
     expect(failure(call)).toEqual({
       cniVersion: '1.1.0',
@@ -49,13 +49,13 @@ describe('no daemon', () => {
     expect(call.milliseconds).toBeLessThan(limit);
   });
 
-  test('a dead daemon’s socket is the same as none', async () => {
+  test('the socket of a dead daemon counts as missing', async () => {
     await host.start();
     await host.daemon.kill();
     expect(failure(await host.call('ADD'))).toMatchObject({ code: 11, msg: expect.stringContaining(host.socket) });
   });
 
-  test('a driver name without a daemon is named', async () => {
+  test('the error names a driver name without a daemon', async () => {
     const { msg, details } = failure(await host.call('ADD', { ipam: { type: 'infobloks' } }));
     expect(msg).toContain(join(host.socketDir, 'infobloks.sock'));
     expect(details).toContain('--driver-name');
@@ -69,7 +69,7 @@ describe('no daemon', () => {
     expect(await adding).toBe('10.0.0.2');
   });
 
-  test('DEL succeeds, and the daemon makes up for it when it starts', async () => {
+  test('DEL succeeds, and the daemon carries it out at its start', async () => {
     await host.start();
     await host.add('owed');
     await host.daemon.stop();
@@ -88,7 +88,7 @@ describe('no daemon', () => {
     await until('the note is gone', () => notes().length === 0);
   });
 
-  test('DEL fails with 11 where no daemon has been, and makes nothing there: a mistyped directory is read by none', async () => {
+  test('DEL fails with 11 in a directory that no daemon has used, and makes no note, which no daemon would read', async () => {
     const before = readdirSync(host.directory);
     for (const wrong of [join(host.directory, 'rum'), host.directory]) {
       const call = await host.call('DEL', { ipam: { 'socket-dir': wrong } });
@@ -101,14 +101,14 @@ describe('no daemon', () => {
     expect(readdirSync(host.directory)).toEqual(before);
   });
 
-  test('DEL fails where even a note cannot be left, so that the runtime tries again', async () => {
+  test('DEL fails if even a note cannot be written, so that the runtime retries it', async () => {
     writeFileSync(join(host.directory, 'file'), '');
     const call = await host.call('DEL', { ipam: { 'socket-dir': join(host.directory, 'file', 'run') } });
     expect(failure(call)).toMatchObject({ code: 11, msg: expect.stringContaining('cannot be recorded for later') });
   });
 });
 
-test('a daemon that is stopped for longer than the plugin waits leaves nothing of the ADD when it goes on', async () => {
+test('a daemon that is paused beyond the plugin’s time-out releases the address of the ADD when it continues', async () => {
   await host.start();
   await host.daemon.says('grid available');
   process.kill(host.daemon.pid, 'SIGSTOP');
@@ -127,7 +127,7 @@ test('a daemon that is stopped for longer than the plugin waits leaves nothing o
   expect((await host.call('DEL', { containerId: 'after' })).exitCode).toBe(0);
 });
 
-describe('something else than a daemon', () => {
+describe('a faulty server in place of the daemon', () => {
   let fake: FakeDaemon;
   const listen = async (serve: (socket: Socket) => void) => {
     fake = await startFakeDaemon(host.socket, serve);
@@ -151,7 +151,7 @@ describe('something else than a daemon', () => {
     ['answers half a document', (socket) => socket.end('{"jsonrpc":"2.0","id":1,"resu'), ''],
     ['answers without end', (socket) => flood(socket), 'is not a compatible infoblox-cni-daemon'],
   ])('%s', (_, serve, why) => {
-    test('ADD and CHECK fail with 11, DEL leaves a note, STATUS says 50, all but ADD at once', async () => {
+    test('makes ADD and CHECK fail with 11, DEL leave a note, and STATUS fail with 50, all but ADD at once', async () => {
       await listen(serve);
       for (const [command, code] of [['ADD', 11] as const, ['CHECK', 11] as const, ['STATUS', 50] as const]) {
         const call = await host.call(command, withResult);
@@ -166,7 +166,7 @@ describe('something else than a daemon', () => {
     });
   });
 
-  test('takes an ADD and ends: the plugin leaves word that nobody was told, and nothing where it was not asked', async () => {
+  test('that accepts an ADD and ends makes the plugin leave a note, but not if it did not accept it', async () => {
     const unanswered = () =>
       readdirSync(join(host.socketDir, 'infoblox.owed')).filter((one) => one.endsWith('.unanswered'));
     expect(failure(await host.call('ADD'))).toMatchObject({
@@ -191,7 +191,7 @@ describe('something else than a daemon', () => {
     expect(unanswered()).toHaveLength(1);
   });
 
-  test('gives a gateway outside the network: no container is told, and the daemon may take the address back', async () => {
+  test('that answers with a gateway outside the network makes the ADD fail, and may release the address', async () => {
     const result = { cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24', gateway: '192.0.2.1' }] };
     let heard = '';
     await listen((socket) => {
@@ -207,7 +207,7 @@ describe('something else than a daemon', () => {
     expect(heard).not.toContain(takenFrame);
   });
 
-  test('sends texts that would command a terminal: they are shown as escapes, on stdout and on stderr', async () => {
+  test('that sends terminal control characters has them escaped on stdout and stderr', async () => {
     const message = 'red \u001b[31m, a\nline, back\u202ewards';
     const shown = 'red \\u001b[31m, a\\nline, back\\u202ewards';
     await listen((socket) => socket.end(answerFrame({ error: { code: 100, message, data: { details: message } } })));
@@ -219,20 +219,20 @@ describe('something else than a daemon', () => {
     socket.end(answerFrame({ error: { code, message: `failed with ${code}` } }));
   };
 
-  test.each([5, 11, 100])('fails with %i, its own failure: DEL leaves a note', async (code) => {
+  test.each([5, 11, 100])('that fails with %i, a failure of its own, makes DEL leave a note', async (code) => {
     await listen(refusal(code));
     const call = await host.call('DEL');
     expect(call).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringContaining(`failed with ${code}; `) });
     expect(notes()).toHaveLength(1);
   });
 
-  test.each([1, 4, 6, 7])('fails with %i, the failure of its caller: DEL says so', async (code) => {
+  test.each([1, 4, 6, 7])('that fails with %i, a failure of its caller, makes DEL fail, too', async (code) => {
     await listen(refusal(code));
     expect(failure(await host.call('DEL'))).toMatchObject({ code, msg: `failed with ${code}` });
     expect(notes).toThrow('ENOENT');
   });
 
-  test('hangs: every command ends when three seconds have shown it, DEL with success', async () => {
+  test('that hangs makes every command end after three seconds, DEL with success', async () => {
     await listen(() => {});
     const codes = { STATUS: 50, CHECK: 11, GC: 11, ADD: 11 } as const;
     const calls = (Object.keys(codes) as (keyof typeof codes)[]).map(async (command) => {
@@ -252,8 +252,8 @@ describe('something else than a daemon', () => {
     await Promise.all(calls);
   });
 
-  // How long the others wait: test/integration/modes/daemon-client.test.ts.
-  test('accepts and never answers: STATUS and DEL end by their own limits, DEL with success', async () => {
+  // For the other time-outs see test/integration/modes/plugin/daemon-client.test.ts.
+  test('that accepts and never answers makes STATUS and DEL end at their own limits, DEL with success', async () => {
     await listen((socket) => socket.write(acceptedFrame(60_000)));
     const [status, del] = await Promise.all([host.call('STATUS'), host.call('DEL')]);
     expect(failure(status)).toMatchObject({ code: 50, msg: expect.stringContaining('did not answer in time') });

@@ -1,4 +1,4 @@
-/** The built daemon's command line: the original's flags in every spelling, and a clear error for each wrong one. */
+/** The built daemon's command line: the flags of the original driver in every spelling, and a clear error for each wrong one. */
 import {
   chmodSync,
   copyFileSync,
@@ -20,7 +20,7 @@ import { daemonFile, pluginFile, run } from './program.ts';
 
 let grid: Grid;
 let directory: string;
-/** Directories in which a daemon that starts unexpectedly does no harm. */
+/** Flags with directories in which an unexpected daemon does no harm. */
 let places: string[];
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ const spellings: [string, (flag: string, value: string) => string[]][] = [
 ];
 
 describe.each(spellings)('written as %s', (name, spell) => {
-  test('every flag of the original is taken and has its effect', async () => {
+  test('every flag of the original driver is accepted and has its effect', async () => {
     const socketDir = join(directory, name.replaceAll(' ', '_'), 'sockets');
     const view = `view ${name}`;
     const seed = {
@@ -77,7 +77,7 @@ describe.each(spellings)('written as %s', (name, spell) => {
   });
 });
 
-test('check-config says whether the daemon would start with these flags, and leaves everything as it is', async () => {
+test('check-config says whether the daemon would start with these flags, and changes nothing', async () => {
   const check = (...args: string[]) => run(daemonFile, ['check-config', ...places, ...args], {});
   expect(await check('--node-name=a')).toMatchObject({
     exitCode: 0,
@@ -101,7 +101,7 @@ test('check-config says whether the daemon would start with these flags, and lea
   for (const place of places) expect(existsSync(place.replace(/^.*=/, ''))).toBe(false);
 });
 
-test.runIf(process.getuid?.() === 0)('another user than root is told so at once', async () => {
+test.runIf(process.getuid?.() === 0)('a user other than root gets an error at once', async () => {
   // The executable may be in a private directory.
   const program = join(directory, 'infoblox-cni-daemon');
   copyFileSync(daemonFile, program);
@@ -124,11 +124,11 @@ test('--version names the release; -h and -help are --help', async () => {
   for (const flag of ['-h', '-help']) expect((await run(daemonFile, [flag], {})).stdout).toBe(help.stdout);
 });
 
-test('the daemon is the daemon even where CNI_COMMAND is set', async () => {
+test('the daemon starts even if CNI_COMMAND is set', async () => {
   expect((await run(daemonFile, ['--help'], { CNI_COMMAND: 'ADD' })).stdout).toContain('Usage: infoblox-cni-daemon');
 });
 
-describe('a wrong command line ends with status 2 and says why', () => {
+describe('a wrong command line ends with status 2 and the reason', () => {
   test.each<[string[], string]>([
     [['--grid-hots=10.0.0.1'], 'unknown flag --grid-hots; did you mean --grid-host?'],
     [['10.0.0.1'], 'unexpected argument "..."'],
@@ -143,7 +143,7 @@ describe('a wrong command line ends with status 2 and says why', () => {
     expect(stderr).not.toContain('hush-hush');
   });
 
-  test('a socket path that is too long, before anything is made', async () => {
+  test('a socket path that is too long, before any file is created', async () => {
     const socketDir = join(directory, 's'.repeat(100));
     const { exitCode, stderr } = await run(daemonFile, [...places, `--socket-dir=${socketDir}`], {});
     expect({ exitCode }).toEqual({ exitCode: 2 });
@@ -151,7 +151,7 @@ describe('a wrong command line ends with status 2 and says why', () => {
     expect(existsSync(socketDir)).toBe(false);
   });
 
-  test('but with 1 where it may come right by itself: a file of --ssl-verify that is absent', async () => {
+  test('except for a missing file of --ssl-verify, with status 1, as it may appear later', async () => {
     const file = join(directory, 'absent.pem');
     const { exitCode, stderr } = await run(daemonFile, [...places, `--ssl-verify=${file}`], {});
     expect({ exitCode }).toEqual({ exitCode: 1 });
@@ -159,9 +159,9 @@ describe('a wrong command line ends with status 2 and says why', () => {
   });
 });
 
-test('--environment-file gives flags and variables as systemd would, and the command line has the last word', async () => {
+test('--environment-file provides flags and variables like systemd, and the command line overrides them', async () => {
   const file = join(directory, 'daemon.env');
-  // As the kubelet lays out the files of a pod: others may add names to the directory, but not change root's.
+  // The layout of the kubelet for a pod: others may add names to the directory, but not change those of root.
   const volume = join(directory, 'volume');
   mkdirSync(join(volume, '..1'), { recursive: true });
   chmodSync(volume, 0o1777);
@@ -202,7 +202,7 @@ test.runIf(process.getuid?.() === 0)(
     const { stderr } = await start('');
     expect(stderr).toContain(said);
     expect(stderr).toContain('start it with --environment-file=/etc/infoblox-cni/daemon.env');
-    // The unit hands them over, be they empty.
+    // The unit always passes the variable, even empty.
     expect((await start("DAEMON_FLAGS=''")).stderr).not.toContain(said);
   },
 );
@@ -222,7 +222,7 @@ test.each<[string, string, number, number, RegExp]>([
     1,
     /cannot use --environment-file .* is writable by users other than root .*\. Run chmod go-w /,
   ],
-])('--environment-file is named for %s', async (_, text, mode, status, message) => {
+])('the error names --environment-file for %s', async (_, text, mode, status, message) => {
   const file = join(directory, 'daemon.env');
   writeFileSync(file, text);
   chmodSync(file, mode);
@@ -240,7 +240,7 @@ describe('--ssl-verify', () => {
     ],
   ];
 
-  test('true refuses a certificate that the host does not trust, and says how to trust it', async () => {
+  test('with `true` refuses a certificate that the host does not trust, with a hint', async () => {
     const daemon = await DaemonProcess.start([...flags('true'), '--ssl-verify=true'], { WAPI_PASSWORD: grid.password });
     try {
       await daemon.says('grid unavailable');
@@ -252,7 +252,7 @@ describe('--ssl-verify', () => {
     }
   });
 
-  test('pin remembers the key of the grid in the state directory, and is not warned of', async () => {
+  test('with `pin` stores the key of the grid in the state directory, without a warning', async () => {
     const daemon = await DaemonProcess.start([...flags('pin'), '--ssl-verify=pin'], { WAPI_PASSWORD: grid.password });
     try {
       await daemon.says('grid available');
@@ -264,7 +264,7 @@ describe('--ssl-verify', () => {
     }
   });
 
-  test('false works and is warned of at every start', async () => {
+  test('with `false` works, with a warning at every start', async () => {
     grid.clearLog();
     const daemon = await DaemonProcess.start(flags('false'), { WAPI_PASSWORD: grid.password });
     try {
@@ -277,7 +277,7 @@ describe('--ssl-verify', () => {
   });
 });
 
-test('a password that is not there yet is warned of, costs no login, and counts as soon as its file has it', async () => {
+test('a missing password causes a warning and no login, and is used as soon as its file has it', async () => {
   const file = join(directory, 'password');
   writeFileSync(file, '\n', { mode: 0o600 });
   grid.clearLog();

@@ -1,4 +1,4 @@
-/** The built daemon as a service: it starts whatever the grid does, guards its socket, and leaves in good order. */
+/** The built daemon as a service: it starts during outages, guards its socket, and stops in order. */
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test as base, describe, expect } from 'vitest';
@@ -7,7 +7,7 @@ import { startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { daemonFile, run } from './program.ts';
 
-/** Each test has a grid and a host of its own, so that they can run beside each other: most of the time they wait. */
+/** Each test has a grid and a host of its own, so that they can run in parallel: they mostly wait. */
 const test = base
   .extend('grid', async ({ task: _task }, { onCleanup }) => {
     const grid = await startGrid();
@@ -30,10 +30,10 @@ describe.concurrent('the socket', () => {
     expect(await host.add('before')).toBe(address);
   });
 
-  test('that cannot come back ends the daemon, so that the service manager starts it anew', async ({ host }) => {
+  test('that cannot be created again ends the daemon, so that the service manager restarts it', async ({ host }) => {
     await host.start();
     rmSync(host.socketDir, { recursive: true });
-    // As a read-only /run would: nothing can be made there.
+    // As on a read-only /run, no file can be created there.
     writeFileSync(host.socketDir, '');
     await host.daemon.says('"stopped"', 30_000);
     const lost = host.daemon.lines.find(({ message }) => message === 'cannot serve any more, exiting');
@@ -42,7 +42,7 @@ describe.concurrent('the socket', () => {
   });
 });
 
-describe.concurrent('what it cannot use is a start error that names the flag', () => {
+describe.concurrent('an unusable path is a start error that names the flag', () => {
   const start = (host: BuiltHost, ...flags: string[]) => run(daemonFile, [...host.flags, ...flags], {});
 
   test.for(['--socket-dir', '--state-dir'])('%s below a regular file', async (flag, { host }) => {
@@ -57,7 +57,7 @@ describe.concurrent('what it cannot use is a start error that names the flag', (
 });
 
 describe.concurrent('a state that is removed while the daemon runs', () => {
-  test('is noticed: the daemon says so, ends, and the next one knows what this host holds', async ({ host }) => {
+  test('is noticed: the daemon reports it and exits, and the next one imports the leases', async ({ host }) => {
     await host.start();
     const address = await host.add('c1');
     for (const name of readdirSync(host.stateDir)) if (name.startsWith('state.db')) rmSync(join(host.stateDir, name));

@@ -28,7 +28,7 @@ afterEach(async () => {
   await host.dispose();
 });
 
-/** All the ways in which it could be written down. */
+/** All forms in which the password could be written. */
 const traces = [
   password,
   encodeURIComponent(password),
@@ -63,7 +63,7 @@ describe('the password is neither in the log nor in the process list', () => {
     const daemon = await DaemonProcess.start([...host.flags, ...flags, ...debug], env);
     try {
       const address = await host.add('c1');
-      // In trouble, more is written.
+      // Faults cause more log lines.
       grid.inject({ method: 'POST', effect: { kind: 'html', status: 502 } });
       grid.inject({ method: 'GET', effect: { kind: 'status', status: 401 } });
       await host.call('ADD', { containerId: 'c2' });
@@ -81,7 +81,7 @@ describe('the password is neither in the log nor in the process list', () => {
     }
   });
 
-  test('and a file of it that everybody can read is warned of, with the command that mends it', async () => {
+  test('given by a file that others can read, which causes a warning with the fix', async () => {
     writeFileSync(file('readable'), `${password}\n`);
     chmodSync(file('readable'), 0o644);
     const daemon = await DaemonProcess.start([...host.flags, `--wapi-password-file=${file('readable')}`]);
@@ -99,7 +99,7 @@ describe('the password is neither in the log nor in the process list', () => {
     }
   });
 
-  test('given by --wapi-password: it is overwritten when the daemon has started, which is known by its name', async () => {
+  test('given by --wapi-password, as the daemon overwrites it at its start', async () => {
     const daemon = await DaemonProcess.start([...host.flags, `--wapi-password=${password}`, '--log-level=debug']);
     try {
       await daemon.says('grid available');
@@ -116,7 +116,7 @@ describe('the password is neither in the log nor in the process list', () => {
   });
 });
 
-test('where stderr is no terminal, every line is a JSON object with time, level and message', async () => {
+test('if stderr is not a terminal, every line is a JSON object with time, level and message', async () => {
   await host.start();
   await host.add('c1', { ipam: { nonsense: 1 }, args: 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1' });
   await host.call('ADD', { ipam: { subnet: 'nonsense' } });
@@ -166,7 +166,7 @@ test('a name or a text of the grid cannot forge a line of the log', async () => 
   }
 });
 
-test('--log-format=text writes for people, --log-level=error writes no more than that', async () => {
+test('--log-format=text writes for people, and --log-level=error writes only errors', async () => {
   await host.start(['--log-format=text', '--log-level=info']);
   await host.add('c1');
   expect(host.daemon.log).toContain(`listening (socket: ${host.socket}`);
@@ -174,12 +174,12 @@ test('--log-format=text writes for people, --log-level=error writes no more than
   await host.daemon.stop();
 });
 
-test('under systemd each line has its priority, so that journalctl -p err shows errors alone', async () => {
+test('under systemd each line has its priority, so that journalctl -p err shows only errors', async () => {
   const file = join(host.directory, 'journal');
   const journal = openSync(file, 'a');
   try {
     const { dev, ino } = fstatSync(journal, { bigint: true });
-    // What systemd sets where stderr is the journal's.
+    // systemd sets this variable if stderr is the journal.
     const env = { WAPI_PASSWORD: password, JOURNAL_STREAM: `${dev}:${ino}` };
     const start = (...args: string[]) => spawn(daemonFile, args, { env, stdio: ['ignore', 'ignore', journal] });
     const daemon = start(...host.flags, '--ssl-verify=false');
@@ -203,7 +203,7 @@ test.each([
   ['a disk that is full', '2>/dev/full'],
   ['nothing', '2>&-'],
   ['a pipe that nobody reads', '2>&1 >/dev/null | :'],
-])('a log that goes to %s keeps nobody from an address', async (_, redirection) => {
+])('a log that goes to %s fails no ADD', async (_, redirection) => {
   const script = `"$0" "$@" ${redirection}`;
   const shell: ChildProcess = spawn('/bin/sh', ['-c', script, daemonFile, ...host.flags], {
     env: { WAPI_PASSWORD: password },

@@ -35,7 +35,7 @@ export class DaemonProcess {
   }
 
   /**
-   * Starts a daemon; it listens when this returns.
+   * Starts a daemon and waits until it listens.
    * @param env its whole environment
    * @param inside a command that enters other namespaces and executes its arguments, as nsenter(1)
    * @throws Error with its log if it ends, or does not listen in time
@@ -59,7 +59,7 @@ export class DaemonProcess {
     return this.#child.pid ?? 0;
   }
 
-  /** All that it wrote to stderr. */
+  /** Its whole output on stderr. */
   get log(): string {
     return this.#log;
   }
@@ -86,7 +86,7 @@ export class DaemonProcess {
     }
   }
 
-  /** Stops it as a service manager does. @returns its exit status; undefined if a signal ended it */
+  /** Stops it like a service manager. @returns its exit status; undefined if a signal ended it */
   async stop(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<number | undefined> {
     this.#child.kill(signal);
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs);

@@ -1,4 +1,4 @@
-/** Neither role follows, reads, trusts or changes files that another user put in the place of the socket. */
+/** Neither plugin nor daemon follows, reads, trusts or changes files that another user put in place of the socket. */
 import { execFileSync } from 'node:child_process';
 import {
   chownSync,
@@ -24,7 +24,7 @@ import { DaemonProcess } from './daemon-process.ts';
 
 const nobody = 65534;
 
-/** A host with a directory of root, `victim`, to compare afterwards. */
+/** A host with a directory of root, `victim`, which is compared afterwards. */
 function hostileTest(name: string, attack: (host: BuiltHost, victim: string) => Promise<void>): void {
   rootTest(name, 'directories of another user', async () => {
     const grid = await startGrid();
@@ -50,33 +50,36 @@ function forgedNote(containerId: string, host: BuiltHost): string {
 
 const note = (containerId: string) => noteName('net-1', containerId, 'eth0');
 
-hostileTest('a daemon of somebody else is not asked, and no note is left in its directory', async (host, victim) => {
-  let asked = 0;
-  const fake = await startFakeDaemon(host.socket, (socket) => {
-    asked += 1;
-    const result = { cniVersion: '1.1.0', ips: [{ address: '10.0.0.66/24' }] };
-    socket.end(answerFrame({ result }));
-  });
-  symlinkSync(victim, join(host.socketDir, 'infoblox.owed'));
-  for (const path of [host.socketDir, host.socket]) chownSync(path, nobody, nobody);
-  try {
-    const before = readdirSync(host.socketDir);
-    for (const command of ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] satisfies Command[]) {
-      const prevResult = { ips: [{ address: '10.0.0.66/24' }] };
-      expect(failure(await host.call(command, { config: { prevResult } })), command).toMatchObject({
-        code: 7,
-        msg: `cannot trust the socket ${host.socket}: ${host.socketDir} belongs to uid 65534, not to root`,
-        details: expect.stringMatching(/^Run chown root \S+, or use another "socket-dir"/),
-      });
+hostileTest(
+  'the plugin does not call a daemon of another user, and leaves no note in its directory',
+  async (host, victim) => {
+    let asked = 0;
+    const fake = await startFakeDaemon(host.socket, (socket) => {
+      asked += 1;
+      const result = { cniVersion: '1.1.0', ips: [{ address: '10.0.0.66/24' }] };
+      socket.end(answerFrame({ result }));
+    });
+    symlinkSync(victim, join(host.socketDir, 'infoblox.owed'));
+    for (const path of [host.socketDir, host.socket]) chownSync(path, nobody, nobody);
+    try {
+      const before = readdirSync(host.socketDir);
+      for (const command of ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] satisfies Command[]) {
+        const prevResult = { ips: [{ address: '10.0.0.66/24' }] };
+        expect(failure(await host.call(command, { config: { prevResult } })), command).toMatchObject({
+          code: 7,
+          msg: `cannot trust the socket ${host.socket}: ${host.socketDir} belongs to uid 65534, not to root`,
+          details: expect.stringMatching(/^Run chown root \S+, or use another "socket-dir"/),
+        });
+      }
+      expect(readdirSync(host.socketDir)).toEqual(before);
+      expect(asked).toBe(0);
+    } finally {
+      await fake.stop();
     }
-    expect(readdirSync(host.socketDir)).toEqual(before);
-    expect(asked).toBe(0);
-  } finally {
-    await fake.stop();
-  }
-});
+  },
+);
 
-hostileTest('a socket of somebody else in root’s directory is not asked', async (host) => {
+hostileTest('the plugin does not call a socket of another user in a directory of root', async (host) => {
   const fake = await startFakeDaemon(host.socket, () => undefined);
   chownSync(host.socket, nobody, nobody);
   try {
@@ -101,7 +104,7 @@ hostileTest('a DEL without a daemon follows no link to where its note should be'
 });
 
 hostileTest(
-  'the daemon does not start in a directory of somebody else, and touches nothing there',
+  'the daemon does not start in a directory of another user, and touches nothing there',
   async (host, victim) => {
     const notes = join(host.socketDir, 'infoblox.owed');
     mkdirSync(notes, { recursive: true });
@@ -117,7 +120,7 @@ hostileTest(
   },
 );
 
-hostileTest('nor does it keep its state in one', async (host) => {
+hostileTest('the daemon does not keep its state in a directory of another user', async (host) => {
   mkdirSync(host.stateDir);
   chownSync(host.stateDir, nobody, nobody);
   const start = DaemonProcess.start(host.flags, { WAPI_PASSWORD: 'infoblox' });
@@ -125,29 +128,32 @@ hostileTest('nor does it keep its state in one', async (host) => {
   expect(readdirSync(host.stateDir)).toEqual([]);
 });
 
-hostileTest('pipes, endless and huge files and forged notes neither hang nor feed the daemon', async (host, victim) => {
-  await host.start();
-  await host.add('alive');
-  await host.daemon.stop();
-  const notes = join(host.socketDir, 'infoblox.owed');
-  writeFileSync(join(notes, note('alive')), forgedNote('alive', host));
-  chownSync(join(notes, note('alive')), nobody, nobody);
-  execFileSync('mkfifo', [join(notes, note('pipe'))]);
-  symlinkSync('/dev/zero', join(notes, note('endless')));
-  symlinkSync(join(victim, 'file'), join(notes, note('link')));
-  writeFileSync(join(notes, note('huge')), '');
-  truncateSync(join(notes, note('huge')), 700 * 1024 * 1024);
+hostileTest(
+  'pipes, endless and huge files and forged notes neither block nor deceive the daemon',
+  async (host, victim) => {
+    await host.start();
+    await host.add('alive');
+    await host.daemon.stop();
+    const notes = join(host.socketDir, 'infoblox.owed');
+    writeFileSync(join(notes, note('alive')), forgedNote('alive', host));
+    chownSync(join(notes, note('alive')), nobody, nobody);
+    execFileSync('mkfifo', [join(notes, note('pipe'))]);
+    symlinkSync('/dev/zero', join(notes, note('endless')));
+    symlinkSync(join(victim, 'file'), join(notes, note('link')));
+    writeFileSync(join(notes, note('huge')), '');
+    truncateSync(join(notes, note('huge')), 700 * 1024 * 1024);
 
-  await host.start();
-  const left = () => readdirSync(notes).filter((name) => name !== '.epoch');
-  await until('all are set aside', () => left().every((name) => name.endsWith('.unreadable')));
-  expect(left()).toHaveLength(5);
-  const check = await host.call('CHECK', {
-    containerId: 'alive',
-    config: { prevResult: { ips: [{ address: '10.0.0.2/24' }] } },
-  });
-  expect(check).toMatchObject({ exitCode: 0 });
-  expect(check.milliseconds).toBeLessThan(5_000);
-  const status = readFileSync(`/proc/${host.daemon.pid}/status`, 'utf8');
-  expect(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1])).toBeLessThan(250 * 1024);
-});
+    await host.start();
+    const left = () => readdirSync(notes).filter((name) => name !== '.epoch');
+    await until('all are set aside', () => left().every((name) => name.endsWith('.unreadable')));
+    expect(left()).toHaveLength(5);
+    const check = await host.call('CHECK', {
+      containerId: 'alive',
+      config: { prevResult: { ips: [{ address: '10.0.0.2/24' }] } },
+    });
+    expect(check).toMatchObject({ exitCode: 0 });
+    expect(check.milliseconds).toBeLessThan(5_000);
+    const status = readFileSync(`/proc/${host.daemon.pid}/status`, 'utf8');
+    expect(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1])).toBeLessThan(250 * 1024);
+  },
+);

@@ -1,4 +1,4 @@
-/** SIGUSR1 opens Node's inspector, through which anyone who can connect runs code as root. Not in this executable. */
+/** In this executable, SIGUSR1 does not open Node's inspector, through which anyone who can connect runs code as root. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { dist, pluginFile } from './program.ts';
 
-/** Milliseconds that the inspector has to open its port; it needs a few. */
+/** Milliseconds for the inspector to open its port. It needs only a few. */
 const patience = 500;
 
 let grid: Grid;
@@ -57,26 +57,26 @@ function target(link: string): string {
   try {
     return readlinkSync(link);
   } catch {
-    return ''; // closed in the meantime
+    return ''; // The descriptor was closed in between.
   }
 }
 
-test('this test would notice: a plain Node opens its inspector on SIGUSR1', async () => {
+test('a plain Node opens its inspector on SIGUSR1, so these tests would notice one', async () => {
   child = spawn(process.execPath, ['--inspect-port=0', '-e', 'console.log(1); setInterval(() => {}, 1000)']);
   if (child.stdout !== null) await once(child.stdout, 'data');
   expect(await opensPort(child.pid ?? 0)).toBe(true);
 });
 
-test('the daemon opens no inspector on SIGUSR1, and serves on', async () => {
+test('the daemon opens no inspector on SIGUSR1, and keeps serving', async () => {
   await host.start();
   expect(await opensPort(host.daemon.pid)).toBe(false);
   expect((await host.call('STATUS')).exitCode).toBe(0);
 });
 
-test('the plugin opens no inspector on SIGUSR1, and waits on for its answer', async () => {
+test('the plugin opens no inspector on SIGUSR1, and keeps waiting for its answer', async () => {
   const peers: Socket[] = [];
   const daemon = createServer((socket) => peers.push(socket.on('error', () => undefined)));
-  await host.start(); // makes the directory, as the plugin wants it
+  await host.start(); // Makes the directory that the plugin trusts.
   await host.daemon.stop();
   await new Promise<void>((resolve) => daemon.listen(host.socket, resolve));
   try {

@@ -18,7 +18,7 @@ afterAll(async () => {
   await grid?.stop();
 });
 
-/** A list of attachments as long as fits: both keys, and 64 digits for each container. */
+/** Makes the longest possible list of attachments: both keys, and 64 digits for each container. */
 function configOf(bytes: number): Record<string, unknown> {
   const entry = (index: number) => ({ containerID: index.toString(16).padStart(64, '0'), ifname: 'eth0' });
   const count = Math.floor((bytes - 2_000) / 2 / (JSON.stringify(entry(0)).length + 1));
@@ -29,13 +29,13 @@ function configOf(bytes: number): Record<string, unknown> {
   return { 'cni.dev/valid-attachments': list, 'cni.dev/attachments': list };
 }
 
-/** The most memory that the daemon has had, in MiB. */
+/** Returns the daemon's peak memory in MiB. */
 function peakMemory(): number {
   const status = readFileSync(`/proc/${host.daemon.pid}/status`, 'utf8');
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
 }
 
-test('a list of 16 MiB is read, what is not in it is released, and the daemon stays within its memory', async () => {
+test('a GC with a list of 16 MiB releases attachments outside it, and the daemon stays within its memory', async () => {
   await host.add('alive');
   await host.add('dead');
   const config = configOf(maxGcConfigBytes);
@@ -43,16 +43,16 @@ test('a list of 16 MiB is read, what is not in it is released, and the daemon st
   const comments = grid.fixedAddresses().map(({ comment }) => comment);
   expect(comments.filter((comment) => comment?.includes('container=alive '))).toHaveLength(1);
   expect(comments.filter((comment) => comment?.includes('container=dead '))).toHaveLength(0);
-  // Several at once: one is worked on, the others are told to come again.
+  // Of several at once, one is served, and the others fail with "try again".
   const calls = await Promise.all(Array.from({ length: 6 }, () => host.call('GC', { config })));
   const codes = calls.map((call) => (call.exitCode === 0 ? 0 : failure(call).code));
   expect(codes).toContain(0);
   expect(codes.filter((code) => code !== 0 && code !== 11)).toEqual([]);
-  // MemoryMax of the unit is 512 MiB.
+  // The unit's MemoryMax is 512 MiB.
   expect(peakMemory()).toBeLessThan(400);
 });
 
-test('an ADD with a mebibyte of routes is refused before the daemon reads it; a DEL with them releases', async () => {
+test('an ADD with 1 MiB of routes is refused before the daemon reads it, and a DEL with them succeeds', async () => {
   await host.add('routed');
   const routes = { routes: Array.from({ length: 340_000 }, () => ({})) };
   const calls = await Promise.all(
@@ -68,7 +68,7 @@ test('an ADD with a mebibyte of routes is refused before the daemon reads it; a 
   await until('it is released', () => !isReserved());
 });
 
-test('more than 16 MiB is refused, and more than 1 MiB for every other command', async () => {
+test('a GC with more than 16 MiB is refused, and any other command with more than 1 MiB', async () => {
   const { code, msg } = failure(await host.call('GC', { config: { padding: 'x'.repeat(maxGcConfigBytes) } }));
   expect({ code, msg }).toEqual({ code: 5, msg: 'the network configuration on stdin is larger than 16 MiB' });
   for (const command of ['ADD', 'DEL', 'CHECK', 'STATUS'] as const) {

@@ -1,4 +1,4 @@
-/** Three hosts that share one grid and one network, each with a daemon of its own; one of them is lost. */
+/** Three hosts with daemons of their own share one grid and one network. One of them is lost. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Container, MainNetconf, NetworkLab } from './network-lab.ts';
 import { OperatorHost } from './operator/operator-host.ts';
@@ -9,7 +9,7 @@ const obstacle = sharedNetworkObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: many hosts on one network: ${obstacle}\n`);
 
-/** The daemon answers DEL before it asks the grid. */
+/** Waiting time, as the daemon answers DEL before it asks the grid. */
 const release = { timeout: 10_000 };
 
 /** One of the hosts, with its daemon. */
@@ -45,7 +45,7 @@ function memberOf(name: string): Member {
   return member;
 }
 
-/** Of `ipam`, with the network's name. */
+/** Keys of `ipam`, and the network's name. */
 type Place = Readonly<Record<string, unknown>> & { readonly name?: string };
 
 const mains = {
@@ -57,7 +57,7 @@ function fromContainer(cidr: string) {
   return { 'network-container': cidr, 'prefix-length': 26, gateway: '0.0.0.1' };
 }
 
-/** The network configuration as a host has it: the same for all, but for the place of the daemon's socket. */
+/** Makes a host's network configuration: the same for all, except for the place of the daemon's socket. */
 function netconf({ host }: Member, main: keyof typeof mains, { name = 'net-1', ...place }: Place): MainNetconf {
   const ipam = { type: 'infoblox', 'socket-dir': host.socketDir, ...place };
   return { cniVersion: '1.0.0', name, ...mains[main], ipam };
@@ -67,11 +67,11 @@ interface Running {
   readonly member: Member;
   readonly container: Container;
   readonly conf: MainNetconf;
-  /** Without prefix length; of several sets the first. */
+  /** The address without prefix length, of the first set if there are several. */
   readonly address: string;
   readonly addresses: readonly string[];
   readonly gateway: string;
-  /** What the main plugin printed. */
+  /** The output of the main plugin. */
   readonly result: unknown;
 }
 
@@ -90,13 +90,13 @@ async function stop({ member, container, conf }: Running): Promise<void> {
   expect(exitCode, `DEL on ${member.name}: ${stdout}`).toBe(0);
 }
 
-/** Asserts that a container reaches an address. The first packet may be late: each is asked for by ARP. */
+/** Asserts that a container reaches an address. The first packet may be late because of ARP. */
 async function reaches({ member, container, address }: Running, to: string): Promise<void> {
   const { exitCode, stdout, stderr } = await member.lab.runInside(container, ['busybox', 'ping', '-c1', '-w5', to]);
   expect(exitCode, `${address} on ${member.name} does not reach ${to}: ${stdout}${stderr}`).toBe(0);
 }
 
-/** The addresses that containers of a host have in a view. */
+/** Lists the addresses that containers of a host have in a view. */
 async function heldBy({ name }: Member, view: string): Promise<string[]> {
   const marked = (await lan.reserved(view)).filter(({ comment }) => comment.includes(` node=${name} `));
   return marked.map(({ ipv4addr }) => ipv4addr).sort();
@@ -133,7 +133,7 @@ describe.skipIf(leftOut)('net-1, one configuration on three hosts', () => {
   });
 
   test.each(['macvlan', 'bridge'] as const)(
-    'with an address of each family, through %s: containers of two hosts reach each other in both',
+    'with an address of each family, through %s: containers of two hosts reach each other by both',
     async (main) => {
       const number = main === 'macvlan' ? 68 : 69;
       const ranges = [[{ subnet: `10.${number}.0.0/24` }], [{ subnet: `fd00:${number}::/64` }]];
@@ -151,7 +151,7 @@ describe.skipIf(leftOut)('net-1, one configuration on three hosts', () => {
     },
   );
 
-  test('a further container costs the grid one request, its CHECK one, its DEL two, and STATUS none', async () => {
+  test('a further container costs one request, its CHECK one, its DEL two, and STATUS none', async () => {
     const member = memberOf('host-a');
     const conf = netconf(member, 'macvlan', { name: 'net-2', subnet: '10.65.0.0/24', gateway: '10.65.0.1' });
     await start(member, conf);
@@ -175,8 +175,8 @@ describe.skipIf(leftOut)('net-1, one configuration on three hosts', () => {
   });
 });
 
-describe.skipIf(leftOut)('hosts that have addresses in the network of their containers', () => {
-  test('the address of a host, unknown to the grid, goes to none of its containers, and they reach it', async () => {
+describe.skipIf(leftOut)('hosts with addresses in the network of their containers', () => {
+  test('give the address of a host, unknown to the grid, to no container, and containers reach it', async () => {
     const member = memberOf('host-b');
     member.lab.ip('address', 'add', '10.66.0.2/24', 'dev', 'br0');
     const place = { name: 'net-3', subnet: '10.66.0.0/24', gateway: '10.66.0.1' };
@@ -186,7 +186,7 @@ describe.skipIf(leftOut)('hosts that have addresses in the network of their cont
     for (const one of running) await reaches(one, '10.66.0.2');
     const [of] = (await lan.reserved('default')).filter(({ ipv4addr }) => ipv4addr === '10.66.0.2');
     expect(of).toMatchObject({ name: 'host', comment: 'infoblox-cni address of host cluster=cluster-1 node=host-b' });
-    // From then on no other host gives it out, either.
+    // From now on no other host gives it out, either.
     const other = memberOf('host-a');
     const elsewhere = await start(other, netconf(other, 'bridge', place));
     expect(elsewhere.address).toBe('10.66.0.5');
@@ -195,7 +195,7 @@ describe.skipIf(leftOut)('hosts that have addresses in the network of their cont
 });
 
 describe.skipIf(leftOut)('whois on one host', () => {
-  test('tells of a container on another one, by its address and by its ID', async () => {
+  test('finds a container of another host by its address and by its ID', async () => {
     const [a, b] = [memberOf('host-a'), memberOf('host-b')];
     const place = { name: 'net-5', subnet: '10.75.0.0/24', gateway: '10.75.0.1' };
     const { address, container } = await start(b, netconf(b, 'macvlan', place));
@@ -208,7 +208,7 @@ describe.skipIf(leftOut)('whois on one host', () => {
 });
 
 describe.skipIf(leftOut)('audit --cluster on one host', () => {
-  test('counts what each of the three has, as the grid does', async () => {
+  test('counts the addresses of each of the three, like the grid', async () => {
     const place = { name: 'net-6', subnet: '10.76.0.0/24', gateway: '10.76.0.1' };
     const running: Running[] = [];
     for (const member of members) running.push(await start(member, netconf(member, 'macvlan', place)));
@@ -229,7 +229,7 @@ describe.skipIf(leftOut)('audit --cluster on one host', () => {
   });
 });
 
-describe.skipIf(leftOut)('a host that is lost', () => {
+describe.skipIf(leftOut)('a lost host', () => {
   test('has its addresses released by gc --host on another one, and no other host loses any', async () => {
     const [a, c] = [memberOf('host-a'), memberOf('host-c')];
     const place = { name: 'net-4', subnet: '10.67.0.0/24', gateway: '10.67.0.1' };

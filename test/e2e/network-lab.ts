@@ -1,22 +1,22 @@
 /**
- * A host and its containers, each a network namespace of its own, so that nothing of the real host's network is touched
- * and all links go with their namespaces. Knows no test framework: the demo uses it too.
+ * A host and its containers, each in a network namespace of its own, so that the real host's network is not changed and all
+ * links disappear with their namespaces. Independent of the test framework: the demo uses it, too.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dist, type Run, run } from './program.ts';
 
-/** Where distributions and the CNI project put the reference plugins. */
+/** Directories of the reference plugins of distributions and of the CNI project. */
 const pluginDirs = ['/usr/lib/cni', '/opt/cni/bin'];
 
 export interface Container {
   readonly id: string;
-  /** CNI_NETNS. */
+  /** The value of CNI_NETNS. */
   readonly netns: string;
 }
 
-/** Why there can be no lab here; undefined if there can. */
+/** Says why a lab is impossible here; undefined if it is possible. */
 export function labObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root, and network namespaces need root';
   const found = spawnSync('ip', ['-V']);
@@ -31,7 +31,7 @@ export function labObstacle(): string | undefined {
   return undefined;
 }
 
-/** Whether this kernel has a kind of link. */
+/** Tells whether this kernel has a kind of link. */
 export function kernelHas(type: string): boolean {
   const name = randomName('try');
   ip('netns', 'add', name);
@@ -44,7 +44,7 @@ export function kernelHas(type: string): boolean {
   }
 }
 
-/** A network configuration; `type` names the main plugin. */
+/** A network configuration, in which `type` names the main plugin. */
 export type MainNetconf = Readonly<Record<string, unknown>> & { readonly type: string };
 
 export class NetworkLab {
@@ -57,24 +57,24 @@ export class NetworkLab {
     this.ip('link', 'set', 'lo', 'up');
   }
 
-  /** Has main plugins run from another directory than the host's. */
+  /** Runs main plugins from another directory than that of the host. */
   usePlugins(directory: string): void {
     this.#plugins = directory;
   }
 
-  /** Leads a program into the host's network: a command that becomes what follows it. */
+  /** A command that runs the following one in the host's network. */
   get inside(): string[] {
     return ['/usr/bin/nsenter', `--net=/run/netns/${this.#host}`];
   }
 
-  /** Adds a link to the host, for plugins that build on one. @returns its name */
+  /** Adds a link to the host, for plugins that need a master. @returns its name */
   addMaster(): string {
     this.ip('link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'upstream');
     for (const link of ['uplink', 'upstream']) this.ip('link', 'set', link, 'up');
     return 'uplink';
   }
 
-  /** Adds a link to the host whose other end is a port of a bridge in another one's namespace. */
+  /** Adds a link to the host whose other end is a port of a bridge in another namespace. */
   plugInto(neighbour: NetworkLab, bridge: string, link: string): void {
     const port = `to-${randomBytes(3).toString('hex')}`;
     neighbour.ip('link', 'add', port, 'type', 'veth', 'peer', 'name', link, 'netns', this.#host);
@@ -94,7 +94,7 @@ export class NetworkLab {
     return run('/usr/bin/nsenter', [`--net=${netns}`, ...program], { PATH: process.env.PATH ?? '' });
   }
 
-  /** Takes a container's namespace away, as a reboot or a crash does. */
+  /** Removes a container's namespace, like a reboot or a crash. */
   removeContainer({ id }: Container): void {
     ip('netns', 'del', id);
     this.#namespaces.splice(this.#namespaces.indexOf(id), 1);
@@ -110,7 +110,7 @@ export class NetworkLab {
     return ip('-n', id, ...args);
   }
 
-  /** IPv4 addresses of a container's interface, with prefix length. */
+  /** Lists the IPv4 addresses of a container's interface, with prefix length. */
   addresses(container: Container, ifName: string): string[] {
     const links: { addr_info: { local: string; prefixlen: number }[] }[] = JSON.parse(
       this.ipInside(container, '-json', '-4', 'addr', 'show', 'dev', ifName),
@@ -118,19 +118,19 @@ export class NetworkLab {
     return links.flatMap((link) => link.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`));
   }
 
-  /** IPv4 routes of a container, as `dst via gateway` or `dst`. */
+  /** Lists the IPv4 routes of a container, as `dst via gateway` or `dst`. */
   routes(container: Container): string[] {
     const routes: { dst: string; gateway?: string }[] = JSON.parse(this.ipInside(container, '-json', '-4', 'route'));
     return routes.map(({ dst, gateway }) => (gateway === undefined ? dst : `${dst} via ${gateway}`)).sort();
   }
 
-  /** Hardware address of a container's interface. */
+  /** Returns the hardware address of a container's interface. */
   mac(container: Container, ifName: string): string {
     const [link]: { address: string }[] = JSON.parse(this.ipInside(container, '-json', 'link', 'show', 'dev', ifName));
     return link?.address ?? '';
   }
 
-  /** Runs a main plugin on the host as a runtime does; it finds ours, and itself, in CNI_PATH. */
+  /** Runs a main plugin on the host like a runtime. It finds ours, and itself, in CNI_PATH. */
   runMainPlugin(command: string, container: Container, ifName: string, netconf: MainNetconf): Promise<Run> {
     const env = {
       PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
@@ -144,7 +144,7 @@ export class NetworkLab {
     return run('ip', args, env, { pipe: JSON.stringify(netconf) });
   }
 
-  /** Removes the namespaces and with them all that was made in them. Never throws. */
+  /** Removes the namespaces and everything in them. Never throws. */
   dispose(): void {
     for (const name of this.#namespaces.splice(0)) spawnSync('ip', ['netns', 'del', name]);
   }
@@ -164,7 +164,7 @@ function randomName(kind: string): string {
   return `infoblox-cni-${kind}-${randomBytes(3).toString('hex')}`;
 }
 
-/** @throws Error with what `ip` says */
+/** Runs `ip`. @throws Error with its output */
 function ip(...args: string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }

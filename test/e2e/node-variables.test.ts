@@ -21,7 +21,7 @@ describe.each([
   ],
   ['the daemon', () => run(daemonFile, ['--version'], variables())],
 ])('%s', (_, start) => {
-  test('does what it is for, whatever NODE_OPTIONS and OPENSSL_CONF say', async () => {
+  test('works, whatever NODE_OPTIONS and OPENSSL_CONF contain', async () => {
     const { exitCode, stdout, stderr } = await start();
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).not.toBe('');
@@ -29,7 +29,7 @@ describe.each([
   });
 });
 
-/** A script that Node would run first, and a configuration with which OpenSSL would refuse to start. */
+/** Makes variables with a script that Node would run first, and a configuration with which OpenSSL would not start. */
 function variables(): Record<string, string> {
   const script = join(directory, 'script.cjs');
   writeFileSync(script, `require('node:fs').writeFileSync(${JSON.stringify(join(directory, 'loaded'))}, '')`);

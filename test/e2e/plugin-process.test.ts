@@ -1,4 +1,4 @@
-/** The plugin as a process: what it prints and where, what it reads, which names it answers to. */
+/** The plugin as a process: its output, its input, and the names under which it runs. */
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,8 +50,8 @@ describe('VERSION needs nothing but the command', () => {
   });
 });
 
-describe('stdout carries one JSON document or nothing', () => {
-  test('one when an address is given, none when it is checked and taken back', async () => {
+describe('stdout has one JSON document or nothing', () => {
+  test('one for ADD, none for CHECK and DEL', async () => {
     const add = await host.call('ADD', { containerId: 'one' });
     expect(add).toMatchObject({ exitCode: 0, stderr: '' });
     const result = JSON.parse(add.stdout);
@@ -62,7 +62,7 @@ describe('stdout carries one JSON document or nothing', () => {
     }
   });
 
-  test('one when the call fails, and nothing of it on stderr', async () => {
+  test('one for a failed call, which is not on stderr, too', async () => {
     const { exitCode, stdout, stderr } = await host.call('ADD', { ipam: { subnet: 'nonsense' } });
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
     expect(JSON.parse(stdout)).toMatchObject({ cniVersion: '1.1.0', code: 7 });
@@ -71,7 +71,7 @@ describe('stdout carries one JSON document or nothing', () => {
   test.each([
     ['is full', 'exec "$0" > /dev/full', 'ENOSPC'],
     ['has no reader', '{ "$0"; echo "exit $?" >&2; } | :', 'EPIPE'],
-  ])('a stdout that %s fails an ADD in one line, and the address goes back', async (_, script, code) => {
+  ])('a stdout that %s fails an ADD with one line, and the address is released', async (_, script, code) => {
     const held = () => grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=unheard '));
     const env = host.environment('ADD', { containerId: 'unheard' });
     const stdin = { pipe: JSON.stringify(host.config()) };
@@ -83,12 +83,12 @@ describe('stdout carries one JSON document or nothing', () => {
     await until('it is back', () => held().length === 0);
   });
 
-  test.each(['--help', '--version'])('%s to a full disk fails without a word of Node', async (flag) => {
+  test.each(['--help', '--version'])('%s to a full disk fails without a message of Node', async (flag) => {
     const { exitCode, stderr } = await run('/bin/sh', ['-c', `exec "$0" ${flag} > /dev/full`, pluginFile], {});
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
   });
 
-  test('a socket for stdin serves as well as a pipe', async () => {
+  test('stdin may be a socket or a pipe', async () => {
     const call = [pluginFile, [], host.environment('ADD', { containerId: 'socket' })] as const;
     const { exitCode, stdout } = await run(...call, { socket: JSON.stringify(host.config()) });
     expect(exitCode, stdout).toBe(0);
@@ -103,7 +103,7 @@ describe('stdout carries one JSON document or nothing', () => {
   });
 });
 
-describe('an interface name that cannot be told from another on the grid', () => {
+describe('an interface name that is ambiguous on the grid', () => {
   test.each([
     ['is not UTF-8', 'eth\\377'],
     ['is not UTF-8 either, and reads the same', 'eth\\376'],
@@ -111,7 +111,7 @@ describe('an interface name that cannot be told from another on the grid', () =>
   ])('is refused with 4 by ADD, DEL and CHECK: it %s', async (_, name) => {
     for (const command of ['ADD', 'DEL', 'CHECK'] as const) {
       const env = { ...host.environment(command, { containerId: 'named' }), PATH: '/usr/bin:/bin' };
-      // Node can only pass on UTF-8.
+      // Node can pass only UTF-8.
       const script = `CNI_IFNAME="$(printf '${name}')" exec "$0"`;
       const call = await run('/bin/sh', ['-c', script, pluginFile], env, { pipe: JSON.stringify(host.config()) });
       expect(failure(call)).toMatchObject({ code: 4, msg: expect.stringMatching(/^invalid CNI_IFNAME "/) });
@@ -120,14 +120,14 @@ describe('an interface name that cannot be told from another on the grid', () =>
   });
 });
 
-describe('a CNI_NETNS that is the network namespace of the host by now', () => {
+describe('a CNI_NETNS that has become the network namespace of the host', () => {
   const netns = `/proc/${process.pid}/ns/net`;
 
   test('is refused by ADD with 8', async () => {
     expect(failure(await host.call('ADD', { containerId: 'plumbing', netns }))).toMatchObject({ code: 8 });
   });
 
-  test('is no reason for DEL to keep the address: the PID is another process since', async () => {
+  test('does not keep DEL from releasing the address, as the PID has a new process', async () => {
     const reserved = () => grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=reused '));
     await host.add('reused');
     expect(reserved()).toHaveLength(1);
@@ -136,11 +136,11 @@ describe('a CNI_NETNS that is the network namespace of the host by now', () => {
   });
 });
 
-rootTest('a plugin that is not run as root says so', 'another user', async () => {
+rootTest('a plugin without root fails with that reason', 'another user', async () => {
   const args = ['--reuid=65534', '--regid=65534', '--clear-groups', pluginFile];
   const call = (command: 'ADD' | 'DEL' | 'STATUS', stdin: 'pipe' | 'socket') =>
     run('/usr/bin/setpriv', args, host.environment(command), { [stdin]: JSON.stringify(host.config()) } as Stdin);
-  // A pipe of root's it cannot even read.
+  // It could not even read a pipe of root.
   for (const stdin of ['pipe', 'socket'] as const) {
     const msg = expect.stringContaining('must run as root (this is uid 65534)');
     for (const command of ['ADD', 'DEL'] as const) {
@@ -166,8 +166,8 @@ describe('the environment of a runtime changes nothing', () => {
   });
 });
 
-describe('the name it is called by', () => {
-  test('any name with CNI_COMMAND is the plugin, and a daemon of that driver name serves it', async () => {
+describe('the name of the executable', () => {
+  test('runs the plugin for any name with CNI_COMMAND, and a daemon of that driver name serves it', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-link-'));
     const other = new BuiltHost(grid);
     try {
@@ -183,13 +183,13 @@ describe('the name it is called by', () => {
     }
   });
 
-  test('the executable itself is the plugin too', async () => {
+  test('runs the plugin for the executable itself, too', async () => {
     const { stdout } = await run(join(dist, 'infoblox-cni'), [], { CNI_COMMAND: 'VERSION' }, 'null');
     expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
   });
 
   test.each(['ADD', 'VERSION'])(
-    'the daemon in a plugin directory refuses %s instead of starting a service',
+    'refuses %s for the daemon in a plugin directory, instead of starting a service',
     async (command) => {
       const env = { ...host.environment('ADD'), CNI_COMMAND: command };
       const call = await run(daemonFile, [], env, { pipe: JSON.stringify(host.config()) });
@@ -205,12 +205,12 @@ describe('the name it is called by', () => {
     },
   );
 
-  test('the daemon with an argument serves whatever is in the environment', async () => {
+  test('starts the daemon with an argument, whatever the environment', async () => {
     const { exitCode, stdout } = await run(daemonFile, ['--version'], { CNI_COMMAND: 'ADD' });
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^infoblox-cni /) });
   });
 
-  test('without CNI_COMMAND it tells people what it is, on stderr', async () => {
+  test('explains itself on stderr without CNI_COMMAND', async () => {
     for (const env of [{}, { CNI_COMMAND: '' }]) {
       const { exitCode, stdout, stderr } = await run(pluginFile, [], env, 'null');
       expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
@@ -218,7 +218,7 @@ describe('the name it is called by', () => {
     }
   });
 
-  test('flags of the daemon are refused, with the name that takes them', async () => {
+  test('refuses flags of the daemon, with the name that accepts them', async () => {
     for (const file of [join(dist, 'infoblox-cni'), pluginFile]) {
       const { exitCode, stdout, stderr } = await run(file, ['--grid-host=hush-hush'], {});
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -227,7 +227,7 @@ describe('the name it is called by', () => {
     }
   });
 
-  test('--version and --help answer people on stdout', async () => {
+  test('answers --version and --help on stdout', async () => {
     const version = await run(pluginFile, ['--version'], {}, 'null');
     expect(version).toMatchObject({ exitCode: 0, stderr: '' });
     expect(version.stdout).toMatch(/^infoblox-cni \d+\.\d+\.\d+ \(\S+\)\n$/);

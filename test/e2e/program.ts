@@ -1,18 +1,18 @@
-/** Runs the built executable as a container runtime does: with an environment and stdin, and collects its output. */
+/** Runs the built executable like a container runtime, with an environment and stdin, and collects its output. */
 import { execFileSync, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Directory of the built executable and its links; also what CNI_PATH must hold to find the plugin. */
+/** Directory of the built executable and its links, for CNI_PATH, too. */
 export const dist = join(import.meta.dirname, '../../dist');
 export const pluginFile = join(dist, 'infoblox');
 export const commandFile = join(dist, 'infoblox-cni');
 export const daemonFile = join(dist, 'infoblox-cni-daemon');
 
 /**
- * Stdin of a program: a text from a pipe (`pipe`, as runtimes do it) or a socket (`socket`, as Node does it), a pipe that never ends
- * (`open`), the null device, or a closed descriptor (`closed`).
+ * Stdin of a program: a text from a pipe (`pipe`, like from runtimes) or a socket (`socket`, like from Node), a pipe that
+ * never ends (`open`), the null device, or a closed descriptor (`closed`).
  */
 export type Stdin =
   | { readonly pipe: string | Buffer }
@@ -38,7 +38,7 @@ export function requireBuilt(): void {
 /**
  * Runs a program to its end.
  * @param env its whole environment
- * @param patience milliseconds after which it is killed
+ * @param patience milliseconds until it is killed
  */
 export async function run(
   file: string,
@@ -60,7 +60,7 @@ export async function run(
       child.stdin?.end(stdin.socket);
     }
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
-    // A shell that feeds it is in the same process group.
+    // The shell that writes its stdin is in the same process group.
     const timer = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), patience);
     const exitCode = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
@@ -76,7 +76,7 @@ export async function run(
 
 interface Source {
   readonly stdio: 'pipe' | 'ignore' | number;
-  /** The command that runs the program with this stdin. */
+  /** Makes the command that runs the program with this stdin. */
   readonly wrap: (file: string, args: readonly string[]) => [string, string[]];
   readonly close: () => void;
 }
@@ -97,7 +97,7 @@ function openSource(stdin: Stdin): Source {
   const file = join(directory, 'stdin');
   if ('open' in stdin) {
     execFileSync('mkfifo', [file]);
-    // Also open for writing, so it never ends.
+    // It is open for writing, too, so that it never ends.
     const pipe = openSync(file, 'r+');
     writeSync(pipe, stdin.open);
     const close = () => {

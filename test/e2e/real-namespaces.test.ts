@@ -6,19 +6,19 @@ import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { type Container, kernelHas, labObstacle, type MainNetconf, NetworkLab } from './network-lab.ts';
 
-/** The daemon answers DEL before it asks the grid. */
+/** Waiting time, as the daemon answers DEL before it asks the grid. */
 const release = { timeout: 10_000 };
 
 /** In CI, where everything is installed, the tests fail instead of being skipped. */
 const obstacle = labObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: real network namespaces: ${obstacle}\n`);
-// A kernel with ipvlan cannot be installed, not even in CI: report its lack, and show the claim without ipvlan below.
+// A kernel with ipvlan cannot be installed, not even in CI: report its lack, and test the claim without ipvlan below.
 const ipvlan = obstacle === undefined && kernelHas('ipvlan');
 if (obstacle === undefined && !ipvlan) process.stderr.write('left out: ipvlan: this kernel has no such links\n');
 
 const newest = obstacle === undefined ? findNewest() : undefined;
-/** Main plugins, with the versions of CNI that all of them take; none is what rkt writes. */
+/** Main plugins, with the versions of CNI that all of them accept. None is that of rkt. */
 const pluginSets = [
   { plugins: 'this host', directory: undefined, versions: [undefined, '0.3.1', '0.4.0', '1.0.0'] },
   ...(newest === undefined
@@ -50,7 +50,7 @@ type Netconf = MainNetconf;
 
 let networks = 0;
 
-/** A network of its own for each test, 10.N.0.0/24. */
+/** Returns a network for each test, 10.N.0.0/24. */
 function netconf(cniVersion: string | undefined, main: Netconf, ipam: Json = {}) {
   networks += 1;
   const subnet = `10.${networks}.0.0/24`;
@@ -67,7 +67,7 @@ async function succeed(command: string, container: Container, conf: Netconf, ifN
   return stdout;
 }
 
-/** The addresses in a network that containers hold, on the grid. */
+/** Lists the addresses of containers in a network on the grid. */
 function reserved(subnet: string): string[] {
   const inside = grid.fixedAddresses().filter(({ network, name }) => network === subnet && name !== 'gateway');
   return inside.map(({ ipv4addr }) => ipv4addr);
@@ -83,7 +83,7 @@ const rows = pluginSets.flatMap((set) =>
   Object.keys(mains).flatMap((type) => set.versions.map((version) => ({ ...set, type, version }))),
 );
 
-describe.skipIf(leftOut)('a container comes and goes', () => {
+describe.skipIf(leftOut)('a container can be added, checked and deleted', () => {
   test.each(rows)('through $type of $plugins, cniVersion $version', async ({ type, version, directory }) => {
     if (directory !== undefined) lab.usePlugins(directory);
     const { conf, subnet, gateway } = netconf(version, mains[type]?.() ?? { type });
@@ -109,7 +109,7 @@ describe.skipIf(leftOut)('a container comes and goes', () => {
 });
 
 describe.skipIf(leftOut)('containers with an address of each family', () => {
-  test.each(Object.keys(mains))('come, reach each other and go through %s', async (type) => {
+  test.each(Object.keys(mains))('can be added, reach each other, and can be deleted through %s', async (type) => {
     const { conf, subnet } = netconf('1.0.0', mains[type]?.() ?? { type });
     const subnet6 = `fd00:18:${networks}::/64`;
     const routes = [{ dst: '0.0.0.0/0' }, { dst: '::/0' }];
@@ -136,7 +136,7 @@ describe.skipIf(leftOut)('containers with an address of each family', () => {
 });
 
 describe.skipIf(leftOut)(
-  'the example of the original’s documentation, whose route has no next hop, passes CHECK',
+  'the example in the original driver’s documentation, whose route has no next hop, passes CHECK',
   () => {
     const ipam = () => ({
       ...{ type: 'infoblox', 'socket-dir': host.socketDir, 'network-view': 'priv-view' },
@@ -148,7 +148,7 @@ describe.skipIf(leftOut)(
       ['macvlan', () => ({ type: 'macvlan', master: lab.addMaster() })],
       ['ptp', () => ({ type: 'ptp' })],
       ['host-device', () => ({ type: 'host-device', device: lab.addMaster() })],
-    ])('through %s, in the newest version that it takes', async (type, main) => {
+    ])('through %s, in the newest version that it accepts', async (type, main) => {
       const container = lab.addContainer();
       const { supportedVersions } = JSON.parse(await succeed('VERSION', container, { type }));
       const conf = { cniVersion: supportedVersions.at(-1), name: 'net-1', ...main(), ipam: ipam() };
@@ -166,7 +166,7 @@ describe.skipIf(leftOut)(
 describe.skipIf(newest === undefined)('main plugins that know CNI 1.1.0', () => {
   beforeEach(() => lab.usePlugins(newest?.plugins ?? ''));
 
-  test.each(Object.keys(mains))('hand STATUS on to the driver, whose answer is the answer: %s', async (type) => {
+  test.each(Object.keys(mains))('pass STATUS to the driver, and answer with its result: %s', async (type) => {
     const { conf } = netconf('1.1.0', mains[type]?.() ?? { type });
     const container = lab.addContainer();
     await host.daemon.says('grid available');
@@ -177,7 +177,7 @@ describe.skipIf(newest === undefined)('main plugins that know CNI 1.1.0', () => 
     expect(JSON.parse(stdout)).toMatchObject({ code: 50 });
   });
 
-  test.each(Object.keys(mains))('keep GC to themselves: %s', async (type) => {
+  test.each(Object.keys(mains))('do not pass on GC: %s', async (type) => {
     const { conf } = netconf('1.1.0', mains[type]?.() ?? { type });
     const container = lab.addContainer();
     await succeed('ADD', container, conf);
@@ -191,7 +191,7 @@ describe.skipIf(newest === undefined)('main plugins that know CNI 1.1.0', () => 
 describe.skipIf(leftOut)('through the real bridge', () => {
   const bridge = { type: 'bridge', bridge: 'br0', isGateway: true };
 
-  test('rkt’s configuration, without a version, gets the result that rkt reads', async () => {
+  test('a configuration of rkt, without a version, gets a result that rkt can read', async () => {
     const routes = [{ dst: '172.18.0.0/24' }];
     const { conf, gateway } = netconf(undefined, bridge, { routes });
     const container = lab.addContainer();
@@ -203,7 +203,7 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     await succeed('DEL', container, conf);
   });
 
-  test('CHECK notices a reservation that an administrator has removed', async () => {
+  test('CHECK fails if an administrator has removed the reservation', async () => {
     const { conf, subnet } = netconf('1.0.0', bridge);
     const container = lab.addContainer();
     const prevResult = JSON.parse(await succeed('ADD', container, conf));
@@ -228,7 +228,7 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     await expect.poll(() => reserved(subnet), release).toEqual([]);
   });
 
-  test('DEL gives the address back where the namespace is gone, or CNI_NETNS empty', async () => {
+  test('DEL releases the address if the namespace is gone, or CNI_NETNS empty', async () => {
     const { conf, subnet } = netconf('1.0.0', bridge);
     const gone = lab.addContainer();
     const forgotten = lab.addContainer();
@@ -241,7 +241,7 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     await expect.poll(() => reserved(subnet), release).toEqual([]);
   });
 
-  test('without a gateway in the configuration, the address that the bridge takes is given to nobody', async () => {
+  test('without a gateway in the configuration, the address that the bridge takes is never given', async () => {
     const { conf, subnet, gateway } = netconf('1.0.0', bridge, { gateway: undefined });
     const container = lab.addContainer();
     await succeed('ADD', container, conf);
@@ -250,7 +250,7 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     await succeed('DEL', container, conf);
   });
 
-  test('an error of ours reaches the runtime, and the DEL that it sends then succeeds', async () => {
+  test('an error of the driver reaches the runtime, and the DEL that follows succeeds', async () => {
     const { conf } = netconf('1.0.0', bridge, { subnet: '10.0.0.5/24' });
     const container = lab.addContainer();
     const { exitCode, stdout } = await lab.runMainPlugin('ADD', container, 'eth0', conf);
@@ -287,13 +287,13 @@ describe.skipIf(leftOut)('two containers with one hardware address keep two addr
     await until('both are given back', () => reserved(subnet).length === 0);
   }
 
-  test('set by hand through the bridge', async () => {
+  test('if it is set by hand, through the bridge', async () => {
     const mac = { capabilities: { mac: true }, runtimeConfig: { mac: '02:00:00:00:00:07' } };
     const { conf, subnet } = netconf('1.0.0', { type: 'bridge', bridge: 'br0', ...mac });
     await keepTwo(conf, subnet);
   });
 
-  test.skipIf(!ipvlan)('shared with their master through ipvlan', async () => {
+  test.skipIf(!ipvlan)('if they share it with their master, through ipvlan', async () => {
     const { conf, subnet } = netconf('1.0.0', { type: 'ipvlan', master: lab.addMaster() });
     await keepTwo(conf, subnet);
   });

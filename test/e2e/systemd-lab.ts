@@ -1,5 +1,5 @@
 /**
- * A systemd of the test's own, in namespaces of its own but for the network, that runs the shipped unit with the built daemon: notification,
+ * A systemd in namespaces of its own, except for the network, that runs the shipped unit with the built daemon. Notification,
  * watchdog and sandbox are the real ones. It needs root, a cgroup2 file system, and the Debian package systemd.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ const manager = '/lib/systemd/systemd';
 const service = 'infoblox-cni-daemon.service';
 const socket = 'infoblox-cni.socket';
 const shipped = join(import.meta.dirname, '../../deploy/systemd');
-/** Targets that systemd wants to know, with nothing in them. */
+/** Empty targets that systemd requires. */
 const targets = ['default', 'sysinit', 'basic', 'shutdown', 'network', 'exit', 'sockets'];
 
 export class SystemdLab {
@@ -24,7 +24,7 @@ export class SystemdLab {
   readonly #cgroup: string;
   readonly #child: ChildProcess;
 
-  /** @param cgroup an empty control group of its own */
+  /** @param cgroup an empty control group for it */
   private constructor(cgroup: string) {
     this.#cgroup = cgroup;
     mkdirSync(this.#units);
@@ -36,7 +36,7 @@ export class SystemdLab {
     this.#child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
   }
 
-  /** @returns undefined where this machine does not allow it; the reason is printed */
+  /** @returns undefined, with the reason printed, if this machine does not allow it */
   static async start(): Promise<SystemdLab | undefined> {
     const leaveOut = (reason: string) =>
       void process.stderr.write(`left out: the unit is not run by a real systemd, ${reason}\n`);
@@ -58,13 +58,13 @@ export class SystemdLab {
     }
   }
 
-  /** Adds settings to the unit; they count after `systemctl daemon-reload`, which this runs. */
+  /** Adds settings to the unit, and runs `systemctl daemon-reload`. */
   async configure(settings: string): Promise<void> {
     this.dropIn('test', `[Service]\n${settings}\n`);
     await this.systemctl('daemon-reload');
   }
 
-  /** Puts another text in the place of the service's unit; without one the shipped text again. */
+  /** Replaces the text of the service's unit, by default with the shipped one. */
   async replaceUnit(text = readFileSync(join(shipped, service), 'utf8')): Promise<void> {
     this.#writeUnit(service, text);
     await this.systemctl('daemon-reload');
@@ -75,7 +75,7 @@ export class SystemdLab {
     this.#write(`${service}.d/${name}.conf`, sections.join(''));
   }
 
-  /** Writes what `make install` makes in /etc/infoblox-cni. @param variables further lines of daemon.env */
+  /** Writes the files of `make install` in /etc/infoblox-cni. @param variables further lines of daemon.env */
   settings(flags: string, password: string, variables = ''): void {
     writeFileSync(join(this.directory, 'daemon.env'), `DAEMON_FLAGS='${flags}'\n${variables}`);
     writeFileSync(join(this.directory, 'wapi-password'), password, { mode: 0o600 });
@@ -85,19 +85,19 @@ export class SystemdLab {
     return this.run(['systemctl', ...args]);
   }
 
-  /** A property of the service. */
+  /** Returns a property of the service. */
   async property(name: string): Promise<string> {
     return (await this.systemctl('show', service, '--value', '-p', name)).stdout.trim();
   }
 
-  /** Runs a program where this systemd runs. */
+  /** Runs a program in the namespaces of this systemd. */
   run(command: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Promise<Run> {
     const inside = ['-t', String(firstProcess(this.#child)), '-p', '-m', '-u', '-i', '-C', '--', ...command];
     const PATH = '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin';
     return run('/usr/bin/nsenter', inside, { PATH, ...env }, { pipe: stdin }, 60_000);
   }
 
-  /** What the daemon has said since `forget`. */
+  /** Returns the daemon's log since `forget`. */
   get log(): string {
     return readFileSync(join(this.directory, 'log'), 'utf8');
   }
@@ -128,7 +128,7 @@ export class SystemdLab {
     writeFileSync(join(this.#units, name), text);
   }
 
-  /** What systemd and the service find is theirs alone, but for the host's programs; the executable is where the unit says. */
+  /** Prepares a file system of their own for systemd and the service, with the host's programs, and the executable of the unit. */
   #bootScript(): string {
     return `set -e
 mount --make-rprivate /

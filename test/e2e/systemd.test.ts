@@ -28,7 +28,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     lab.forget();
   });
 
-  /** Calls STATUS. @returns the plugin's output; code 50 means that the daemon finds the grid unavailable. */
+  /** Calls STATUS. @returns the plugin's output, with code 50 if the daemon finds the grid unavailable */
   const status = () => call('STATUS');
 
   const isGiven = (result: unknown) => JSON.stringify(result ?? null).includes('"address":"10.0.0.');
@@ -49,7 +49,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     expect(await lab.property('NRestarts')).toBe('0');
   });
 
-  test('gives addresses and takes them back with all that the sandbox forbids, also after a restart', async () => {
+  test('gives and releases addresses inside its sandbox, also after a restart', async () => {
     const grid = await startGrid();
     try {
       const here = `--grid-host=${grid.host} --wapi-port=${grid.port} --wapi-username=${grid.username} --node-name=lab`;
@@ -100,7 +100,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     }
   }
 
-  test('has a user of its own, to whom the state and its epoch belong and nothing else', async () => {
+  test('can have a user of its own, who owns only the state and its epoch', async () => {
     await lab.systemctl('start', service);
     const pid = await lab.property('MainPID');
     expect((await lab.run(['ps', '-o', 'user:20=', '-p', pid])).stdout.trim()).toBe('infoblox-cni');
@@ -114,7 +114,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     expect(socket.stdout.trim()).toBe('root:root 600');
   });
 
-  test('loses no call of a stream of ADDs and DELs while it is restarted again and again', async () => {
+  test('loses no call of a stream of ADDs and DELs during repeated restarts', async () => {
     await withGrid(async (grid) => {
       const failures: unknown[] = [];
       let isOver = false;
@@ -131,7 +131,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       };
       const streams = [1, 2, 3].map(stream);
       for (let restart = 0; restart < 6 || calls < 30; restart += 1) {
-        // As after an upgrade.
+        // This is like an upgrade.
         if (restart % 2 === 1) await lab.systemctl('daemon-reload');
         const { exitCode } = await lab.systemctl('restart', service);
         expect(exitCode).toBe(0);
@@ -143,7 +143,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     });
   });
 
-  test('takes over, without being root, what plugins recorded while neither it nor its socket was there', async () => {
+  test('takes over notes of plugins from before its start without being root', async () => {
     await withGrid(async (grid) => {
       expect(isGiven(await call('ADD', '/run/netns/none'))).toBe(true);
       await lab.systemctl('stop', 'infoblox-cni.socket', service);
@@ -155,7 +155,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     });
   });
 
-  test('takes over no note that was forged under its own user, also after systemd has made the directory anew', async () => {
+  test('takes over no note forged under its own user, even after systemd has made the directory again', async () => {
     await withGrid(async (grid) => {
       for (const id of ['c1', 'c2']) expect(isGiven(await call('ADD', '/run/netns/none', id))).toBe(true);
       await lab.systemctl('stop', 'infoblox-cni.socket', service);
@@ -182,7 +182,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     });
   });
 
-  test('sets aside the state of the host that its own is a clone of, by the UUID of the hardware, which root alone may read', async () => {
+  test('sets aside the state of a cloned host by the hardware UUID, which only root may read', async () => {
     const uuid = (text: string) => writeFileSync(join(lab.directory, 'product_uuid'), text, { mode: 0o400 });
     const isSetAside = async () => lab.log.includes('state file set aside');
     const start = () => lab.systemctl('restart', service);
@@ -205,7 +205,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     expect(await isSetAside()).toBe(false);
   });
 
-  /** What mattered of the unit before there was one for the socket: root's daemon made socket and notes itself. */
+  /** A unit without one for the socket, like before: the daemon of root made socket and notes itself. */
   const unitWithoutSocket = `[Unit]
 [Service]
 Type=notify
@@ -221,7 +221,7 @@ StateDirectoryMode=0700
 UMask=0077
 `;
 
-  test('takes over from a daemon of root without a socket unit: what was given, and what ended meanwhile', async () => {
+  test('takes over leases and notes from a daemon of root without a socket unit', async () => {
     await lab.systemctl('stop', service, 'infoblox-cni.socket');
     await lab.run(['rm', '-r', '/run/cni', '/var/lib/infoblox-cni']);
     await lab.replaceUnit(unitWithoutSocket);
@@ -240,7 +240,7 @@ UMask=0077
         expect((await lab.systemctl('restart', service)).exitCode).toBe(0);
         expect((await lab.run(['stat', '-c', '%U', '/var/lib/infoblox-cni/state.db'])).stdout).toBe('infoblox-cni\n');
         expect(await call('ADD', '/run/netns/none', 'c1')).toEqual(given);
-        // Those of the gateway and of c1.
+        // The addresses of the gateway and of c1.
         await until('c2 is given back', () => grid.fixedAddresses().length === 2, patience);
         expect((await lab.run(['ls', '/run/cni/infoblox.owed'])).stdout).toBe('');
         expect(await call('DEL', '/run/netns/none', 'c1')).toBeUndefined();
@@ -251,7 +251,7 @@ UMask=0077
     }
   });
 
-  test('has its password as a credential, no capability, and names its file when it is empty', async () => {
+  test('has its password as a credential, no capabilities, and reports an empty password file', async () => {
     await lab.systemctl('start', service);
     expect(lab.log).not.toContain('WAPI password');
     const state = (await lab.run(['cat', `/proc/${await lab.property('MainPID')}/status`])).stdout;
@@ -286,7 +286,7 @@ UMask=0077
     }
   });
 
-  test('sees the namespaces of other processes with the drop-in of docs/operations.md, and not without', async () => {
+  test('sees the namespaces of other processes only with the drop-in of docs/operations.md', async () => {
     const hidden = 'cannot see the network namespace of a container';
     const sleeper = await lab.run(['sh', '-c', 'unshare --net sleep 300 > /dev/null 2>&1 & echo $!']);
     const container = sleeper.stdout.trim();
@@ -306,7 +306,7 @@ UMask=0077
     }
   });
 
-  test('is ended and started again when its event loop stands still, and left alone while it turns', async () => {
+  test('is restarted if its event loop stops, and only then', async () => {
     await lab.configure('WatchdogSec=3\nRestartSec=100ms');
     await lab.systemctl('start', service);
     const first = await lab.property('MainPID');
@@ -325,7 +325,7 @@ UMask=0077
     expect(await status()).toMatchObject({ code: 50 });
   });
 
-  test('serves again when somebody has removed the directory of its socket, which it cannot make itself', async () => {
+  test('serves again after a removal of its socket’s directory, which it cannot make itself', async () => {
     await lab.configure('RestartSec=100ms');
     await lab.systemctl('start', service);
     const first = await lab.property('MainPID');
@@ -336,7 +336,7 @@ UMask=0077
     expect(await status()).toMatchObject({ code: 50 });
   });
 
-  test('can write to its state and the directory of its socket, and nowhere else', async () => {
+  test('can write only to its state and the directory of its socket', async () => {
     await lab.systemctl('start', service);
     const mounts = (await lab.run(['cat', `/proc/${await lab.property('MainPID')}/mounts`])).stdout;
     const writable = mounts.split('\n').flatMap((line) => /^\S+ (\S+) \S+ rw\b/.exec(line)?.[1] ?? []);
@@ -345,7 +345,7 @@ UMask=0077
     expect(writable.filter((place) => !kernel.test(place)).sort()).toEqual(own);
   });
 
-  test('fails to restart with a wrong flag, says why, and is not tried again', async () => {
+  test('fails to restart with a wrong flag, logs the reason, and is not retried', async () => {
     await lab.systemctl('start', service);
     lab.settings(`${flags} --grid-hots=x`, 'secret');
     await lab.configure('RestartSec=100ms');
@@ -355,7 +355,7 @@ UMask=0077
     expect(await lab.property('NRestarts')).toBe('0');
   });
 
-  test('fails to restart without its file of certificates, says why, and starts by itself when that is mended', async () => {
+  test('fails to restart without its file of certificates, logs the reason, and starts when that exists', async () => {
     lab.settings(`${flags} --ssl-verify=/run/ca.pem`, 'secret');
     await lab.configure('RestartSec=100ms');
     expect((await lab.systemctl('restart', service)).exitCode).not.toBe(0);
@@ -364,7 +364,7 @@ UMask=0077
     await until('it serves', async () => (await lab.property('ActiveState')) === 'active', patience);
   });
 
-  test('is also started by a systemd that knows no OpenFile=, through systemd-notify', async () => {
+  test('also starts under a systemd without OpenFile=, through systemd-notify', async () => {
     await lab.configure('OpenFile=\nNotifyAccess=all');
     expect((await lab.systemctl('start', service)).exitCode).toBe(0);
     expect(await status()).toMatchObject({ code: 50 });

@@ -1,4 +1,4 @@
-/** Traces of the built daemon, as a collector of OpenTelemetry gets them. */
+/** Traces of the built daemon in an OpenTelemetry collector. */
 import { createReadStream, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type CollectedSpan, Collector } from '../fixture/collector.ts';
@@ -9,7 +9,7 @@ import { BuiltHost, failure } from './built-host.ts';
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const parent = 'b7ad6b7169203331';
-/** What a runtime that traces its own work gives to its plugins. */
+/** The variables of a runtime that traces its own work. */
 const caller = { TRACEPARENT: `00-${traceId}-${parent}-01`, TRACESTATE: 'vendor=1' };
 
 let grid: Grid;
@@ -27,7 +27,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** Starts the daemon with traces that are exported soon. It has found its grid when this returns. */
+/** Starts the daemon with quickly exported traces, and waits until it has found its grid. */
 async function start(env: Readonly<Record<string, string>> = {}, flags: readonly string[] = []): Promise<void> {
   const tracing = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint, OTEL_BSP_SCHEDULE_DELAY: '20' };
   await host.start(flags, { ...tracing, ...env });
@@ -44,7 +44,7 @@ async function collected(name: string, trace = traceId): Promise<CollectedSpan> 
 }
 
 describe('a call', () => {
-  test('is a part of the trace of its caller, and the requests to the grid are parts of the call', async () => {
+  test('is part of its caller’s trace, and the requests to the grid are parts of the call', async () => {
     await start();
     const atStart = ['networkview', 'extensibleattributedef', 'fixedaddress', 'ipv6fixedaddress'];
     const isAnswered = (wanted: string) => grid.requests.some(({ type, status }) => type === wanted && status === 200);
@@ -61,7 +61,7 @@ describe('a call', () => {
       ...{ 'infoblox.network_view': 'default', 'infoblox.address': address, 'infoblox.network': '10.0.0.0/24' },
     });
     expect(add.resource).toMatchObject({ 'service.name': 'infoblox-cni-daemon', 'host.name': 'host-a' });
-    // The grid's own account of them.
+    // The grid's own log of the requests.
     const asked = grid.requests.map(({ method, type, status, path, query }) => ({
       ...{ name: `${method} ${type}`, status, place: `${grid.url}${path}`, query },
     }));
@@ -72,7 +72,7 @@ describe('a call', () => {
       const query = Object.fromEntries(searchParams);
       return { name, status: attributes['http.response.status_code'], place: `${origin}${pathname}`, query };
     });
-    // What is asked at once may arrive in any order.
+    // Simultaneous requests may arrive in any order.
     expect(told).toHaveLength(asked.length);
     expect(told).toEqual(expect.arrayContaining(asked));
     for (const { kind, isError, attributes } of requests) {
@@ -94,7 +94,7 @@ describe('a call', () => {
     expect(host.daemon.lines.find(({ message }) => message === 'listening')).not.toHaveProperty('trace_id');
   });
 
-  test('that fails says with which code, and which request it failed by', async () => {
+  test('that fails has the code, and the request that failed it', async () => {
     await start();
     const body = JSON.stringify({
       Error: 'AdmConProtoError: x',
@@ -111,7 +111,7 @@ describe('a call', () => {
     expect(last).toMatchObject({ name: 'POST fixedaddress', isError: true, attributes: { 'error.type': '403' } });
   });
 
-  test('without an answer of the grid says why there is none', async () => {
+  test('without an answer of the grid has the reason', async () => {
     await start({}, ['--add-timeout=1s']);
     await host.add('c1');
     grid.inject({ type: 'fixedaddress', times: 9, effect: { kind: 'hang' } });
@@ -128,7 +128,7 @@ describe('a call', () => {
 });
 
 describe('a release', () => {
-  test('that follows a DEL is a part of the same trace, with its lines in the log', async () => {
+  test('that follows a DEL is part of the same trace, with its lines in the log', async () => {
     await start();
     await host.add('c1');
     await host.call('DEL', { env: caller });
@@ -143,7 +143,7 @@ describe('a release', () => {
     );
   });
 
-  test('that has to be tried again has a trace for each further attempt, linked to the DEL', async () => {
+  test('that is retried has a trace for each further attempt, linked to the DEL', async () => {
     await start();
     await host.add('c1');
     grid.inject({ method: 'DELETE', times: 2, effect: { kind: 'status', status: 403 } });
@@ -156,7 +156,7 @@ describe('a release', () => {
     expect(second).toMatchObject({ parentSpanId: '', isError: false, links: [{ traceId, spanId: del.spanId }] });
   });
 
-  test('whose DEL found no daemon is a part of its trace all the same', async () => {
+  test('whose DEL found no daemon is part of its trace, too', async () => {
     await start();
     await host.add('c1');
     await host.daemon.stop();
@@ -168,12 +168,12 @@ describe('a release', () => {
   });
 });
 
-describe('the place of the caller in a trace', () => {
+describe('a trace context of the caller', () => {
   test.each([
     ['not one', { TRACEPARENT: 'nonsense' }],
     ['far too long', { TRACEPARENT: `${caller.TRACEPARENT}${'-1'.repeat(60_000)}`, TRACESTATE: caller.TRACESTATE }],
     ['a state without a place', { TRACESTATE: caller.TRACESTATE }],
-  ])('that is %s is ignored, and nothing is lost', async (_, env) => {
+  ])('that is %s is ignored, and the call succeeds', async (_, env) => {
     await start();
     expect(await host.add('c1', { env })).toBe('10.0.0.2');
     await until('the span has come', () => collector.named('ADD').length > 0);
@@ -182,7 +182,7 @@ describe('the place of the caller in a trace', () => {
     expect(add?.traceId).not.toBe(traceId);
   });
 
-  test('counts without a state that is far too long, or none', async () => {
+  test('works without its state if that is missing or far too long', async () => {
     await start();
     await host.add('c1', { env: { ...caller, TRACESTATE: `vendor=${'1'.repeat(100_000)}` } });
     await host.add('c2', { env: { ...caller, TRACESTATE: '\u001b[31m,,=' } });
@@ -190,7 +190,7 @@ describe('the place of the caller in a trace', () => {
     for (const add of collector.named('ADD')) expect(add).toMatchObject({ parentSpanId: parent, traceState: '' });
   });
 
-  test('that is not sampled keeps the call out of the collector, but not out of the log', async () => {
+  test('that is not sampled keeps the call out of the collector, but not of the log', async () => {
     await start();
     await host.add('c1', { env: { TRACEPARENT: caller.TRACEPARENT.replace(/01$/, '00') } });
     await host.call('DEL', { env: { TRACEPARENT: caller.TRACEPARENT.replace(/01$/, '00') } });
@@ -203,7 +203,7 @@ describe('the place of the caller in a trace', () => {
 });
 
 describe('the usual variables of OpenTelemetry', () => {
-  test('say what the service is, and what is sent along; a secret in them is not logged', async () => {
+  test('set the service and the headers, and their secrets are not logged', async () => {
     await start(
       {
         OTEL_SERVICE_NAME: 'addresses',
@@ -223,7 +223,7 @@ describe('the usual variables of OpenTelemetry', () => {
     );
   });
 
-  test('name the certificate of a collector; without it nothing is told to who answers', async () => {
+  test('name the certificate of a collector, without which nothing is sent', async () => {
     const { caFile, remove, ...tls } = await makeCertificate();
     const trusted = await Collector.start(tls);
     try {
@@ -247,14 +247,14 @@ describe('the usual variables of OpenTelemetry', () => {
     ['OTEL_TRACES_SAMPLER', 'always_off'],
     ['OTEL_TRACES_EXPORTER', 'none'],
     ['OTEL_SDK_DISABLED', 'true'],
-  ])('keep all of it from the collector: %s=%s', async (name, value) => {
+  ])('disable all traces: %s=%s', async (name, value) => {
     await start({ [name]: value });
     await host.add('c1', { env: caller });
     await host.daemon.stop();
     expect(collector.connections).toBe(0);
   });
 
-  test('with an address that is none: a warning, no traces, and an address for the container', async () => {
+  test('with an invalid endpoint cause a warning and no traces, and ADD succeeds', async () => {
     await start({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' });
     expect(await host.add('c1')).toBe('10.0.0.2');
     const message = 'traces are not exported: their endpoint is not an http or https address';
@@ -263,7 +263,7 @@ describe('the usual variables of OpenTelemetry', () => {
 });
 
 describe('a collector', () => {
-  /** Milliseconds in which a stop gives up on a collector, and some for the rest. */
+  /** Milliseconds until a stop gives up on a collector, with some for the rest. */
   const soon = 6_000;
 
   async function addsAndStops(): Promise<void> {
@@ -275,7 +275,7 @@ describe('a collector', () => {
     expect(performance.now() - stopping).toBeLessThan(soon);
   }
 
-  test('that refuses what it gets holds nothing up, and is warned of once', async () => {
+  test('that refuses traces delays no call, and causes one warning', async () => {
     collector.status = 404;
     await start();
     await host.daemon.says('traces cannot be exported');
@@ -284,8 +284,8 @@ describe('a collector', () => {
     expect(warnings).toMatchObject([{ level: 'warn', reason: '404: Not Found', hint: expect.any(String) }]);
   });
 
-  test('that is down holds nothing up', async () => {
-    // Of the SDK's own patience, so that the test need not wait for it: it repeats what it may.
+  test('that is down delays no call', async () => {
+    // The SDK's own time-out is shortened, as it retries until then.
     await start({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_EXPORTER_OTLP_TIMEOUT: '100' });
     await addsAndStops();
     expect(host.daemon.lines).toContainEqual(
@@ -296,14 +296,14 @@ describe('a collector', () => {
     );
   });
 
-  test('that never answers holds nothing up', async () => {
+  test('that never answers delays no call', async () => {
     collector.status = undefined;
     await start();
     await addsAndStops();
     expect(collector.headers.length).toBeGreaterThan(0);
   });
 
-  test('gets what is left when the daemon stops', async () => {
+  test('gets the remaining traces when the daemon stops', async () => {
     await start({ OTEL_BSP_SCHEDULE_DELAY: '600000' });
     await host.add('c1', { env: caller });
     expect(collector.connections).toBe(0);
@@ -313,22 +313,22 @@ describe('a collector', () => {
 });
 
 describe('without an endpoint', () => {
-  test('nothing of it is loaded, and trace_id of the caller is in the log', async () => {
+  test('no tracing code is loaded, and the caller’s trace_id is in the log', async () => {
     await host.start([], { OTEL_SERVICE_NAME: 'addresses' });
     await host.add('c1', { env: caller });
     expect(host.daemon.lines).toContainEqual(expect.objectContaining({ message: 'ADD', trace_id: traceId }));
     expect(await isInMemory(host.daemon.pid, fromTheSdk)).toBe(false);
     await host.daemon.stop();
     await start();
-    // Else the look into the memory would show nothing.
+    // Proves that the search of the memory works.
     expect(await isInMemory(host.daemon.pid, fromTheSdk)).toBe(true);
   });
 });
 
-/** A text of the SDK that no other script of the executable has. */
+/** A text that only the SDK contains. */
 const fromTheSdk = 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE';
 
-/** Tells whether a text is in the memory of a process, but for the files that are mapped into it: the executable has it all. */
+/** Tells whether a text is in the memory of a process, without mapped files, as the executable contains all texts. */
 async function isInMemory(pid: number, text: string): Promise<boolean> {
   const maps = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
   const own = maps.flatMap((line) => {

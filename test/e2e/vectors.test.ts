@@ -1,4 +1,4 @@
-/** The recorded process runs of the reference, against the built executable with a daemon and a grid behind it. */
+/** Replays the recorded process runs of the reference with the built executable, a daemon and a grid. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Environment, execCases, expectAsVector, outcomeOf } from '../fixture/cni-vectors.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
@@ -6,7 +6,7 @@ import { BuiltHost } from './built-host.ts';
 import { pluginFile, run } from './program.ts';
 
 const zeroMac = '00:00:00:00:00:00';
-/** What the recorded stub answered to every ADD. */
+/** The recorded stub's answer to every ADD. */
 const address = '10.9.0.5/24';
 const gateway = '10.9.0.1';
 
@@ -34,7 +34,7 @@ describe('a call has the same outcome as with the reference', () => {
   });
 });
 
-/** The recorded stub needed neither a daemon nor an earlier ADD; the rest of stdin stays byte for byte. */
+/** Adds what this plugin needs beyond the recorded stub. The rest of stdin stays byte for byte. */
 function withBackend(stdin: string, env: Environment): string {
   const ours = { 'socket-dir': host.socketDir, subnet: '10.9.0.0/24', gateway };
   const prevResult = env.CNI_COMMAND === 'CHECK' ? `"prevResult": ${JSON.stringify({ ips: [{ address }] })}, ` : '';
@@ -42,7 +42,7 @@ function withBackend(stdin: string, env: Environment): string {
   return stdin.replace(recorded, `${prevResult}${recorded}, ${JSON.stringify(ours).slice(1, -1)}`);
 }
 
-/** What CHECK needs to find: the attachment that all recorded calls are about. */
+/** Adds the attachment of all recorded calls, which CHECK needs. */
 async function holdAddress(): Promise<void> {
   const ipam = { subnet: '10.9.0.0/24', gateway };
   const held = await host.add('c0ffee', { config: { name: 'net' }, ipam, netns: '/var/run/netns/none' });

@@ -2,7 +2,7 @@
 import type { Grid } from '../../simulator/grid.ts';
 import type { Place, Row } from './row.ts';
 
-/** Room for two networks. */
+/** A container with room for two networks. */
 const smallContainer = {
   subnet: undefined,
   gateway: undefined,

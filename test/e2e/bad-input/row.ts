@@ -2,7 +2,7 @@
 import type { Grid } from '../../simulator/grid.ts';
 import type { CallOptions } from '../built-host.ts';
 
-/** Where a row takes place; each has a network view of its own. */
+/** The place of a row. Each has a network view of its own. */
 export interface Place {
   readonly grid: Grid;
   readonly view: string;
@@ -16,8 +16,8 @@ export interface Row {
   /** The ADD that must fail. */
   readonly call: CallOptions;
   readonly code: number;
-  /** Names the thing. */
+  /** Matches the thing in the error. */
   readonly msg: string | RegExp;
-  /** Names the hint. */
+  /** Matches the hint in the error. */
   readonly details: string | RegExp;
 }

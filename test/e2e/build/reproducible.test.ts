@@ -19,7 +19,7 @@ import { build as esbuild } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const project = join(import.meta.dirname, '../../..');
-/** What the scripts beside the plugin's begin with. */
+/** Beginning of the scripts beside that of the plugin. */
 const scripts = [
   'src/modes/daemon/main.ts',
   'src/modes/operator/main.ts',
@@ -36,7 +36,7 @@ afterAll(() => {
 });
 
 function run(script: string, ...args: string[]) {
-  // One commit, named, because the tree may move on between two builds.
+  // The commit is named, as the tree may change between two builds.
   const env = { ...process.env, COMMIT: 'abc123' };
   return spawnSync(process.execPath, [script, ...args], { encoding: 'utf8', env });
 }
@@ -45,7 +45,7 @@ function sha256(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
-/** The project in another place, without its sources. */
+/** Copies the project to another place, without its sources. */
 function copyOfProject(): string {
   const root = mkdtempSync(join(work, 'project-'));
   for (const file of [
@@ -63,7 +63,7 @@ function copyOfProject(): string {
 }
 
 describe('two builds of one commit', () => {
-  it('give equal bytes wherever they are made, with links and a size that hosts can bear', { timeout: 120_000 }, () => {
+  it('give equal bytes in different places, with links, and within the size limit', { timeout: 120_000 }, () => {
     const one = join(work, 'one');
     const two = join(work, 'a', 'longer', 'path');
     const elsewhere = copyOfProject();
@@ -101,8 +101,8 @@ describe('two builds of one commit', () => {
   });
 });
 
-describe('what ships with the executable', () => {
-  /** The packages that esbuild puts into the scripts beside the plugin's, found without the help of the build. */
+describe('the files beside the executable', () => {
+  /** Lists the packages in the scripts beside that of the plugin, found independently of the build. */
   async function bundled(): Promise<string[]> {
     const entryPoints = scripts.map((script) => join(project, script));
     const options = {
@@ -119,7 +119,7 @@ describe('what ships with the executable', () => {
     return [...new Set(names)].sort();
   }
 
-  it('is a list of components (CycloneDX) that has each bundled package, and Node', async () => {
+  it('include a list of components (CycloneDX) with each bundled package, and Node', async () => {
     const sbom = JSON.parse(readFileSync(join(work, 'one/infoblox-cni.cdx.json'), 'utf8'));
     expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6' });
     const packages = await bundled();
@@ -133,7 +133,7 @@ describe('what ships with the executable', () => {
     );
   });
 
-  it('are the licence texts of each of them, in a file and in the executable itself', async () => {
+  it('include the licence texts of all components, which the executable contains, too', async () => {
     const texts = readFileSync(join(work, 'one/THIRD-PARTY-LICENSES'), 'utf8');
     for (const name of await bundled()) {
       const { version } = JSON.parse(readFileSync(join(project, 'node_modules', name, 'package.json'), 'utf8'));
@@ -148,8 +148,8 @@ describe('what ships with the executable', () => {
   });
 });
 
-describe('a build that must not pass', () => {
-  /** A project of small scripts around the real build.mjs. */
+describe('a broken build', () => {
+  /** Makes a project of small scripts around the real build.mjs. */
   function projectWith(main: string, daemon?: string): string {
     const root = copyOfProject();
     for (const script of scripts) {
@@ -161,19 +161,19 @@ describe('a build that must not pass', () => {
     return join(root, 'build.mjs');
   }
 
-  it('fails when a library has crept into the plugin, and names it', () => {
+  it('fails if the plugin contains a library, and names it', () => {
     const build = run(projectWith(`import { parse } from 'valibot'; process.stdout.write(String(parse));`, ''));
     expect(build.status).toBe(1);
     expect(build.stderr).toContain('node_modules/valibot');
   });
 
-  it('fails when the daemon has crept into the plugin', () => {
+  it('fails if the plugin contains code of the daemon', () => {
     const build = run(projectWith(`import './modes/daemon/main.ts';`, 'process.exitCode = 0;'));
     expect(build.status).toBe(1);
     expect(build.stderr).toContain('src/modes/daemon/main.ts');
   });
 
-  it('fails when a bundled package has no licence text, and names it', () => {
+  it('fails if a bundled package has no licence text, and names it', () => {
     const script = projectWith(`process.stdout.write('hello');`, `import { nothing } from 'unlicensed'; nothing();`);
     const unlicensed = join(script, '../src/modes/daemon/node_modules/unlicensed');
     mkdirSync(unlicensed, { recursive: true });
@@ -185,7 +185,7 @@ describe('a build that must not pass', () => {
     expect(readdirSync(join(work, 'unlicensed'))).toEqual([]);
   });
 
-  it('fails when the executable does not answer VERSION, and leaves nothing in dist', { timeout: 60_000 }, () => {
+  it('fails if the executable does not answer VERSION, and leaves nothing in dist', { timeout: 60_000 }, () => {
     const script = projectWith(`process.stdout.write('hello');`, '');
     const build = run(script, '--outdir', join(work, 'mute'));
     expect(build.status).toBe(1);
@@ -194,8 +194,8 @@ describe('a build that must not pass', () => {
   });
 });
 
-describe('a build that is broken off', () => {
-  it.each(['SIGINT', 'SIGTERM'] as const)('by %s leaves nothing of itself', async (signal) => {
+describe('an interrupted build', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('leaves nothing behind after %s', async (signal) => {
     const outdir = join(work, signal);
     const build = spawn(process.execPath, [join(project, 'build.mjs'), '--outdir', outdir]);
     build.stdout.once('data', () => build.kill(signal));

@@ -1,4 +1,4 @@
-/** What the Makefile brings onto a machine for a target: no more than that target needs. */
+/** The Makefile installs only the programs that a target needs. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -17,7 +17,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 const project = join(import.meta.dirname, '../../..');
 let bin: string;
 
-/** A machine that has none of the programs, with stand-ins for root and for apt-get, which notes its calls. */
+/** A machine without the programs, with stand-ins for root and for apt-get, which records its calls. */
 beforeEach(() => {
   bin = mkdtempSync(join(tmpdir(), 'infoblox-cni-toolchain-'));
   symlinkSync('/bin/uname', join(bin, 'uname'));
@@ -45,22 +45,22 @@ const installed = () =>
     .filter((word) => /^[a-z]/.test(word) && !['update', 'install'].includes(word))
     .sort();
 
-test('a build brings binutils, and no container runtime', () => {
+test('a build installs binutils, and no container runtime', () => {
   expect(make('build-packages')).toBe('setup: apt-get install binutils\n');
   expect(installed()).toEqual(['binutils']);
 });
 
-test('no target that an operator uses brings what only tests need', () => {
+test('no target for operators installs programs that only tests need', () => {
   expect(make('--dry-run', 'setup')).toContain('docker.io');
   expect(make('--dry-run', 'demo', 'image', 'aci', 'package', 'simulator')).not.toContain('docker.io');
 });
 
-test('setup brings all that tests need', () => {
+test('setup installs all programs that tests need', () => {
   expect(make('host-packages')).toMatch(/^setup: apt-get install .*binutils.* docker\.io docker-cli containerd /);
   expect(installed()).toEqual(expect.arrayContaining(['binutils', 'containerd', 'docker.io', 'kustomize', 'podman']));
 });
 
-test('package and image use a build again as long as its sources and the commit are the same', () => {
+test('package and image reuse a build until its sources or the commit change', () => {
   const root = join(bin, 'project');
   for (const directory of ['src', 'deploy/manual', 'node_modules/.bin'])
     mkdirSync(join(root, directory), { recursive: true });
@@ -90,7 +90,7 @@ test('package and image use a build again as long as its sources and the commit 
   expect(packed('def')).toBe('built');
 });
 
-test('a machine without npm is told what to install', () => {
+test('the error on a machine without npm says what to install', () => {
   const root = join(bin, 'project');
   mkdirSync(root);
   for (const file of ['Makefile', 'package-lock.json']) copyFileSync(join(project, file), join(root, file));
@@ -106,7 +106,7 @@ test('a machine without npm is told what to install', () => {
   expect(stdout).not.toContain('fetching');
 });
 
-test('what cannot be brought is named', () => {
+test('the error names a program that cannot be installed', () => {
   rmSync(join(bin, 'apt-get'));
   expect(make('build-packages')).toContain('MISSING on this host (Debian names): binutils - going on without');
 });

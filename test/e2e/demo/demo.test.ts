@@ -1,4 +1,4 @@
-/** The demo is documentation that runs: it must go well, and leave nothing behind, also when it is broken off. */
+/** The demo is executable documentation: it must succeed, and leave nothing behind, even if it is interrupted. */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ interface Demo {
   readonly output: string;
 }
 
-/** Runs the demo with all its files below `directory`, and interrupts it at the step that says `interruptAt`. */
+/** Runs the demo with its files below `directory`, and interrupts it at the step `interruptAt`. */
 function runDemo(interruptAt?: string): Promise<Demo> {
   const env = { ...process.env, TMPDIR: directory };
   const child = spawn(process.execPath, [join(import.meta.dirname, '../../demo/main.ts')], {
@@ -41,7 +41,7 @@ function expectNothingLeft({ output }: Demo): void {
   for (const [name] of output.matchAll(/infoblox-cni-(?:host|container)-\w+/g)) expect(namespaces).not.toContain(name);
 }
 
-test('it shows the whole way, in plain text, and leaves nothing behind', async () => {
+test('the demo shows all steps in plain text, and leaves nothing behind', async () => {
   const demo = await runDemo();
   expect(demo.exitCode, demo.output).toBe(0);
   for (const part of [
@@ -58,7 +58,7 @@ test('it shows the whole way, in plain text, and leaves nothing behind', async (
 });
 
 test.each(['The daemon', 'The network configuration', 'On the grid, where'])(
-  'interrupted at "%s", it stops with status 130 and leaves nothing behind',
+  'the demo, interrupted at "%s", stops with status 130 and leaves nothing behind',
   async (stepTitle) => {
     const demo = await runDemo(stepTitle);
     expect(demo.exitCode, demo.output).toBe(130);

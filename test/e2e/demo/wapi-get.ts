@@ -1,11 +1,11 @@
-/** One WAPI read, as a person with curl makes it. */
+/** One WAPI read, like that of a person with curl. */
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import type { Grid } from '../../simulator/grid.ts';
 
 /**
- * @param query object type and arguments, as they follow the version in the URL
- * @returns the objects, without their references, which say nothing to people
+ * @param query object type and arguments, which follow the version in the URL
+ * @returns the objects without their references
  * @throws Error if the grid cannot be reached or refuses
  */
 export function wapiGet(grid: Grid, query: string): Promise<unknown[]> {

@@ -1,4 +1,4 @@
-/** The App Container Image that `make aci` writes, by the rules of the specification: spec/aci.md and spec/types.md of appc/spec 0.8.11. */
+/** The App Container Image of `make aci` follows the specification: spec/aci.md and spec/types.md of appc/spec 0.8.11. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, normalize } from 'node:path';
@@ -52,7 +52,7 @@ describe.skipIf(isLeftOut)('the ACI', () => {
     app = manifest.app as Record<string, unknown>;
   });
 
-  it('is a tar file with a manifest, a root file system, and nothing beside or twice', () => {
+  it('is a tar file with only a manifest and a root file system, and no duplicates', () => {
     expect(basename(file)).toMatch(/\.aci$/);
     const names = entries.map(({ name }) => name);
     expect(entries).toContainEqual({ type: '-', name: 'manifest', target: '' });
@@ -62,7 +62,7 @@ describe.skipIf(isLeftOut)('the ACI', () => {
     expect(names.length).toBeGreaterThan(40);
   });
 
-  it('has no path and no link that leads out of its root file system', () => {
+  it('has no path or link that leads out of its root file system', () => {
     for (const { name, target } of entries) {
       expect(normalize(name)).toBe(name);
       if (target !== '') expect(normalize(join(name, '..', target))).toMatch(/^rootfs\//);
@@ -70,7 +70,7 @@ describe.skipIf(isLeftOut)('the ACI', () => {
     expect(entries.filter(({ type }) => !['-', 'd', 'l'].includes(type))).toEqual([]);
   });
 
-  it('has the keys that are required, of the types that they have', () => {
+  it('has the required keys with the right types', () => {
     expect(manifest).toMatchObject({ acKind: 'ImageManifest', acVersion: '0.8.11', name: expect.any(String) });
     expect(manifest.acVersion).toMatch(semver);
     expect(manifest.name).toMatch(identifier);
@@ -80,7 +80,7 @@ describe.skipIf(isLeftOut)('the ACI', () => {
     );
   });
 
-  it('has labels of different names, among them version, os, and an arch of that os', () => {
+  it('has unique labels, including version, os, and an arch of that os', () => {
     expectUniqueNames(named('labels'), identifier);
     for (const { value } of named('labels')) expect(value).toBeTypeOf('string');
     const labels = Object.fromEntries(named('labels').map(({ name, value }) => [name, value]));
@@ -89,12 +89,12 @@ describe.skipIf(isLeftOut)('the ACI', () => {
     expect(labels).not.toHaveProperty('name');
   });
 
-  it('has annotations of different names, which are texts', () => {
+  it('has unique annotations, which are texts', () => {
     expectUniqueNames(named('annotations'), identifier);
     for (const { value } of named('annotations')) expect(value).toBeTypeOf('string');
   });
 
-  it('runs a program that is in it, as a user and a group that it names', () => {
+  it('runs a program that it contains, as a user and a group that it names', () => {
     const [program = '', ...args] = app.exec as string[];
     expect(program).toMatch(/^\//);
     expect(args).toEqual([]);
@@ -108,7 +108,7 @@ describe.skipIf(isLeftOut)('the ACI', () => {
     expect(Object.keys(app).sort()).toEqual(known.sort());
   });
 
-  it('has a place for each directory that the rkt script mounts', () => {
+  it('has a mount point for each directory that the rkt script mounts', () => {
     const points = app.mountPoints as { name: string; path: string; readOnly: boolean }[];
     expectUniqueNames(points, acName);
     for (const { path, readOnly } of points) {

@@ -1,4 +1,4 @@
-/** The dashboard of deploy/monitoring, read as Grafana reads it: its panels, and their queries for one Prometheus. */
+/** The dashboard of deploy/monitoring, parsed like by Grafana: its panels, and their queries for one Prometheus. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -35,12 +35,12 @@ export function readDashboard(): Dashboard {
   return v.parse(Dashboard, JSON.parse(readFileSync(join(monitoring, 'dashboard.json'), 'utf8')));
 }
 
-/** A query with its variables replaced: all hosts, and an interval that fits scrapes every second. */
+/** Replaces the variables of a query: all hosts, and an interval for scrapes every second. */
 export function queryOf(expression: string): string {
   return expression.replaceAll('$__rate_interval', '5s').replaceAll(/\$\w+/g, '.*');
 }
 
-/** The name of a series, as its legend has it: `{{label}}` stands for the label's value. */
+/** Makes the name of a series from its legend, in which `{{label}}` stands for the label's value. */
 export function legendOf(format: string, labels: Readonly<Record<string, string>>): string {
   return format.replaceAll(/\{\{(\w+)\}\}/g, (_, label: string) => labels[label] ?? '');
 }

@@ -14,7 +14,7 @@ describe('the example network', () => {
   };
   const example = (name: string) => JSON.parse(readFileSync(join(deploy, 'netconf', name), 'utf8'));
 
-  it('is the same for rkt and for runtimes that read lists', () => {
+  it('is the same for rkt and for runtimes with configuration lists', () => {
     expect(example('10-net-1.conf')).toMatchObject({ name: 'net-1', type: 'bridge', ipam });
     expect(example('10-net-1.conflist')).toMatchObject({ name: 'net-1', plugins: [{ type: 'bridge', ipam }, {}] });
   });

@@ -1,4 +1,4 @@
-/** The image archive that `make image` writes: what is in it, what is said of it, and that it is made of the same bytes each time. */
+/** The image archive of `make image`: its contents, its labels, and its reproducibility. */
 import { spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import {
@@ -20,7 +20,7 @@ import { dist } from '../program.ts';
 
 const project = join(import.meta.dirname, '../../..');
 const archive = join(dist, 'infoblox-cni-daemon.oci.tar');
-/** In CI they have to be there. */
+/** In CI they are mandatory. */
 const isLeftOut = !existsSync(archive) && process.env.CI === undefined;
 if (isLeftOut) process.stderr.write('left out: what is in the image: none here, which "make image aci" writes\n');
 
@@ -48,7 +48,7 @@ function sha256(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
-/** Files below a directory, relative to it; links are not followed. */
+/** Lists files below a directory by relative path, without following links. */
 function filesUnder(directory: string): string[] {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
@@ -68,7 +68,7 @@ describe.skipIf(isLeftOut)('the image', () => {
     tree = unpack(blob(manifest.layers[0]), 'tree');
   });
 
-  it('is an OCI image layout, each blob under its own hash, which docker finds its way in, too', () => {
+  it('is an OCI image layout with each blob under its hash, which docker can load, too', () => {
     expect(json(layout, 'oci-layout')).toEqual({ imageLayoutVersion: '1.0.0' });
     const { manifests } = json(layout, 'index.json');
     expect(manifests).toHaveLength(1);
@@ -86,7 +86,7 @@ describe.skipIf(isLeftOut)('the image', () => {
     expect(docker.Layers.map((layer: string) => join(layout, layer))).toEqual(manifest.layers.map(blob));
   });
 
-  it('says version, commit, licences and libraries in labels, and runs the daemon as user 0', () => {
+  it('has labels for version, commit, licences and libraries, and runs the daemon as user 0', () => {
     const manifest = json(blob(json(layout, 'index.json').manifests[0]));
     const config = json(blob(manifest.config));
     expect(config).toMatchObject({ architecture, os: 'linux', config: { User: '0:0' } });
@@ -108,7 +108,7 @@ describe.skipIf(isLeftOut)('the image', () => {
     );
   });
 
-  it('holds the build with its links, and every library that a program in it needs', () => {
+  it('contains the build with its links, and every library that its programs need', () => {
     const bin = join(tree, 'usr/local/bin');
     expect(sha256(join(bin, 'infoblox-cni'))).toBe(sha256(join(dist, 'infoblox-cni')));
     for (const link of ['infoblox', 'infoblox-cni-daemon'])
@@ -129,7 +129,7 @@ describe.skipIf(isLeftOut)('the image', () => {
     expect(existsSync(join(tree, loader)), loader).toBe(true);
   });
 
-  it('holds the certificates of authorities, and the licences of all that is in it', () => {
+  it('contains certificates of authorities, and the licences of its contents', () => {
     const certificates = readFileSync(join(tree, 'etc/ssl/certs/ca-certificates.crt'), 'utf8');
     const [first = '', ...others] = certificates.match(/-----BEGIN[^-]*-----[^-]*-----END CERTIFICATE-----/g) ?? [];
     expect(new X509Certificate(first).ca).toBe(true);
@@ -145,7 +145,7 @@ describe.skipIf(isLeftOut)('the image', () => {
     }
   });
 
-  it('holds nothing that another user can write to, nothing set-user-ID, no date but one, and at most 120 MB', () => {
+  it('has no files that others can write to, none with set-user-ID, one date, and at most 120 MB', () => {
     const files = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((one) => !one.isSymbolicLink());
     const stats = files.map(({ parentPath, name }) => statSync(join(parentPath, name)));
     expect(stats.filter(({ mode }) => (mode & 0o7022) !== 0)).toEqual([]);
@@ -155,7 +155,7 @@ describe.skipIf(isLeftOut)('the image', () => {
     expect(size).toBeLessThanOrEqual(120e6);
   });
 
-  it('has an SBOM beside it: that of the build, with the libraries and their versions', () => {
+  it('has an SBOM beside it: that of the build plus the libraries with their versions', () => {
     const sbom = json(dist, 'infoblox-cni-daemon.cdx.json');
     const built = json(dist, 'infoblox-cni.cdx.json');
     expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', metadata: built.metadata });
@@ -171,7 +171,7 @@ describe.skipIf(isLeftOut)('the image', () => {
 describe.skipIf(isLeftOut)('writing images', () => {
   const write = join(project, 'deploy/image/write.ts');
 
-  /** A build with a small program, made anew with times and, for its owner alone, modes of its own. */
+  /** Makes a build with a small program, with its own times, and modes for its owner alone. */
   function build(name: string, owner = 0o700): string {
     const directory = join(work, name);
     mkdirSync(directory);
@@ -183,7 +183,7 @@ describe.skipIf(isLeftOut)('writing images', () => {
     return directory;
   }
 
-  it('twice gives equal bytes, wherever and whoever does it, and for another architecture its libraries', {
+  it('twice gives equal bytes for any place and user, and other libraries for another architecture', {
     timeout: 120_000,
   }, () => {
     const builds = [build('one', 0o777), build('two', 0o700)];
@@ -214,7 +214,7 @@ describe.skipIf(isLeftOut)('writing images', () => {
       'missing on this machine: apt-get (Debian: apt), dpkg-deb (Debian: dpkg)',
     ],
     ['a build', '', {}, 'Run "make build"'],
-  ] as const)('says what to do for want of %s, and leaves nothing', (_, name, env, message) => {
+  ] as const)('without %s fails with a hint, and leaves nothing', (_, name, env, message) => {
     const directory = name === '' ? join(work, 'empty') : build(name);
     mkdirSync(directory, { recursive: true });
     const before = readdirSync(directory);

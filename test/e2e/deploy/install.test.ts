@@ -21,7 +21,7 @@ const project = join(import.meta.dirname, '../../..');
 let work: string;
 let host: string;
 
-/** make, with an npm that leaves a mark if anything calls it, and a small native program in place of the built one. */
+/** Runs make with an npm that records calls, and a small native program in place of the built one. */
 function make(target: string, ...variables: string[]) {
   const env = { PATH: `${join(work, 'bin')}:/usr/bin:/bin` };
   const args = ['--no-print-directory', target, `DESTDIR=${host}`, `DIST=${join(work, 'dist')}`, ...variables];
@@ -34,7 +34,7 @@ function expectDone(run: { status: number | null; stderr: string }) {
   expect(run.status, run.stderr).toBe(0);
 }
 
-/** Files and links under a directory, as paths relative to it. */
+/** Lists files and links under a directory by relative path. */
 function filesUnder(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())
@@ -53,7 +53,7 @@ function build(program: string) {
   }
 }
 
-/** What a build makes below share/; build/reproducible.test.ts sees to it that it does. */
+/** Files of a build below share/, which build/reproducible.test.ts checks. */
 const shared = [
   'bash-completion/completions/infoblox-cni',
   'bash-completion/completions/infoblox-cni-daemon',
@@ -70,7 +70,7 @@ const scripts = ['daemon-environment', 'run-aci-daemon', 'run-daemon', 'run-dock
   (name) => `infoblox-cni/${name}.sh`,
 );
 
-/** What the texts name, where they name it. */
+/** Paths that the installed texts name. */
 const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs', 'deploy/monitoring', 'deploy/kubernetes']
   .flatMap((path) => (path.endsWith('.md') ? [path] : filesUnder(join(project, path)).map((file) => `${path}/${file}`)))
   .filter((file) => !file.endsWith('.test.yml'))
@@ -119,27 +119,27 @@ describe('make install', () => {
   it.each([
     ['#!/bin/sh\necho "infoblox-cni 1.2.3 (abc123)"\n', 'install: infoblox-cni 1.2.3 (abc123), from '],
     ['\x7fELF of another machine', 'install: a build that does not run on this machine, from '],
-  ])('says first what it installs: %j', (program, line) => {
+  ])('first prints what it installs: %j', (program, line) => {
     writeFileSync(join(work, 'dist/infoblox-cni'), program);
     const run = make('install');
     expectDone(run);
     expect(run.stdout.split('\n')[0]).toBe(`${line}${join(work, 'dist')}`);
   });
 
-  it('makes the plugin a regular file of its own directory that costs no space', () => {
+  it('makes the plugin a regular file in its directory without extra disk space', () => {
     expectDone(make('install'));
     expect(lstatSync(at('opt/cni/bin/infoblox')).isFile()).toBe(true);
     expect(statSync(at('opt/cni/bin/infoblox')).ino).toBe(statSync(at('usr/local/bin/infoblox-cni')).ino);
   });
 
-  it('takes other directories, and names the right executable in the unit', () => {
+  it('accepts other directories, and writes the right executable into the unit', () => {
     expectDone(make('install', 'PREFIX=/usr', 'CNI_BIN_DIR=/usr/lib/cni', 'SYSTEMD_DIR=/etc/systemd/system'));
     expect(existsSync(at('usr/lib/cni/infoblox'))).toBe(true);
     const unit = readFileSync(at('etc/systemd/system/infoblox-cni-daemon.service'), 'utf8');
     expect(unit).toContain('\nExecStart=/usr/bin/infoblox-cni-daemon $DAEMON_FLAGS\n');
   });
 
-  it('lets only root read the settings, which may hold a password, also those of an earlier release', () => {
+  it('lets only root read the settings, which may contain a password, even those of an earlier release', () => {
     const settings = at('etc/infoblox-cni/daemon.env');
     const mode = () => statSync(settings).mode & 0o777;
     expectDone(make('install'));
@@ -166,7 +166,7 @@ describe('make install', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  it('puts the plugin beside bridge, wherever the host has that', () => {
+  it('installs the plugin beside `bridge`, wherever that is', () => {
     mkdirSync(at('usr/lib/cni'), { recursive: true });
     writeFileSync(at('usr/lib/cni/bridge'), '');
     const run = make('install');
@@ -178,7 +178,7 @@ describe('make install', () => {
     expect(filesUnder(at('usr/lib/cni'))).toEqual(['bridge']);
   });
 
-  it('replaces a plugin of an earlier install also where no bridge is', () => {
+  it('replaces a plugin of an earlier installation, even without `bridge`', () => {
     expectDone(make('install', 'CNI_BIN_DIR=/opt/cni/bin'));
     mkdirSync(at('usr/lib/cni'), { recursive: true });
     writeFileSync(at('usr/lib/cni/bridge'), '');
@@ -189,7 +189,7 @@ describe('make install', () => {
     expect(inode('usr/lib/cni/infoblox')).toBe(inode('usr/local/bin/infoblox-cni'));
   });
 
-  it('says so where no bridge tells where plugins are looked for', () => {
+  it('warns if there is no `bridge` to show the directory of plugins', () => {
     const run = make('install');
     expectDone(run);
     expect(run.stdout).toContain(
@@ -198,7 +198,7 @@ describe('make install', () => {
     expect(existsSync(at('opt/cni/bin/infoblox'))).toBe(true);
   });
 
-  it("serves rkt's plugin directory where it exists, or where it is named", () => {
+  it("installs into rkt's plugin directory if it exists or is given", () => {
     mkdirSync(at('usr/lib/rkt/plugins/net'), { recursive: true });
     expectDone(make('install'));
     expectDone(make('install', 'RKT_PLUGIN_DIR=/opt/rkt/net'));
@@ -206,7 +206,7 @@ describe('make install', () => {
     expect(lstatSync(at('opt/rkt/net/infoblox')).isFile()).toBe(true);
   });
 
-  it('replaces a plugin that is being executed, which runs on undisturbed', async () => {
+  it('replaces a running plugin, which continues undisturbed', async () => {
     expectDone(make('install'));
     const running = spawn(at('opt/cni/bin/infoblox'), ['60'], { stdio: 'ignore' });
     try {
@@ -221,7 +221,7 @@ describe('make install', () => {
     }
   });
 
-  it('never overwrites what an operator has edited', () => {
+  it('never overwrites files that an operator has edited', () => {
     expectDone(make('install'));
     const edited = ['daemon.env', 'wapi-password', 'netconf/10-net-1.conf'].map((name) =>
       at(`etc/infoblox-cni/${name}`),
@@ -240,7 +240,7 @@ describe('make install', () => {
     expect(readFileSync(at('opt/cni/bin/infoblox.replaced'), 'utf8')).toBe('the driver before');
   });
 
-  it('never overwrites what it kept earlier', () => {
+  it('never overwrites a file that it kept earlier', () => {
     mkdirSync(at('opt/cni/bin'), { recursive: true });
     for (const content of ['first', 'second', 'first']) {
       rmSync(at('opt/cni/bin/infoblox'), { force: true });
@@ -254,7 +254,7 @@ describe('make install', () => {
 });
 
 describe('make uninstall', () => {
-  it('leaves nothing but the configuration, and says so', () => {
+  it('leaves only the configuration, and reports it', () => {
     mkdirSync(at('usr/lib/rkt/plugins/net'), { recursive: true });
     expectDone(make('install'));
     const run = make('uninstall');
@@ -274,7 +274,7 @@ describe('make uninstall', () => {
     expect(filesUnder(at('opt'))).toEqual(['cni/bin/infoblox']);
   });
 
-  it('has nothing to do twice', () => {
+  it('succeeds when repeated', () => {
     expectDone(make('install'));
     expect(make('uninstall').stdout).toMatch(/removed manual pages .*\n.*removed the scripts/);
     const again = make('uninstall');

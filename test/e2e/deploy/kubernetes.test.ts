@@ -31,16 +31,16 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
   const manifests = leftOut ? [] : build(join(kubernetes, name));
   const pod = leftOut ? undefined : podOf(manifests);
 
-  test('is what the API of Kubernetes takes', () => {
+  test('is valid for the Kubernetes API', () => {
     expect(complaints(manifests)).toBe('');
   });
 
-  test('runs the image of this release, as `make image` names it', () => {
+  test('runs the image of this release by the name of `make image`', () => {
     const images = containersOf(manifests).map(({ image }) => image);
     expect(images).toEqual(Array(2).fill(`localhost/infoblox-cni-daemon:${version}`));
   });
 
-  test('asks the API server for nothing: no RBAC, no service account, no token', () => {
+  test('does not use the API server: no RBAC, no service account, no token', () => {
     const kinds = new Set(manifests.map(({ kind }) => kind));
     expect(
       [...kinds].filter(
@@ -51,7 +51,7 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     expect([pod?.serviceAccountName, pod?.serviceAccount]).toEqual([undefined, undefined]);
   });
 
-  test('gives its containers no privilege', () => {
+  test('gives its containers no privileges', () => {
     expect(pod?.securityContext).toEqual({ runAsUser: 0, runAsGroup: 0, seccompProfile: { type: 'RuntimeDefault' } });
     expect([pod?.hostPID, pod?.hostIPC, pod?.shareProcessNamespace]).toEqual([undefined, undefined, undefined]);
     for (const { name, securityContext, ports } of containersOf(manifests)) {
@@ -63,7 +63,7 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     }
   });
 
-  test('shows each container only the directories of the host that it needs', () => {
+  test('mounts only the needed directories of the host in each container', () => {
     const host = new Map(
       pod?.volumes?.flatMap(({ name, hostPath }) => (hostPath === undefined ? [] : [[name, hostPath.path]])),
     );
@@ -85,7 +85,7 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     expect(new Set(seen['install-plugin'])).toEqual(new Set(['/opt/cni/bin', ...configurations]));
   });
 
-  test('sees the network namespaces of pods that are started later, by either name', () => {
+  test('sees the network namespaces of later pods under both paths', () => {
     const mounts = containersOf(manifests)
       .at(-1)
       ?.volumeMounts?.filter((mount) => mount.name === 'namespaces');
@@ -95,15 +95,15 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     ]);
   });
 
-  test('runs on every node that it is for, first of all and on the network of the node', () => {
+  test('runs on every intended node, with priority and on the network of the node', () => {
     expect(pod?.tolerations).toEqual([{ operator: 'Exists' }]);
     expect(pod?.priorityClassName).toBe('system-node-critical');
     expect(pod?.hostNetwork).toBe(true);
-    // The cluster's DNS may wait for an address from here.
+    // The cluster's DNS may depend on an address of this driver.
     expect(pod?.dnsPolicy).toBe(name === 'overlays/node-pool' ? 'Default' : 'ClusterFirstWithHostNet');
   });
 
-  test('is admitted by a namespace that says what it is', () => {
+  test('is admitted by a namespace with the label `privileged`', () => {
     const { metadata } = find<Namespace>(manifests, 'Namespace');
     expect(metadata?.labels?.['pod-security.kubernetes.io/enforce']).toBe('privileged');
     for (const {
@@ -113,12 +113,12 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
       expect(namespace, kind).toBe(metadata?.name);
   });
 
-  test('replaces one daemon after another, never two on a node, and lets calls end', () => {
+  test('replaces one daemon after another, never runs two on a node, and lets calls end', () => {
     expect(find<DaemonSet>(manifests, 'DaemonSet').spec?.updateStrategy?.rollingUpdate?.maxSurge).toBe(0);
     expect((pod?.terminationGracePeriodSeconds ?? 0) * 1000).toBeGreaterThan(callTimeoutsMs.ADD);
   });
 
-  test('restarts a daemon that is stuck, and none because the grid is away', () => {
+  test('restarts a stuck daemon, but none because of an outage of the grid', () => {
     const daemon = containersOf(manifests).at(-1);
     const asks = (kind: string) => ({ exec: { command: [...(daemon?.command ?? []), 'status', `--probe=${kind}`] } });
     expect(daemon?.startupProbe).toMatchObject(asks('live'));
@@ -126,11 +126,11 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     expect(daemon?.readinessProbe).toMatchObject(asks('ready'));
   });
 
-  test('is probed over the socket, which root alone reaches: no port is open that others could keep busy', () => {
+  test('is probed over the socket, which only root can reach, and opens no port for others', () => {
     expect(optionsOf(manifests).metricsListen).toBeUndefined();
   });
 
-  test('hands the daemon flags that it takes, secrets from the Secret, the password by file, and the name of the node', () => {
+  test('gives the daemon valid flags, secrets from the Secret, the password by file, and the name of the node', () => {
     expect(optionsOf(manifests)).toMatchObject({
       nodeName: 'NODE',
       stateDir: '/var/lib/infoblox-cni',
@@ -149,8 +149,8 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     expect(daemon?.args?.join(' ')).not.toMatch(/--wapi-password[= ]/);
   });
 
-  test('names networks that the driver takes', () => {
-    // The interface is one of the nodes'.
+  test('has network configurations that the driver accepts', () => {
+    // The interface exists on the nodes.
     const ofThisHost = (remark: string) => /\bmaster eth1\b/.test(remark);
     for (const text of networksOf(manifests)) {
       expect(checkText(text, optionsOf(manifests)).filter((remark) => !ofThisHost(remark))).toEqual([]);
@@ -158,7 +158,7 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     expect(networksOf(manifests)).toHaveLength(name === 'base' ? 0 : 1);
   });
 
-  test('puts the network configuration in place with the last word of the init container', () => {
+  test('installs the network configuration with the last command of the init container', () => {
     const args = containersOf(manifests)[0]?.args ?? [];
     expect(args[0]).toBe('install-plugin');
     expect(args.filter((arg) => !arg.startsWith('-')).slice(1)).toEqual(
@@ -167,7 +167,7 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
   });
 });
 
-describe.skipIf(leftOut)('an overlay of an operator', () => {
+describe.skipIf(leftOut)('an operator’s overlay', () => {
   const own = `
 images:
   - name: localhost/infoblox-cni-daemon
@@ -180,12 +180,12 @@ configMapGenerator:
 `;
   const env = "DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=cni'\n";
 
-  test('names the image once for both containers', () => {
+  test('sets the image once for both containers', () => {
     const images = containersOf(buildOver('base', own, { 'daemon.env': env })).map(({ image }) => image);
     expect(images).toEqual(Array(2).fill(`registry.example.com/network/infoblox-cni-daemon:${version}`));
   });
 
-  test('has changed flags rolled out, since the pods name them by their content', () => {
+  test('rolls out changed flags, as the pods refer to them by a hash', () => {
     const [one, other] = [env, env.replace('cni', 'other')].map((text) =>
       buildOver('base', own, { 'daemon.env': text }),
     );
@@ -196,7 +196,7 @@ configMapGenerator:
   });
 });
 
-test.skipIf(leftOut)('a mistake in a manifest is noticed', () => {
+test.skipIf(leftOut)('reports a mistake in a manifest', () => {
   const manifests = build(join(kubernetes, 'base'));
   const daemonSet = find<DaemonSet>(manifests, 'DaemonSet');
   const wrong = (change: object) =>
@@ -206,7 +206,7 @@ test.skipIf(leftOut)('a mistake in a manifest is noticed', () => {
   expect(wrong({ template: undefined })).toContain('template');
 });
 
-/** The options of the daemon in a pod on a node called NODE. */
+/** Returns the options of the daemon in a pod on a node called NODE. */
 function optionsOf(manifests: readonly Manifest[]): Options {
   const { args = [] } = containersOf(manifests).at(-1) ?? {};
   const [file, ...flags] = args.map((arg) => arg.replace('$(NODE_NAME)', 'NODE'));
@@ -226,7 +226,7 @@ function networksOf(manifests: readonly Manifest[]): string[] {
 
 function checkText(text: string, options: Options) {
   const { found, errors } = inFile(text, (file) => checkNetworkFiles([file], options));
-  // The interfaces are those of a node.
+  // The interfaces exist on a node.
   const remarks = found
     .flatMap(({ remarks }) => remarks)
     .filter((remark) => !/does not exist on this host/.test(remark));

@@ -1,4 +1,4 @@
-/** The manifests as kustomize builds them, and as the types of Kubernetes have them. */
+/** The manifests as built by kustomize, and their check against the types of Kubernetes. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ export interface Manifest {
   readonly [field: string]: unknown;
 }
 
-/** Builds a directory with kustomize. @throws Error with what it says, warnings as well */
+/** Builds a directory with kustomize. @throws Error with its messages, even warnings */
 export function build(directory: string): Manifest[] {
   const run = spawnSync('kustomize', ['build', directory], { encoding: 'utf8' });
   if (run.status !== 0 || run.stderr !== '')
@@ -26,11 +26,11 @@ export function build(directory: string): Manifest[] {
   return parseAllDocuments(run.stdout).map((document) => document.toJS());
 }
 
-/** Builds an overlay over others, as an operator writes it. @param text its kustomization.yaml, in which `BASE` is one of ours */
+/** Builds an operator's overlay. @param text its kustomization.yaml, in which `BASE` is one of ours */
 export function buildOver(base: string, text: string, files: Readonly<Record<string, string>> = {}): Manifest[] {
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-kustomize-'));
   try {
-    // kustomize takes no absolute paths.
+    // kustomize accepts no absolute paths.
     const copied = spawnSync('cp', ['-r', kubernetes, join(directory, 'kubernetes')]);
     if (copied.status !== 0) throw new Error(String(copied.stderr));
     const own = join(directory, 'own');
@@ -43,7 +43,7 @@ export function buildOver(base: string, text: string, files: Readonly<Record<str
   }
 }
 
-/** The one object of a kind. */
+/** Returns the only object of a kind. */
 export function find<T extends object>(manifests: readonly Manifest[], kind: string): T {
   const found = manifests.filter((one) => one.kind === kind);
   if (found.length !== 1) throw new Error(`${found.length} objects of kind ${kind}`);
@@ -61,7 +61,7 @@ export function containersOf(manifests: readonly Manifest[]): Container[] {
   return [...initContainers, ...containers];
 }
 
-/** The text of a file in a ConfigMap. */
+/** Returns the text of a file in a ConfigMap. */
 export function fileIn(manifests: readonly Manifest[], file: string): string {
   const texts = manifests.flatMap((one) => (one.kind === 'ConfigMap' ? [(one as ConfigMap).data?.[file]] : []));
   const [text] = texts.filter((text) => text !== undefined);
@@ -70,9 +70,9 @@ export function fileIn(manifests: readonly Manifest[], file: string): string {
 }
 
 /**
- * Holds objects to the types of Kubernetes' API: no field that is unknown, none of a wrong type, none missing. The compiler does it,
- * as types are the only form of the schema that comes in a package; custom resources have none.
- * @returns what it complains of
+ * Checks objects against the types of the Kubernetes API: no unknown fields, none of a wrong type, none missing. The compiler
+ * does it, as types are the only form of the schema in a package. Custom resources have none.
+ * @returns its complaints
  */
 export function complaints(manifests: readonly Manifest[]): string {
   const typed = manifests.flatMap((manifest, index) => {

@@ -1,4 +1,4 @@
-/** Manual pages and completion as a build writes them, read by the programs that people use. */
+/** Manual pages and completion of a build, read by the programs that people use. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(share, { recursive: true }));
 
-/** @throws Error with what it wrote, if it fails or is not there */
+/** Runs a program. @throws Error with its output if it fails or is missing */
 function run(file: string, ...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${file}: ${error?.message ?? `exit ${status}`}\n${stdout}${stderr}`);
@@ -26,13 +26,13 @@ function run(file: string, ...args: string[]): string {
 describe('manual pages', () => {
   const page = (name: string) => join(share, 'man/man8', `${name}.8`);
 
-  test('are such as mandoc has nothing to say about', () => {
+  test('pass mandoc without a remark', () => {
     const names = ['infoblox', 'infoblox-cni', 'infoblox-cni-daemon'].map(page);
     expect(run('mandoc', '-Tlint', '-Wwarning', ...names)).toBe('');
   });
 
   test('describe every command and every flag of the daemon, every key and every error code', () => {
-    // What is bold is written twice, with a backspace between.
+    // Bold characters are written twice, with a backspace in between.
     const text = (name: string) =>
       run('mandoc', '-Tascii', page(name))
         .split('\b')
@@ -48,7 +48,7 @@ describe('manual pages', () => {
 });
 
 describe('completion', () => {
-  test('bash offers commands, then the flags of the command', () => {
+  test('offers commands and then their flags in bash', () => {
     const script = join(share, 'bash-completion/completions/infoblox-cni-daemon');
     const offered = (...words: string[]) => {
       const line = `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
@@ -67,7 +67,7 @@ describe('completion', () => {
     expect(offered('leases', '$(touch /nonexistent/x)')).toEqual(['']);
   });
 
-  test('bash offers addresses, containers and pods of this host, and evaluates no name of them', () => {
+  test('offers addresses, containers and pods of this host in bash, and evaluates no name', () => {
     const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-completion-'));
     const table = [
       'ADDRESS   PHASE  NETWORK  CONTAINER  WORKLOAD        SANDBOX',
@@ -96,7 +96,7 @@ describe('completion', () => {
     rmSync(directory, { recursive: true });
   });
 
-  test('fish offers commands with what they do, then the flags of the command', () => {
+  test('offers commands with descriptions and then their flags in fish', () => {
     const script = join(share, 'fish/vendor_completions.d/infoblox-cni-daemon.fish');
     const offered = (line: string) =>
       run('fish', '--no-config', '-c', `source ${script}; complete -C '${line}'`).trim().split('\n');
@@ -105,7 +105,7 @@ describe('completion', () => {
     expect(offered('infoblox-cni-daemon leases --ph')).toEqual([expect.stringMatching(/^--phase=?\tOnly pending/)]);
   });
 
-  test('zsh takes the script, which names every command', () => {
+  test('is valid for zsh, and names every command', () => {
     const script = join(share, 'zsh/site-functions/_infoblox-cni-daemon');
     run('zsh', '-n', script);
     const text = readFileSync(script, 'utf8');

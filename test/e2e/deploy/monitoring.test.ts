@@ -1,4 +1,4 @@
-/** What deploy/monitoring holds works: in Prometheus's own tools, and on figures of a daemon that was built. */
+/** The files of deploy/monitoring work with Prometheus's own tools, and with metrics of the built daemon. */
 import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,14 +23,14 @@ const alerts = [...readFileSync(alertsFile, 'utf8').matchAll(/- alert: (\w+)/g)]
 const dashboard = readDashboard();
 const queries = dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => ({ title, expr })));
 
-/** Runs beside the grid of this process. @throws with what it says if it finds a fault */
+/** Runs promtool concurrently with the grid of this process. @throws Error with its output if it finds a fault */
 const promtool = async (...args: readonly string[]) => promisify(execFile)('promtool', args);
 
 test('docs/monitoring.md says what to do about each alert', () => {
   expect(tableAfter('docs/monitoring.md', '## Alerts').flatMap(([name]) => quoted(name))).toEqual(alerts);
 });
 
-test('alerts and dashboard ask for metrics that there are', () => {
+test('alerts and dashboard use existing metrics', () => {
   const documented = tableAfter('docs/monitoring.md', '## Metrics').flatMap(([name]) => quoted(name));
   const asked = [readFileSync(alertsFile, 'utf8'), ...queries.map(({ expr }) => expr)].join('\n');
   for (const [name] of asked.matchAll(/infoblox_cni_\w+/g)) {
@@ -38,7 +38,7 @@ test('alerts and dashboard ask for metrics that there are', () => {
   }
 });
 
-test('panels have places and names of their own, and use only variables that the dashboard has', () => {
+test('panels have unique places and names, and use only variables of the dashboard', () => {
   const taken = new Set<string>();
   for (const { title, gridPos } of dashboard.panels) {
     for (let x = gridPos.x; x < gridPos.x + gridPos.w; x += 1) {
@@ -66,13 +66,13 @@ describe.skipIf(leftOut)('in Prometheus', () => {
     host = await new BuiltHost(grid).start([`--metrics-listen=${address}`]);
     figures = `http://${address}/metrics`;
     prometheus = await Prometheus.start({ 'host-a': address }, alertsFile);
-    // Until rates have two scrapes to go by.
+    // Rates need two scrapes.
     for (let n = 0; n < 6; n += 1) {
       await host.add(`c${n}`);
       await host.call('DEL', { containerId: `c${n}` });
       await pause(1_000);
     }
-    // An address that comes back later would end the alert of its view.
+    // An address that is released later would end the alert of its view.
     await until('all but the gateway is released', () => grid.fixedAddresses().length === 1);
     const small = { config: { name: 'small' }, ipam: { subnet: '10.9.0.0/30', gateway: '10.9.0.1' } };
     await host.add('full', small);
@@ -92,7 +92,7 @@ describe.skipIf(leftOut)('in Prometheus', () => {
     await promtool('test', 'rules', tests);
   });
 
-  test('each alert can be evaluated; the full network is one, and the grid that is up is none', async () => {
+  test('each alert can be evaluated, the full network fires, and the healthy grid does not', async () => {
     let rules: Rule[] = [];
     const active = () => rules.filter(({ state }) => state !== 'inactive').map(({ name }) => name);
     await until('both alerts about the full network', async () => {
@@ -115,11 +115,11 @@ describe.skipIf(leftOut)('in Prometheus', () => {
     expect(points).toBeGreaterThan(0);
   });
 
-  test('what the daemon serves is as Prometheus wants it', async () => {
+  test('the metrics of the daemon pass the check of Prometheus', async () => {
     const text = await (await fetch(figures)).text();
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
     const ours = `${stdout}${stderr}`.split('\n').filter((line) => line.includes('infoblox_cni_'));
-    // 3: prom-client gives some figures of Node names that are not to its taste.
+    // Status 3: promtool dislikes some names that prom-client gives to metrics of Node.
     expect([0, 3]).toContain(status);
     expect(ours).toEqual([]);
   });

@@ -23,11 +23,11 @@ const project = join(import.meta.dirname, '../../..');
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
 const tag = `v${version}`;
 
-/** Programs of a Debian machine; in CI, which has them, the tests fail instead of being skipped. */
+/** Programs of a Debian machine. In CI, which has them, the tests fail instead of being skipped. */
 const leftOut = spawnSync('dpkg-deb', ['--version']).error !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write('left out: make release is not tried, no dpkg-deb on this machine\n');
 
-/** In the place of build.mjs. */
+/** Replaces build.mjs. */
 const build = `import { mkdirSync, symlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 const arch = process.argv[3], out = arch === process.arch ? 'dist' : 'dist/' + arch;
@@ -44,7 +44,7 @@ for (const name of ['infoblox', 'infoblox-cni-daemon']) symlinkSync('infoblox-cn
 for (const name of ['THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json']) writeFileSync(out + '/' + name, name);
 `;
 
-/** In the place of what writes images: files of the names that the real one has. */
+/** Replaces the script for images, and writes files of the same names. */
 function imageWriter(): string {
   const source = readFileSync(join(project, 'deploy/image/write.ts'), 'utf8');
   const names = [...source.matchAll(/'(infoblox-cni-daemon\.[a-z.]+)'/g)].map(([, name]) => name);
@@ -59,14 +59,14 @@ let work: string;
 beforeEach(() => {
   work = mkdtempSync(join(tmpdir(), 'infoblox-cni-release-'));
   mkdirSync(join(work, 'bin'));
-  // Nothing is stripped here.
+  // The stand-in strips nothing.
   for (const name of ['x86_64-linux-gnu-strip', 'aarch64-linux-gnu-strip']) {
     writeFileSync(join(work, 'bin', name), '#!/bin/sh\n', { mode: 0o755 });
   }
 });
 afterEach(() => rmSync(work, { recursive: true }));
 
-/** A repository with one commit; its date makes it the same commit wherever it is. */
+/** Makes a repository with one commit of a fixed date, so that its hash is always the same. */
 function repository(at: string, { changelog = `## ${version} (2026-01-31)`, isTagged = true } = {}): string {
   const root = join(work, at);
   for (const part of [
@@ -118,7 +118,7 @@ const published = (root: string) => readdirSync(join(root, 'dist/release')).sort
 const read = (root: string, name: string) => readFileSync(join(root, 'dist/release', name), 'utf8');
 
 describe.skipIf(leftOut)('make release', { timeout: 120_000 }, () => {
-  test('refuses what is no release, says all of why and what to do, and writes nothing', () => {
+  test('refuses a tree that is not a release, gives all reasons and fixes, and writes nothing', () => {
     const root = repository('root', { changelog: `## ${version} (unreleased)`, isTagged: false });
     writeFileSync(join(root, 'deploy/stray'), '');
     rmSync(join(work, 'bin/aarch64-linux-gnu-strip'));
@@ -164,7 +164,7 @@ describe.skipIf(leftOut)('make release', { timeout: 120_000 }, () => {
     expect(existsSync(join(root, 'dist'))).toBe(false);
   });
 
-  test('puts all of one version into a directory, with sums that sha256sum checks', () => {
+  test('puts all files of one version into a directory, with sums for sha256sum', () => {
     const root = repository('root');
     const { status, stdout, stderr } = release(root);
     expect(status, stdout + stderr).toBe(0);
@@ -197,7 +197,7 @@ describe.skipIf(leftOut)('make release', { timeout: 120_000 }, () => {
     for (const name of published(root)) expect(stdout).toContain(`release: ${name} (`);
   });
 
-  test('makes the same bytes of one commit in another place, whatever the environment says of it', () => {
+  test('makes the same bytes of one commit in another place and environment', () => {
     const [one, two] = [repository('one'), repository('two/and/deeper')];
     for (const [root, env] of [
       [one, {}],
@@ -209,7 +209,7 @@ describe.skipIf(leftOut)('make release', { timeout: 120_000 }, () => {
     expect(read(two, 'SHA256SUMS')).toBe(read(one, 'SHA256SUMS'));
   });
 
-  test('leaves the last release as it was when something fails, and replaces all of it when nothing does', () => {
+  test('keeps the last release if it fails, and replaces all of it if it succeeds', () => {
     const root = repository('root');
     const last = join(root, 'dist/release/infoblox-cni-0.9.0-linux-x64');
     mkdirSync(dirname(last), { recursive: true });

@@ -1,4 +1,4 @@
-/** What the scripts that run the daemon as a container do before and after, with a stand-in for docker and rkt that notes its calls. */
+/** The scripts that run the daemon as a container, with stand-ins for docker and rkt that record their calls. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
@@ -19,14 +19,14 @@ afterEach(() => {
   room.dispose();
 });
 
-/** What the stand-in was called with, each call as the words it begins with. */
+/** Returns the calls of the stand-in, each by its first words. */
 function calls(length = 2): string[] {
   const file = room.path('calls');
   const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
   return lines.map((line) => line.split(' ').slice(0, length).join(' '));
 }
 
-/** @param answers cases of the shell; other calls succeed and say nothing */
+/** Makes a stand-in. @param answers cases of the shell. Other calls succeed without output */
 function standIn(program: string, answers: readonly string[]): void {
   room.standIn(program, `echo "$*" >>${room.path('calls')}\ncase "$*" in\n${answers.join('\n')}\nesac`);
 }
@@ -34,7 +34,7 @@ function standIn(program: string, answers: readonly string[]): void {
 describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   const script = 'run-docker-daemon.sh';
   const name = 'localhost/infoblox-cni-daemon:1.0.0';
-  /** What is asked of a container that runs so already, and of the one that was started. */
+  /** Queries of the script about a running container, and about the started one. */
   const former = "'container inspect --format {{.State.Running}} {{.Path}} infoblox-cni-daemon')";
   const started = "'container inspect'*) echo 'true 0' ;;";
   const none = ["'image inspect'*) exit 1 ;;", `${former} exit 1 ;;`, started];
@@ -63,19 +63,19 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     expect(readFileSync(room.path('calls'), 'utf8')).toMatch(new RegExp(`--detach .* ${name} --grid-host=`));
   });
 
-  it.each(['sha256:0123abcd', '0123abcd'])('loads nothing where docker or podman has this very image: %s', (id) => {
+  it.each(['sha256:0123abcd', '0123abcd'])('does not load an image that docker or podman already has: %s', (id) => {
     standIn('docker', [`'image inspect'*) echo ${id} ;;`, ...none, answer]);
     expect(room.run(script, { env: { ARCHIVE: archive() } }).status).toBe(0);
     expect(calls(1)).not.toContain('load');
   });
 
-  it('runs the image that was loaded before where there is no archive any more', () => {
+  it('runs the loaded image if the archive is missing', () => {
     standIn('docker', [`'image ls'*) echo ${name} ;;`, ...none, answer]);
     expect(room.run(script).status).toBe(0);
     expect(readFileSync(room.path('calls'), 'utf8')).toMatch(new RegExp(`--detach .* ${name} `));
   });
 
-  it('replaces a container that runs so already, once it knows that the daemon would start', () => {
+  it('replaces a running container after a check that the daemon would start', () => {
     standIn('docker', [answer, `${former} echo true /usr/local/bin/infoblox-cni-daemon ;;`, started]);
     expect(room.run(script, { env: { IMAGE: 'image' } }).status).toBe(0);
     expect(calls()).toEqual([
@@ -89,7 +89,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     ]);
   });
 
-  it('mounts the directories that the flags name', () => {
+  it('mounts the directories of the flags', () => {
     standIn('docker', [...none, answer]);
     room.run(script, { args: ['--socket-dir', '/run/other', '--state-dir=/var/lib/other'], env: { IMAGE: 'image' } });
     const noted = readFileSync(room.path('calls'), 'utf8');
@@ -111,7 +111,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
       ['*check-config*) exit 2 ;;'],
       'nothing was changed: the daemon would not start',
     ],
-  ] as const)('says what is wrong with %s, and changes nothing', (_, env, answers, message) => {
+  ] as const)('reports %s, and changes nothing', (_, env, answers, message) => {
     standIn('docker', answers);
     const { status, stderr } = room.run(script, { env });
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
@@ -119,7 +119,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     expect(calls(20).filter((call) => call.includes('--detach'))).toEqual([]);
   });
 
-  it.each(['true', 'false'])('leaves a container alone that has the name and is no daemon: running: %s', (running) => {
+  it.each(['true', 'false'])('spares another container of the name: running: %s', (running) => {
     standIn('docker', [`${former} echo ${running} /bin/sleep ;;`]);
     const { status, stderr } = room.run(script, { env: { ARCHIVE: archive() } });
     const message = 'the container infoblox-cni-daemon is not infoblox-cni-daemon, it runs /bin/sleep; rename it first';
@@ -128,9 +128,9 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   });
 
   it.each(['exit 1', 'echo false /usr/local/bin/infoblox-cni-daemon'])(
-    'loads nothing beside the daemon of somebody else: %s',
+    'loads nothing while another daemon is running: %s',
     (state) => {
-      room.standIn('awk', 'exit 0'); // somebody listens
+      room.standIn('awk', 'exit 0'); // Another process listens.
       standIn('docker', [`${former} ${state} ;;`]);
       const { status, stderr } = room.run(script, { env: { ARCHIVE: archive() } });
       expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('another daemon listens at') });
@@ -141,7 +141,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   it.each([
     ['does not answer', 'exit 3'],
     ['cannot be asked, which docker says on stdout', "echo 'cannot exec in a stopped state: unknown'; exit 126"],
-  ])('says that it waits, and then why the daemon %s', (_, asked) => {
+  ])('reports that it waits, and then the log of a daemon that %s', (_, asked) => {
     standIn('docker', [`exec*) ${asked} ;;`, "logs*) echo 'the last line' ;;", ...none]);
     const { status, stderr } = room.run(script, { env: { IMAGE: 'image', WAIT: '2' } });
     expect(status).toBe(1);
@@ -167,7 +167,7 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     return { ACI: file };
   }
 
-  it('has rkt fetch the image, and verify it, and runs it by its ID', () => {
+  it('makes rkt fetch and verify the image, and runs it by its ID', () => {
     standIn('rkt', [unknown, 'enter*) echo well ;;']);
     expect(room.run(script, { env: aci() }).status).toBe(0);
     expect(calls()).toContain(`fetch ${room.path('daemon.aci')}`);
@@ -176,14 +176,17 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     );
   });
 
-  it.each(['run-aci-daemon.sh', 'run-rkt-daemon.sh'])('runs one that rkt has already as it is, by %s', (either) => {
-    standIn('rkt', ['enter*) echo well ;;']);
-    expect(room.run(either, { env: aci({ signed: false }) }).status).toBe(0);
-    expect(calls(1)).not.toContain('fetch');
-    expect(readFileSync(room.path('calls'), 'utf8')).toContain(` ${id} -- `);
-  });
+  it.each(['run-aci-daemon.sh', 'run-rkt-daemon.sh'])(
+    'runs an image that rkt already has without a fetch, by %s',
+    (either) => {
+      standIn('rkt', ['enter*) echo well ;;']);
+      expect(room.run(either, { env: aci({ signed: false }) }).status).toBe(0);
+      expect(calls(1)).not.toContain('fetch');
+      expect(readFileSync(room.path('calls'), 'utf8')).toContain(` ${id} -- `);
+    },
+  );
 
-  it('replaces the pod that runs so already', () => {
+  it('replaces a running pod', () => {
     writeFileSync(room.path('uuid'), 'pod-1\n');
     standIn('rkt', ["'status pod-1') echo state=running ;;", 'enter*) echo well ;;']);
     expect(room.run(script, { env: aci() }).status).toBe(0);
@@ -204,7 +207,7 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     ['no image', () => ({}), 'no ACI image: run make aci, or set ACI to an image'],
     ['no such image', () => ({ ACI: '/nowhere.aci' }), 'no ACI image at /nowhere.aci'],
     ['no rkt', () => ({ PATH: '/usr/bin:/bin' }), 'no rkt: its last release is at'],
-  ] as const)('says what is wrong with %s, and starts nothing', (_, env, message) => {
+  ] as const)('reports %s, and starts nothing', (_, env, message) => {
     standIn('rkt', [unknown]);
     const { status, stderr } = room.run(script, { env: env() });
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
@@ -220,7 +223,7 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     expect(calls()).toEqual(['image cat-manifest', 'status pod-1', 'run --net=host']);
   });
 
-  it('turns no check of the runtime off', () => {
+  it('disables no check of the runtime', () => {
     expect(readFileSync(`${deploy}/${script}`, 'utf8').replace(/^#.*/gm, '')).not.toContain('insecure');
   });
 });

@@ -1,4 +1,4 @@
-/** What the run-*.sh scripts make of the settings of a host, whatever runs the daemon. */
+/** How the run-*.sh scripts read the settings of a host, for each way to run the daemon. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ describe.each([
 ])('%s', (script, program) => {
   if (!isRoot) process.stderr.write(`left out: ${script} is not tried, it needs root\n`);
 
-  /** Runs the script with a stand-in for the program, which prints what the daemon is started with, and answers all else. */
+  /** Runs the script with a stand-in for the program, which prints the arguments for the daemon and answers all other calls. */
   function run(
     args: readonly string[] = [],
     env: Record<string, string> = {},
@@ -43,13 +43,13 @@ esac`;
     return room.run(script, { args, env: { IMAGE: 'image', ...env }, ...as });
   }
 
-  /** The daemon's flags, as it takes them. */
+  /** Returns the daemon's flags. */
   const flagsOf = (stdout: string) => {
     const lines = stdout.split('\n').slice(0, -1);
     return parseFlags(lines.slice(lines.findIndex((line) => line.startsWith('--wapi-password-file'))));
   };
 
-  it.runIf(isRoot)('hands its flags to the daemon, then those of the caller', () => {
+  it.runIf(isRoot)('passes its flags to the daemon, then those of the caller', () => {
     const flags = run(['--log-level=debug', '--cluster-name=two words']).stdout.trim().split('\n');
     expect(flags.slice(-4)).toEqual([
       '--grid-host=192.168.124.200',
@@ -59,7 +59,7 @@ esac`;
     ]);
   });
 
-  it.runIf(isRoot)('reads the settings that the systemd unit reads, and the password by file', () => {
+  it.runIf(isRoot)('reads the settings of the systemd unit, and the password by file', () => {
     room.configure();
     expect(run().stdout.trim().split('\n').slice(-3)).toEqual([
       `--wapi-password-file=${room.path('etc/wapi-password')}`,
@@ -68,12 +68,12 @@ esac`;
     ]);
   });
 
-  it.runIf(isRoot)('takes the settings as they are shipped', () => {
+  it.runIf(isRoot)('accepts the shipped settings', () => {
     room.configure(readFileSync(join(deploy, 'systemd/daemon.env'), 'utf8'));
     expect(flagsOf(run().stdout)).toMatchObject({ 'grid-host': '192.168.124.200', 'wapi-username': 'infoblox' });
   });
 
-  // What systemd 257 makes of the same lines.
+  // The result of systemd 257 for the same lines.
   it.runIf(isRoot).each([
     [
       `'--labels="Site=Paris,Owner=Network team" --node-name=a'`,
@@ -89,7 +89,7 @@ esac`;
     ['"--node-name=a \\\n  --labels=B=c"', ['--node-name=a', '--labels=B=c']],
     ["'--node-name=a\n  --labels=B=c\n'", ['--node-name=a', '--labels=B=c']],
     ["''", []],
-  ])('splits DAEMON_FLAGS=%s as systemd does', (value, flags) => {
+  ])('splits DAEMON_FLAGS=%s like systemd', (value, flags) => {
     room.configure(`DAEMON_FLAGS=${value}\n`);
     const lines = run(['--log-level=debug']).stdout.trim().split('\n');
     expect(lines.slice(lines.findIndex((line) => line.startsWith('--wapi-password-file')) + 1)).toEqual([
@@ -98,31 +98,31 @@ esac`;
     ]);
   });
 
-  it.runIf(isRoot)('says what is wrong with a quote that nobody closes', () => {
+  it.runIf(isRoot)('reports a quote that is not closed', () => {
     room.configure(`DAEMON_FLAGS='--labels="Owner=Network team'\n`);
     const { status, stdout, stderr } = run();
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(`DAEMON_FLAGS in ${room.path('etc/daemon.env')} has an unmatched quote`);
   });
 
-  it.runIf(isRoot)('lets a password file that is named in the settings win, as the unit does', () => {
+  it.runIf(isRoot)('prefers a password file in the settings, like the unit', () => {
     room.configure("DAEMON_FLAGS='--wapi-password-file=/etc/infoblox-cni/other'\n");
     expect(flagsOf(run().stdout)['wapi-password-file']).toBe('/etc/infoblox-cni/other');
   });
 
-  it.runIf(isRoot)('names the password file also while it is empty, for it may be filled later', () => {
+  it.runIf(isRoot)('passes an empty password file, too, as it may be filled later', () => {
     room.configure(undefined, '');
     expect(flagsOf(run().stdout)['wapi-password-file']).toBe(room.path('etc/wapi-password'));
   });
 
-  it.runIf(isRoot)('leaves the file alone where WAPI_PASSWORD is set', () => {
+  it.runIf(isRoot)('ignores the password file if WAPI_PASSWORD is set', () => {
     room.configure();
     const { stdout } = run([], { WAPI_PASSWORD: 'from the environment' });
     expect(stdout).toMatch(/--wapi-username=cni\n$/);
     expect(stdout).not.toContain('from the environment');
   });
 
-  it.runIf(isRoot)('hands on where traces go, from the settings or the environment, and shows no key of it', () => {
+  it.runIf(isRoot)('passes on the target of traces from settings or environment, without showing its key', () => {
     room.configure(
       "DAEMON_FLAGS=''\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\nOTEL_EXPORTER_OTLP_HEADERS='x-api-key=two words'\n",
     );
@@ -132,32 +132,32 @@ esac`;
     const values = ['http://127.0.0.1:4318', 'x-api-key=two words', 'addresses'];
     expect(handedOn.trim().split('\n')).toEqual(names.map((name, index) => `${name}=${values[index]}`));
     expect(args).not.toContain('x-api-key');
-    // Of the others, docker's daemon starts the container, with what it is told.
+    // With docker, its daemon starts the container with the given variables only.
     if (program === 'docker') expect(args.match(/^--env=.*$/gm)).toEqual(names.map((name) => `--env=${name}`));
   });
 
-  it.runIf(isRoot)('leaves the daemon no core dumps, which would hold the password', () => {
+  it.runIf(isRoot)('disables core dumps, which would contain the password', () => {
     const { stdout } = run([], {}, { print: 'ulimit -c', prelude: 'ulimit -c unlimited' });
     expect(stdout.split('\n')[0]).toBe('0');
-    // Docker's daemon starts it, with limits of its own.
+    // Docker's daemon starts the container with limits of its own.
     if (program === 'docker') expect(stdout).toContain('--ulimit\ncore=0\n');
   });
 
-  it.runIf(isRoot)('says when the daemon answers, and how it is', () => {
+  it.runIf(isRoot)('reports when the daemon answers, and its health', () => {
     expect(run([], { WAIT: '5' }).stderr).toBe(`${script}: the daemon answers at /run/cni/infoblox.sock: well\n`);
   });
 
-  it.runIf(isRoot)('does not call a daemon unwell that has just started and has not asked the grid yet', () => {
+  it.runIf(isRoot)('does not report a new daemon as unhealthy before its first answer of the grid', () => {
     const asked = room.path('asked');
     const notYet = "echo 'NOT WELL: grid-not-seen'; exit 1";
     const answer = `if [ -e ${asked} ]; then echo well; exit; fi; touch ${asked}; ${notYet}`;
-    // What runs in the place of the script ends only after it.
+    // The stand-in for the daemon ends after the script.
     const print = 'sleep 2.5';
     expect(run([], {}, { answer, print }).stderr).toMatch(/: well\n$/);
     expect(run([], { WAIT: '1' }, { answer: notYet, print }).stderr).toMatch(/: NOT WELL: grid-not-seen\n$/);
   });
 
-  it.runIf(isRoot)('starts nothing beside a daemon that somebody else has started', () => {
+  it.runIf(isRoot)('starts nothing while another daemon is running', () => {
     const server = createServer().listen(room.path('infoblox.sock'));
     room.remove('awk');
     expect(run([`--socket-dir=${room.path()}`])).toMatchObject({
@@ -170,7 +170,7 @@ esac`;
     server.close();
   });
 
-  it.runIf(isRoot)('says what is missing where there is nothing to run', () => {
+  it.runIf(isRoot)('reports the missing program if there is nothing to run', () => {
     const env = { PATH: '/usr/bin:/bin', DAEMON: 'no-daemon', DOCKER: 'no-docker', IMAGE: 'image' };
     const message = expect.stringMatching(new RegExp(`^${script}: no (no-daemon|no-docker|rkt)[: (]+\\w+`));
     expect(room.run(script, { env })).toMatchObject({ status: 1, stdout: '', stderr: message });

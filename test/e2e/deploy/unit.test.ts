@@ -14,13 +14,13 @@ const socket = readFileSync(join(deploy, 'systemd/infoblox-cni.socket'), 'utf8')
 const leftOut = spawnSync('systemd-analyze', ['--version']).error !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write('left out: the systemd unit is not verified, this host has no systemd-analyze\n');
 
-/** All values of one directive, in order. */
+/** Returns all values of one directive, in order. */
 function directive(name: string): string[] {
   return unit.split('\n').flatMap((line) => (line.startsWith(`${name}=`) ? [line.slice(name.length + 1)] : []));
 }
 
 describe('the systemd unit', () => {
-  it.skipIf(leftOut)('passes systemd-analyze verify without a remark about itself', () => {
+  it.skipIf(leftOut)('passes systemd-analyze verify without a remark', () => {
     const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-unit-'));
     try {
       const file = join(directory, 'infoblox-cni-daemon.service');
@@ -34,7 +34,7 @@ describe('the systemd unit', () => {
     }
   });
 
-  it.skipIf(leftOut)('exposes no more than 1.1 by systemd-analyze security', () => {
+  it.skipIf(leftOut)('has an exposure of at most 1.1 by systemd-analyze security', () => {
     const file = join(deploy, 'systemd/infoblox-cni-daemon.service');
     const run = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=11', file], {
       encoding: 'utf8',
@@ -43,12 +43,12 @@ describe('the systemd unit', () => {
     expect(run.status, run.stdout).toBe(0);
   });
 
-  it('writes the memory of the daemon, which holds the password, to no disk', () => {
+  it('never lets the memory of the daemon, which contains the password, be written to disk', () => {
     expect(directive('LimitCORE')).toEqual(['0']);
     expect(directive('MemorySwapMax')).toEqual(['0']);
   });
 
-  it('leaves room for the heap that V8 takes at most, and for what the daemon has beside it', () => {
+  it('allows the maximum heap of V8, and the daemon’s other memory', () => {
     const build = readFileSync(join(deploy, '../build.mjs'), 'utf8');
     const heap = Number(/^const MAX_HEAP_MIB = (\d+);$/m.exec(build)?.[1]);
     expect(directive('MemoryMax')).toEqual(['512M']);
@@ -56,19 +56,19 @@ describe('the systemd unit', () => {
     expect(heap).toBeLessThanOrEqual(512 - 128);
   });
 
-  it('is started when the daemon says so, and ended when it says nothing for a minute', () => {
+  it('counts as started when the daemon reports it, and is ended after a minute without a sign of life', () => {
     expect(directive('Type')).toEqual(['notify']);
     expect(directive('OpenFile')).toEqual(['/run/systemd/notify:notify']);
     expect(Number(directive('WatchdogSec')[0])).toBeLessThanOrEqual(60);
   });
 
-  it('hands the password over as a credential, never through the environment', () => {
+  it('passes the password as a credential, never through the environment', () => {
     expect(directive('LoadCredential')).toEqual(['wapi-password:/etc/infoblox-cni/wapi-password']);
     expect(directive('Environment')).toEqual([]);
     expect(readFileSync(join(deploy, 'systemd/daemon.env'), 'utf8')).not.toMatch(/--wapi-password[= ]/);
   });
 
-  it('leaves the daemon able to see network namespaces and to compile its code', () => {
+  it('lets the daemon see network namespaces and compile its code', () => {
     for (const harmful of ['MountFlags', 'PrivatePIDs', 'PrivateNetwork', 'MemoryDenyWriteExecute', 'ProcSubset']) {
       expect(directive(harmful), harmful).toEqual([]);
     }
@@ -77,13 +77,13 @@ describe('the systemd unit', () => {
     }
   });
 
-  it('leaves the daemon no capability, and no sight of other processes', () => {
+  it('gives the daemon no capabilities, and hides other processes', () => {
     expect(directive('CapabilityBoundingSet')).toEqual(['']);
     expect(directive('ProtectProc')).toEqual(['invisible']);
     expect(directive('PrivateUsers')).toEqual(['yes']);
   });
 
-  it('keeps variables of Node and OpenSSL away from the daemon, all those that act on the executable', () => {
+  it('removes all variables of Node and OpenSSL that affect the executable', () => {
     const unset = directive('UnsetEnvironment').flatMap((names) => names.split(' '));
     for (const name of [
       'NODE_OPTIONS',
@@ -97,7 +97,7 @@ describe('the systemd unit', () => {
     for (const name of unset) expect(name).toMatch(/^(NODE|OPENSSL)_[A-Z0-9_]+$/);
   });
 
-  it('starts the daemon again whatever ends it, but for a wrong command line', () => {
+  it('restarts the daemon after any end, except for a wrong command line', () => {
     expect(directive('Restart')).toEqual(['always']);
     expect(directive('StartLimitIntervalSec')).toEqual(['0']);
     expect(directive('RestartPreventExitStatus')).toEqual(['2']);
@@ -107,7 +107,7 @@ describe('the systemd unit', () => {
     expect(Number(directive('TimeoutStopSec')[0]) * 1000).toBeGreaterThan(callTimeoutsMs.ADD);
   });
 
-  it('leaves socket and notes to systemd, which keeps them over a restart and for root alone', () => {
+  it('lets systemd own socket and notes, which it keeps across restarts and only for root', () => {
     expect(directive('RuntimeDirectory')).toEqual([]);
     expect(directive('StateDirectoryMode')).toEqual(['0700']);
     expect(directive('User')).toEqual(['infoblox-cni']);

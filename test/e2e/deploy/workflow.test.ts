@@ -22,19 +22,19 @@ const jobs: Readonly<Record<string, Job>> = workflow.jobs;
 const steps = Object.values(jobs).flatMap((job) => job.steps);
 
 describe('the workflow', () => {
-  test('tests each push and pull request, and releases only what is tested and has the tag of a version', () => {
+  test('tests each push and pull request, and releases only tested commits with a version tag', () => {
     expect(Object.keys(workflow.on).sort()).toEqual(['pull_request', 'push']);
     expect(Object.keys(jobs)).toEqual(['test', 'release']);
     expect(jobs.test?.if).toBeUndefined();
     expect(jobs.release).toMatchObject({ needs: 'test', if: expect.stringContaining("ref_type == 'tag'") });
   });
 
-  test('may read the repository, and nothing else', () => {
+  test('has only the right to read the repository', () => {
     expect(workflow.permissions).toEqual({ contents: 'read' });
     for (const job of Object.values(jobs)) expect(job.permissions).toBeUndefined();
   });
 
-  test('uses actions of one major version', () => {
+  test('uses one major version of each action', () => {
     const used = steps.flatMap(({ uses }) => uses ?? []);
     expect(new Set(used.map((action) => action.split('@')[0]))).toEqual(
       new Set(['actions/checkout', 'actions/upload-artifact']),
@@ -42,7 +42,7 @@ describe('the workflow', () => {
     for (const action of used) expect(action).toMatch(/@v\d+$/);
   });
 
-  test('runs commands that there are, and keeps what make release makes', () => {
+  test('runs existing commands, and keeps the files of make release', () => {
     const commands = steps.flatMap(({ run }) => run?.split(' && ') ?? []);
     const own = commands.filter((command) => !/^(apt-get|git) /.test(command));
     expect(own).toEqual(['.ci/run', 'make release']);
@@ -53,12 +53,12 @@ describe('the workflow', () => {
     expect(readFileSync(join(project, 'deploy/release/write.ts'), 'utf8')).toContain("join(dist, 'release')");
   });
 
-  test('installs every program that make release asks for', () => {
+  test('installs every program that make release requires', () => {
     const installed = jobs.release?.steps.flatMap(({ run }) => run?.split(' ') ?? []) ?? [];
     const asked = readFileSync(join(project, 'deploy/release/problems.ts'), 'utf8');
     const packages = [...asked.matchAll(/^ {2}'?[\w-]+'?: '([\w-]+)',$/gm)].map(([, name = '']) => name);
     expect(packages).toContain('binutils-aarch64-linux-gnu');
-    // binutils brings those of the machine itself; dpkg and apt are in every Debian.
+    // binutils has the tools of the machine's own architecture. dpkg and apt are in every Debian.
     const there = ['binutils-x86-64-linux-gnu', 'dpkg', 'apt'];
     for (const name of packages.filter((one) => !there.includes(one))) expect(installed).toContain(name);
   });

@@ -23,7 +23,7 @@ const refOf = (address: string) => grid.fixedAddresses().find(({ ipv4addr }) => 
 const mark = (container: string) =>
   `infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=${container} interface=eth0`;
 
-test('a host whose leases are as the grid has them is told so, and each difference with its fix, by doctor as well', async () => {
+test('a host that agrees with the grid is reported so, and each difference with its fix, by doctor as well', async () => {
   for (const id of ['c1', 'c2', 'c3']) await host.add(id);
   await other.add('c4');
   expect(await host.command('audit')).toMatchObject({ exitCode: 0, stdout: '3 leases compared: the grid agrees\n' });
@@ -59,7 +59,7 @@ test('a host whose leases are as the grid has them is told so, and each differen
   ).toEqual(['warning address of another', 'warning altered', 'warning missing', 'warning without a lease']);
 });
 
-test('a cluster is told by its hosts, those that should not be there, and what nobody uses, as a table, JSON and CSV', async () => {
+test('a cluster is listed by host, with unexpected hosts and unused networks, as a table, JSON and CSV', async () => {
   await host.add('c1');
   await other.add('c2');
   await other.add('c3');

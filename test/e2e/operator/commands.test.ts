@@ -1,4 +1,4 @@
-/** What an operator sees of a host through the built commands. */
+/** A host as the built commands show it to an operator. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -27,7 +27,7 @@ afterEach(async () => {
 const containers = () => grid.fixedAddresses('default').filter(({ comment }) => comment?.includes('container='));
 
 describe('status', () => {
-  test('says on one screen that a host is well, and what it holds', async () => {
+  test('shows on one screen that a host is well, and its leases', async () => {
     await host.add('c1');
     const { exitCode, stdout, stderr } = await host.command('status');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -40,7 +40,7 @@ describe('status', () => {
     expect(stdout.split('\n').length).toBeLessThan(25);
   });
 
-  test('counts no fewer addresses as used than are bound here, though the grid counts in thousandths', async () => {
+  test('counts at least the addresses bound here as used, although the grid counts in thousandths', async () => {
     grid.add('network', { network: '10.9.0.0/16' });
     await host.call('ADD', {
       containerId: 'c1',
@@ -51,7 +51,7 @@ describe('status', () => {
     expect(JSON.parse(stdout).networks).toMatchObject([{ name: 'wide', bound: 1, total: 65_534, used: 1 }]);
   });
 
-  test('does not call a certificate verified that is not accepted', async () => {
+  test('does not report a refused certificate as verified', async () => {
     const other = await startGrid();
     const wary = await new OperatorHost(grid).start([`--ssl-verify=${other.caFile}`]);
     try {
@@ -63,7 +63,7 @@ describe('status', () => {
     }
   });
 
-  test('fails for a script, and names what is wrong and the fix, when the grid is away', async () => {
+  test('fails during an outage with status, reason and fix', async () => {
     await grid.stop();
     await host.call('ADD', { containerId: 'c1' });
     const { exitCode, stdout } = await host.command('status');
@@ -107,10 +107,10 @@ describe('leases', () => {
   });
 });
 
-describe('names that containers bring', () => {
+describe('names from containers', () => {
   const longId = 'a'.repeat(60).concat('b'.repeat(60));
 
-  test('command no terminal, be it in a table, in JSON or in the history', async () => {
+  test('print no terminal control characters in tables, JSON or the history', async () => {
     await host.add('container-1', { args: 'NOMAD_JOB_ID=job\u001b[31m\u009b5m\u202e\n' });
     const outputs = [
       ['leases'],
@@ -125,7 +125,7 @@ describe('names that containers bring', () => {
     }
   });
 
-  test('may be longer than a mark holds: the container is found, and released, by its ID in full', async () => {
+  test('may be longer than in a mark, and their container is found and released by its full ID', async () => {
     await host.add(longId);
     const found = await host.command('leases', `--container=${longId}`, '--json');
     expect(JSON.parse(found.stdout)).toMatchObject([{ containerId: longId, address: '10.0.0.2' }]);
@@ -134,7 +134,7 @@ describe('names that containers bring', () => {
     await until('the address is back', () => containers().length === 0);
   });
 
-  test.each([80, 120])('make no line wider than a terminal of %i columns, and cut no address', async (columns) => {
+  test.each([80, 120])('make no line wider than a terminal of %i columns, and shorten no address', async (columns) => {
     await host.add(longId, { args: `K8S_POD_NAMESPACE=${'n'.repeat(50)};K8S_POD_NAME=${'p'.repeat(60)}` });
     const commands = [['leases'], ['leases', '--history=10.0.0.2'], ['status'], ['leases', '--help'], ['--help']];
     for (const args of commands) {
@@ -148,7 +148,7 @@ describe('names that containers bring', () => {
 });
 
 describe('the history of an address', () => {
-  test('tells who held it, and who held it at a time', async () => {
+  test('shows who held it, and who held it at a time', async () => {
     const pod = 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1';
     await host.add('container-1', { args: pod });
     await host.call('DEL', { containerId: 'container-1' });
@@ -186,7 +186,7 @@ describe('the history of an address', () => {
 });
 
 describe('release', () => {
-  test('gives back what a container held, and nothing of others', async () => {
+  test('releases only the addresses of the container', async () => {
     await host.add('container-1');
     await host.add('container-2');
     const { exitCode, stdout } = await host.command('release', 'container-1');
@@ -195,7 +195,7 @@ describe('release', () => {
     expect(containers()[0]?.comment).toContain('container=container-2');
   });
 
-  test('wants an ID that means one container', async () => {
+  test('needs an ID that matches one container', async () => {
     await host.add('container-1');
     await host.add('container-2');
     const { exitCode, stdout } = await host.command('release', 'container');
@@ -222,7 +222,7 @@ describe('an address, a pod or a container', () => {
   const pod = (name: string) => ({ args: `K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name}` });
   const whois = (who: string) => host.command('whois', who);
 
-  test('names what leases lists and release ends, and of a name that means more ten are listed', async () => {
+  test('selects the leases to list or release, and at most ten are listed for an ambiguous name', async () => {
     for (let n = 1; n <= 12; n += 1) await host.add(`container-${n}`, pod(n === 1 ? 'db' : 'web'));
     const lines = async (command: string, who: string) =>
       (await host.command(command, who)).stdout.split('\n').filter((line) => line.startsWith('10.0.0.'));
@@ -237,7 +237,7 @@ describe('an address, a pod or a container', () => {
     await until('both are back', () => containers().length === 10);
   });
 
-  test('is what whois takes: it says who has it, on this host or another, and who had it here last', async () => {
+  test('is accepted by whois, which shows its holder on any host, and the last one on this host', async () => {
     grid.add('extensibleattributedef', { name: 'Pod', type: 'STRING' });
     grid.add('extensibleattributedef', { name: 'Namespace', type: 'STRING' });
     const other = await new OperatorHost(grid, { node: 'host-b' }).start();
@@ -273,7 +273,7 @@ describe('an address, a pod or a container', () => {
     }
   });
 
-  test('without the attribute Pod is not found by its pod on other hosts, and whois says why', async () => {
+  test('is not found by its pod on other hosts without the attribute Pod, and whois gives the reason', async () => {
     expect((await whois('web-9')).stdout).toMatch(
       /^neither this host nor the grid knows web-9\n.* does not define the attribute Pod/,
     );
@@ -285,7 +285,7 @@ describe.runIf(process.getuid?.() === 0)('with real namespaces', () => {
   const name = `operator-${process.pid}`;
   const netns = `/run/netns/${name}`;
 
-  test('gc releases what is proven dead, and release leaves alone what lives unless forced', async () => {
+  test('gc releases proven dead containers, and release spares live ones unless forced', async () => {
     ip('netns', 'add', name);
     try {
       await host.add('container-1', { netns });
@@ -304,7 +304,7 @@ describe.runIf(process.getuid?.() === 0)('with real namespaces', () => {
   });
 });
 
-test('a host without a daemon is told so with a status of its own', async () => {
+test('a host without a daemon is reported with a status of its own', async () => {
   await host.daemon.stop();
   for (const command of [['status'], ['status', '--probe=live'], ['leases'], ['gc'], ['release', 'c111']]) {
     const { exitCode, stdout, stderr } = await host.command(command[0] ?? '', ...command.slice(1));
@@ -313,7 +313,7 @@ test('a host without a daemon is told so with a status of its own', async () => 
   }
 });
 
-test('a daemon that hangs, or dies over an answer, is told as one that does not answer', async () => {
+test('a daemon that hangs, or dies during an answer, is reported as not answering', async () => {
   await host.daemon.stop();
   const faults: [RegExp, (socket: Socket) => void][] = [
     [/the daemon at .* did not accept the call within 3 s\. It hangs; restart it: /, () => undefined],
@@ -342,7 +342,7 @@ test('the daemon is found through its environment file', async () => {
   ]);
 });
 
-test('by its own name the executable is the command, unless a runtime calls it', async () => {
+test('the executable under its own name is the command, unless a runtime calls it', async () => {
   const own = (args: string[], env = {}) => run(commandFile, args, env);
   const { exitCode, stdout } = await own(['status', `--socket-dir=${host.socketDir}`]);
   expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^well\n/)]);
@@ -354,7 +354,7 @@ test('by its own name the executable is the command, unless a runtime calls it',
   expect((await own(['status'], { CNI_COMMAND: 'VERSION' })).stdout).toContain('supportedVersions');
 });
 
-test('a command that asks the grid takes the flags of the running daemon where there is no environment file', async () => {
+test('a command for the grid uses the flags of the running daemon if there is no environment file', async () => {
   await host.daemon.stop();
   const file = join(host.directory, 'password');
   writeFileSync(file, grid.password, { mode: 0o600 });
@@ -367,7 +367,7 @@ test('a command that asks the grid takes the flags of the running daemon where t
   expect(flags).not.toHaveProperty('wapi-password');
 });
 
-test('a wrong command line is told with what was meant', async () => {
+test('the error for a wrong command line suggests the intended one', async () => {
   const typed = async (...args: string[]) => {
     const { exitCode, stdout, stderr } = await host.type(...args);
     expect([exitCode, stdout]).toEqual([2, '']);
@@ -469,7 +469,7 @@ describe('check-config', () => {
     });
   });
 
-  test('says what will be in force and from where, warns where nobody logs in, and refuses a malformed file', async () => {
+  test('shows the effective settings and their sources, warns about a missing login, and refuses a malformed file', async () => {
     const file = join(host.directory, 'daemon.env');
     const check = (text: string) => {
       writeFileSync(file, text);

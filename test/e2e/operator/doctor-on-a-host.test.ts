@@ -1,4 +1,4 @@
-/** `doctor` without arguments, on a host that is installed as the documentation says. */
+/** `doctor` without arguments, on a host that is installed like in the documentation. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Finding } from '../../../src/modes/operator/doctor/check.ts';
 import { hostObstacle, runOnThrowawayHost } from '../docs/throwaway-host.ts';
@@ -8,7 +8,7 @@ const obstacle = hostObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: doctor on a host of its own: ${obstacle}\n`);
 
-/** Each command's JSON stands between these marks and its name. */
+/** Marks around the JSON of each command. */
 const script = `
 wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }
 install -d /etc/infoblox-cni
@@ -63,7 +63,7 @@ describe.skipIf(leftOut)('on an installed host', () => {
       .filter((finding) => finding.level === level)
       .map(({ title, message }) => `${title}: ${message}`);
 
-  test('the settings of the service are found, and a host without a network configuration is told where it goes', () => {
+  test('the settings of the service are found, and the hint for a missing network configuration names its directory', () => {
     expect(lines('unconfigured', 'failure')).toEqual([]);
     expect(lines('unconfigured', 'warning')).toEqual([
       'files: none in /etc/cni/net.d and /etc/rkt/net.d uses this driver',
@@ -82,13 +82,13 @@ describe.skipIf(leftOut)('on an installed host', () => {
     expect(lines('reserved', 'ok')).toContain("this host's addresses: 172.18.1.7 (uplink) is in use for the grid, too");
   });
 
-  test('of the files that runtimes read, those for other drivers are nobody’s business here', () => {
+  test('network configurations for other drivers are ignored', () => {
     expect(lines('reserved', 'ok').filter((line) => line.startsWith('files:'))).toEqual([
       'files: /etc/cni/net.d/10-net-1.conflist: network net-1',
     ]);
   });
 
-  test('the state directory may belong to the user of the service, and to nobody else', () => {
+  test('the state directory may belong only to root or the user of the service', () => {
     expect(lines('reserved', 'ok')).toContainEqual(
       expect.stringMatching(/^state directory: \/var\/lib\/infoblox-cni, mode 0700/),
     );

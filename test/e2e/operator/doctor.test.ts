@@ -1,4 +1,4 @@
-/** `doctor` against a real daemon, real plugins and a simulated grid: a host that is well, and each fault alone. */
+/** `doctor` with a real daemon, real plugins and a simulated grid, on a healthy host and with each single fault. */
 import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const mainPlugins = ['/usr/lib/cni', '/opt/cni/bin'].find((path) => existsSync(j
 let grid: Grid;
 let host: OperatorHost;
 
-/** The directory of plugins, as `make install` leaves it. */
+/** The directory of plugins after `make install`. */
 const plugins = () => join(host.directory, 'plugins');
 
 beforeEach(async () => {
@@ -38,7 +38,7 @@ function netconf({ ipam = {}, ...config }: Record<string, unknown> & { ipam?: Re
 interface Diagnosis {
   readonly exitCode: number | undefined;
   readonly findings: readonly Finding[];
-  /** `group, title: message -> fix` of each. */
+  /** Returns each finding as `group, title: message -> fix`. */
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -60,7 +60,7 @@ async function doctor(args: readonly string[] = [netconf()], password = grid.pas
   return { exitCode, findings, failures: of('failure'), warnings: of('warning') };
 }
 
-/** Expects exactly this failure. */
+/** Expects exactly one failure. */
 async function expectFailure(diagnosis: Promise<Diagnosis>, line: RegExp): Promise<Diagnosis> {
   const found = await diagnosis;
   expect(found.failures).toEqual([expect.stringMatching(line)]);
@@ -68,8 +68,8 @@ async function expectFailure(diagnosis: Promise<Diagnosis>, line: RegExp): Promi
   return found;
 }
 
-describe('a host that is well', () => {
-  test('has nothing but good findings, and the exit status says so', async () => {
+describe('a healthy host', () => {
+  test('has only good findings, and exit status 0', async () => {
     const { exitCode, failures, warnings, findings } = await doctor();
     expect({ exitCode, failures, warnings }).toEqual({ exitCode: 0, failures: [], warnings: [] });
     const skipped = findings.filter(({ level }) => level === 'skipped').map(({ title }) => title);
@@ -78,7 +78,7 @@ describe('a host that is well', () => {
     expect(groups).toEqual(['host', 'plugins', 'grid', 'leases', 'network configurations', 'network net-1']);
   });
 
-  test('is described for people, group by group, without a trace of the password', async () => {
+  test('is described by group, without the password', async () => {
     await host.add('c1');
     const env = { WAPI_PASSWORD: grid.password, CNI_PATH: plugins() };
     const { stdout, exitCode } = await run(daemonFile, ['doctor', ...host.flags, netconf()], env);
@@ -91,7 +91,7 @@ describe('a host that is well', () => {
     expect(stdout).not.toContain(grid.password);
   });
 
-  test('keeps no key that doctor has seen first', async () => {
+  test('gets no key of the grid stored by doctor', async () => {
     const { warnings } = await doctor(['--ssl-verify=pin', netconf()]);
     expect(warnings).toEqual([
       expect.stringMatching(/TLS: 127\.0\.0\.1: no public key is known yet; .* sha256\/\/.* -> compare it/),
@@ -100,14 +100,14 @@ describe('a host that is well', () => {
   });
 });
 
-describe('of a fault on this host is told', () => {
+describe('doctor reports on this host', () => {
   test('a daemon that is down', async () => {
     await host.daemon.stop();
     const line = /^host, socket: the daemon is not running: .* -> start it with systemctl start infoblox-cni-daemon/;
     await expectFailure(doctor(), line);
   });
 
-  test.runIf(process.getuid?.() === 0)('a user who may not look at it, with nothing that leads astray', async () => {
+  test.runIf(process.getuid?.() === 0)('a user without the needed rights, and no follow-up failures', async () => {
     const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', daemonFile];
     const { exitCode, stdout } = await run(
       'setpriv',
@@ -125,7 +125,7 @@ describe('of a fault on this host is told', () => {
     );
   });
 
-  test('a plugin that is missing beside bridge', async () => {
+  test('a plugin that is missing beside `bridge`', async () => {
     rmSync(join(plugins(), 'infoblox'));
     await expectFailure(
       doctor(),
@@ -145,7 +145,7 @@ describe('of a fault on this host is told', () => {
     await expectFailure(doctor(), /^host, state directory: .* is writable by users .* -> run chmod go-w /);
   });
 
-  test('a flag that the daemon would not start with', async () => {
+  test('an invalid flag of the daemon', async () => {
     const found = await expectFailure(
       doctor(['--ssl-verify=/nonexistent.pem']),
       /^host, flags: --ssl-verify "\/nonexistent\.pem" is neither .* -> correct DAEMON_FLAGS/,
@@ -153,7 +153,7 @@ describe('of a fault on this host is told', () => {
     expect(found.findings).toHaveLength(1);
   });
 
-  test('flags that the running daemon does not have yet, as a warning', async () => {
+  test('changed flags before a restart, as a warning', async () => {
     const { exitCode, warnings } = await doctor(['--node-name=host-b', netconf()]);
     expect([exitCode, warnings]).toEqual([
       0,
@@ -162,7 +162,7 @@ describe('of a fault on this host is told', () => {
   });
 });
 
-describe('of a fault on the way to the grid is told', () => {
+describe('doctor reports on the way to the grid', () => {
   test('a wrong password, tried once', async () => {
     const found = await expectFailure(
       doctor([netconf()], 'not-tr0ub4dor'),
@@ -173,14 +173,14 @@ describe('of a fault on the way to the grid is told', () => {
     expect(new Set(skipped)).toEqual(new Set(['login failed']));
   });
 
-  test('a name that nobody knows', async () => {
+  test('an unknown host name', async () => {
     await expectFailure(
       doctor(['--grid-host=grid.invalid', netconf()]),
       /^grid, TLS: .*: (no such host|the resolver does not answer) -> check the name in/,
     );
   });
 
-  test('a certificate that nobody has vouched for', async () => {
+  test('an untrusted certificate', async () => {
     const other = await startGrid();
     try {
       const line =
@@ -216,13 +216,13 @@ describe('of a fault on the way to the grid is told', () => {
     await expectFailure(doctor(), line);
   });
 
-  test('a user who may not read what is optional is well', async () => {
+  test('no failure for a user without optional rights', async () => {
     for (const type of ['ipv4address', 'extensibleattributedef', 'member:license', 'range']) grid.denied.add(type);
     const { exitCode, warnings } = await doctor();
     expect([exitCode, warnings]).toEqual([0, []]);
   });
 
-  test('a user who may not read ranges, of which the network needs one', async () => {
+  test('a user who may not read ranges, if the network needs one', async () => {
     grid.denied.add('range');
     const { failures } = await doctor([netconf({ ipam: { rangeStart: '10.0.0.50' } })]);
     const line =
@@ -242,7 +242,7 @@ describe('of a fault on the way to the grid is told', () => {
   });
 });
 
-describe('of a fault in a network is told', () => {
+describe('doctor reports in a network', () => {
   test('a mistyped key', async () => {
     await expectFailure(
       doctor([netconf({ ipam: { gatway: '10.0.0.1' } })]),
@@ -250,7 +250,7 @@ describe('of a fault in a network is told', () => {
     );
   });
 
-  test('a network that is full', async () => {
+  test('a full network', async () => {
     grid.add('network', { network: '10.1.0.0/30' });
     for (const ipv4addr of ['10.1.0.1', '10.1.0.2']) {
       grid.add('fixedaddress', { ipv4addr, mac: '00:00:00:00:00:00', match_client: 'RESERVED' });
@@ -259,7 +259,7 @@ describe('of a fault in a network is told', () => {
     await expectFailure(doctor([netconf({ ipam: { subnet: '10.1.0.0/30', gateway: '10.1.0.1' } })]), line);
   });
 
-  test('each source of several', async () => {
+  test('each of several sources', async () => {
     const comment = 'infoblox-cni range of network=net-1';
     const block = 'infoblox-cni cluster=cluster-1 node=host-b network=net-1 block=0123abcd.0000000000000001';
     grid.add('network', { network: '10.1.0.0/24' });
@@ -298,7 +298,7 @@ describe('of a fault in a network is told', () => {
     await expectFailure(doctor(), line);
   });
 
-  test('a --block-size that it is too small for, unless it wants no blocks itself', async () => {
+  test('a --block-size too large for it, unless its block-size is 0', async () => {
     grid.add('network', { network: '10.1.0.0/27' });
     const small = (ipam = {}) => netconf({ ipam: { subnet: '10.1.0.0/27', gateway: '10.1.0.1', ...ipam } });
     const { warnings } = await doctor(['--block-size=16', small()]);
@@ -324,7 +324,7 @@ describe('of a fault in a network is told', () => {
     );
   });
 
-  test('a view that is not there, as a warning', async () => {
+  test('a missing view, as a warning', async () => {
     const { exitCode, warnings } = await doctor([netconf({ ipam: { 'network-view': 'priv' } })]);
     expect([exitCode, warnings]).toEqual([
       0,

@@ -1,4 +1,4 @@
-/** Which extensible attributes the grid defines, asked by the built command without a daemon. */
+/** The built command `ea-defs` asks the grid for its extensible attributes, without a daemon. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import type { Run } from '../program.ts';
@@ -29,7 +29,7 @@ function eaDefs(...args: readonly string[]): Promise<Run> {
 }
 const defined = () => grid.objects('extensibleattributedef').map(({ name }) => name);
 
-test('says within three seconds that the name of the grid does not resolve', async () => {
+test('reports within three seconds that the name of the grid does not resolve', async () => {
   const { exitCode, stdout, stderr, milliseconds } = await eaDefs('--grid-host=grid.invalid');
   expect([exitCode, stdout]).toEqual([1, '']);
   expect(stderr).toMatch(
@@ -38,7 +38,7 @@ test('says within three seconds that the name of the grid does not resolve', asy
   expect(milliseconds).toBeLessThan(3_500);
 });
 
-test('says that the grid does not serve a WAPI version, and which one it does', async () => {
+test('reports a WAPI version that the grid does not serve, with one that it does', async () => {
   const { exitCode, stderr } = await eaDefs('--wapi-version=9.9');
   expect([exitCode, stderr]).toEqual([
     1,
@@ -46,7 +46,7 @@ test('says that the grid does not serve a WAPI version, and which one it does', 
   ]);
 });
 
-test('shows what the driver would write, what is defined, and how', async () => {
+test('shows the attributes of the driver, and their definitions on the grid', async () => {
   const { exitCode, stdout, stderr } = await eaDefs('--labels=Site=Paris');
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
   expect(stdout).toMatch(/^NAME +TYPE +DEFINED +WHAT IT SAYS$/m);
@@ -59,7 +59,7 @@ test('shows what the driver would write, what is defined, and how', async () => 
   expect(grid.logins).toBe(1);
 });
 
-test('creates what is missing, once, and leaves alone what is there', async () => {
+test('creates missing definitions once, and keeps existing ones', async () => {
   const first = await eaDefs('--create', '--json', '--labels=Site=Paris');
   const created = JSON.parse(first.stdout).filter((one: { created: boolean }) => one.created);
   expect(created.map(({ name }: { name: string }) => name)).not.toContain('Tenant ID');
@@ -73,7 +73,7 @@ test('creates what is missing, once, and leaves alone what is there', async () =
   expect(defined().length).toBe(count);
 });
 
-test('says what permission is missing and how to get it', async () => {
+test('reports the missing permission and how to get it', async () => {
   const text = 'You need to have Write permission for the extensible attribute to add a new object of this type';
   grid.inject({
     method: 'POST',
@@ -89,7 +89,7 @@ test('says what permission is missing and how to get it', async () => {
   expect(stderr).toMatch(/Only superusers define attributes: name one with --wapi-username .* DDI team/);
 });
 
-test('says so if the grid cannot be reached, or does not let this user in', async () => {
+test('reports an unreachable grid, and a refused login', async () => {
   const wrong = await eaDefs('--wapi-password=wrong');
   expect([wrong.exitCode, wrong.stderr]).toEqual([1, expect.stringMatching(/refused the user name or password/)]);
   await grid.pause();

@@ -1,4 +1,4 @@
-/** `gc --host`: the built command, the running daemon and a grid with what a lost host has left. */
+/** `gc --host`: the built command, the running daemon, and a grid with the reservations of a lost host. */
 import { spawn } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { attachmentMark } from '../../../src/infoblox/mark.ts';
@@ -28,14 +28,14 @@ const zeroMac = '00:00:00:00:00:00';
 interface Left {
   readonly node?: string;
   readonly cluster?: string;
-  /** Milliseconds that it is old; undefined: the grid does not say. */
+  /** Age in milliseconds; undefined if the grid does not report it. */
   readonly age?: number;
   readonly view?: string;
-  /** After the mark. */
+  /** Text behind the mark. */
   readonly more?: string;
 }
 
-/** Reserves an address as a daemon would have. */
+/** Reserves an address like a daemon. */
 function leave(
   last: number,
   { node = 'host-9', cluster = 'cluster-1', age, view = 'default', more = '' }: Left,
@@ -56,8 +56,8 @@ const addresses = () => grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr);
 const deletes = () => grid.requests.filter(({ method }) => method === 'DELETE').length;
 const gc = (...args: string[]) => host.command('gc', '--host=host-9', ...args);
 
-describe('what is found', () => {
-  test('is shown first: in all views, exactly of that host, what is altered apart', async () => {
+describe('a found reservation', () => {
+  test('is shown before the release, in any view and exactly of that host, and separately if it is altered', async () => {
     grid.add('networkview', { name: 'other' });
     grid.add('network', { network: '10.9.0.0/16', network_view: 'other' });
     leave(1, { age: 30 * 24 * hour });
@@ -83,7 +83,7 @@ describe('what is found', () => {
     expect(addresses()).toEqual(before.filter((one) => one !== '10.9.0.1' && one !== '10.9.0.2'));
   });
 
-  test('is of no other host: its own name and one without reservations are told so', async () => {
+  test('is never of this host, whose name is refused like one without reservations', async () => {
     await host.add('c1');
     const own = await host.command('gc', '--host=host-a', '--confirm=host-a');
     expect([own.exitCode, own.stderr]).toEqual([
@@ -101,7 +101,7 @@ describe('what is found', () => {
     expect(addresses()).toContain('10.0.0.2');
   });
 
-  test('of an earlier name of this host stays while it has leases under it', async () => {
+  test('under a former name of this host stays while this host has leases under it', async () => {
     await host.add('c1');
     await host.daemon.stop();
     await host.start(['--node-name=host-b']);
@@ -112,7 +112,7 @@ describe('what is found', () => {
 });
 
 describe('without a terminal', () => {
-  test('--yes is needed, and enough for what is old', async () => {
+  test('--yes is needed, and enough for old reservations', async () => {
     leave(1, { age: 2 * hour });
     const refused = await gc();
     expect([refused.exitCode, refused.stderr]).toEqual([
@@ -130,7 +130,7 @@ describe('without a terminal', () => {
     ['young', { age: hour / 2 }, /it has reserved an address 30m ago, so it may be alive/],
     ['dated in the future', { age: -hour }, /it has reserved an address 0s ago/],
     ['of unknown age', {}, /the grid does not say when/],
-  ])('the name has to be repeated for what is %s', async (_, left, why) => {
+  ])('the name must be repeated for a reservation that is %s', async (_, left, why) => {
     leave(1, { age: 2 * hour });
     leave(2, left);
     const refused = await gc('--yes');
@@ -142,14 +142,14 @@ describe('without a terminal', () => {
     expect(addresses()).toEqual([]);
   });
 
-  test('what does not go with the rest is refused', async () => {
+  test('contradictory flags are refused', async () => {
     expect((await host.command('gc', '--yes')).stderr).toMatch(/--yes, --confirm and --now go with --host/);
     expect((await host.command('gc', '--host=')).stderr).toMatch(/flag --host needs a value/);
   });
 });
 
-describe('the blocks of a host that is gone', () => {
-  test('go back a day later, as its line alone may be down, or now if it is known to be off; its name is needed', async () => {
+describe('the blocks of a lost host', () => {
+  test('are released a day later, as it may only lack its connection, or now if it is known to be off, and need its name', async () => {
     leave(1, { age: 2 * hour });
     grid.add('range', { start_addr: '10.9.0.16', end_addr: '10.9.0.31', comment: blockMarkOf(1, 'host-9') });
     const refused = await gc('--yes');
@@ -175,7 +175,7 @@ describe('at a terminal', () => {
     ['\n', ['10.9.0.1']],
     ['\u0003', ['10.9.0.1']],
     ['\u0004', ['10.9.0.1']],
-  ])('it asks before it releases; answered with %j', async (type, left) => {
+  ])('the command asks before the release: answered with %j', async (type, left) => {
     leave(1, { age: 2 * hour });
     const { exitCode, screen } = await atTerminal(args(), [{ when: /Release 1 address of host-9\? \[y\/N\] /, type }]);
     expect([exitCode, addresses()]).toEqual([left.length === 0 ? 0 : 1, left]);
@@ -185,7 +185,7 @@ describe('at a terminal', () => {
   test.each([
     ['host-9\n', []],
     ['y\n', ['10.9.0.1']],
-  ])('it wants the name if the host may be alive; answered with %j', async (type, left) => {
+  ])('the command asks for the name if the host may be alive: answered with %j', async (type, left) => {
     leave(1, { age: 60_000 });
     const answers = [
       { when: /reserved an address 1m ago, so it may be alive\.\s[^:]*Type its name to release 1 address: /, type },
@@ -194,7 +194,7 @@ describe('at a terminal', () => {
     expect([exitCode, addresses()]).toEqual([left.length === 0 ? 0 : 1, left]);
   });
 
-  test('what somebody has changed since it was shown is left alone', async () => {
+  test('a reservation that was changed after it was shown is spared', async () => {
     leave(1, { age: 2 * hour });
     const ref = grid.fixedAddresses()[0]?._ref ?? '';
     const run = () => grid.update(ref, { comment: 'kept for the audit' });
@@ -204,7 +204,7 @@ describe('at a terminal', () => {
     expect(deletes()).toBe(0);
   });
 
-  test('a bar shows how far it has come', async () => {
+  test('a bar shows the progress', async () => {
     for (let last = 1; last <= 60; last += 1) leave(last, { age: 2 * hour });
     grid.latencyMs = 100;
     const { screen } = await atTerminal([...args(), '--yes'], []);
@@ -214,8 +214,8 @@ describe('at a terminal', () => {
   });
 });
 
-describe('a release that does not come to its end', () => {
-  test('stops between two deletes when it is interrupted, and goes on when it is repeated', async () => {
+describe('an incomplete release', () => {
+  test('stops between two deletes if interrupted, and continues if repeated', async () => {
     for (let last = 1; last <= 120; last += 1) leave(last, { age: 2 * hour });
     grid.latencyMs = 50;
     const child = spawn(daemonFile, ['gc', '--host=host-9', '--yes', `--socket-dir=${host.socketDir}`], { env: {} });
@@ -239,7 +239,7 @@ describe('a release that does not come to its end', () => {
     expect(addresses()).toEqual([]);
   });
 
-  test('says why when the grid refuses, and begins nothing more', async () => {
+  test('stops with the reason if the grid refuses', async () => {
     for (let last = 1; last <= 50; last += 1) leave(last, { age: 2 * hour });
     grid.readOnly = true;
     const { exitCode, stdout } = await gc('--yes');

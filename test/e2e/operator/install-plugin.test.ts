@@ -1,4 +1,4 @@
-/** The built command that the init container of the DaemonSet runs, in directories of its own. */
+/** The built command of the DaemonSet's init container, in directories of its own. */
 import { spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -47,7 +47,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-test('plugin, link and network configuration are put in place, and a second run changes nothing', async () => {
+test('plugin, link and network configuration are installed, and a second run changes nothing', async () => {
   const first = await install(network());
   expect(first).toMatchObject({ exitCode: 0, stderr: '' });
   expect(first.stdout.split('\n')).toEqual([
@@ -74,7 +74,7 @@ test('plugin, link and network configuration are put in place, and a second run 
   expect(statSync(plugin())).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
 });
 
-test('another release is replaced; another program of that name is kept beside it', async () => {
+test('another release is replaced, and another program of that name is kept beside it', async () => {
   const answer = (text: string) => writeFileSync(plugin(), `#!/bin/sh\necho "${text}"\n`, { mode: 0o755 });
   answer('infoblox-cni 0.9.0 (abc123)');
   expect((await install()).exitCode).toBe(0);
@@ -97,7 +97,7 @@ test('another release is replaced; another program of that name is kept beside i
   ]);
 });
 
-test('a file that runtimes take first is named', async () => {
+test('a file that runtimes would prefer is reported', async () => {
   writeFileSync(join(conf(), '05-other.conflist'), '{}');
   const { exitCode, stdout } = await install(network());
   expect([exitCode, stdout.trim().split('\n').at(-1)]).toEqual([
@@ -106,7 +106,7 @@ test('a file that runtimes take first is named', async () => {
   ]);
 });
 
-test('a plugin that runs is replaced under it', async () => {
+test('a running plugin can be replaced', async () => {
   copyFileSync('/bin/sleep', plugin());
   const running = spawn(plugin(), ['30'], { stdio: 'ignore' });
   try {
@@ -118,7 +118,7 @@ test('a plugin that runs is replaced under it', async () => {
   }
 });
 
-describe('nothing is changed, and it is said why', () => {
+describe('nothing is changed, and the reason is given,', () => {
   test.each<[string, string, RegExp]>([
     ['a file that is no JSON', '{', /is not valid JSON/],
     [
@@ -141,13 +141,13 @@ describe('nothing is changed, and it is said why', () => {
     await expectRefusal(await install(network()), 1, message);
   });
 
-  test('for a name that runtimes do not read', async () => {
+  test('for a file name that runtimes do not read', async () => {
     const file = join(directory, 'pods.yaml');
     writeFileSync(file, whole);
     await expectRefusal(await install(file), 2, /must end in \.conf, \.conflist or \.json/);
   });
 
-  test('for a directory that is absent', async () => {
+  test('for a missing directory', async () => {
     rmSync(conf(), { recursive: true });
     await expectRefusal(
       await install(network()),
@@ -191,14 +191,14 @@ describe('killed at any point', () => {
 
   beforeEach(() => prepare());
 
-  test('it leaves the former plugin or the whole new one, and no network without its plugin', async () => {
+  test('the command leaves the former plugin or the complete new one, and no network without its plugin', async () => {
     const seed = Date.now() % 1_000_000;
     const random = new Random(seed);
     const { milliseconds } = await install(network());
     const left = { former: 0, renewed: 0 };
     for (let round = 0; round < rounds; round += 1) {
       prepare();
-      // From before it does anything to after its end, however busy the machine is.
+      // The kills cover the time from before its first action to after its end, even on a busy machine.
       await killAfter(milliseconds * (0.2 + (1.8 * (round + random.next())) / rounds));
       left[expectWhole(`seed ${seed}, round ${round}`)] += 1;
     }
@@ -239,7 +239,7 @@ describe('killed at any point', () => {
 });
 
 test.runIf(process.getuid?.() === 0)(
-  'a file system without room keeps the former file, and no part of the new one',
+  'a full file system keeps the former file, and no part of the new one',
   async () => {
     const script = `
     mount -t tmpfs -o size=1m,mode=0755 tmpfs '${bin()}' && echo former >'${plugin()}' && chmod 0755 '${plugin()}'

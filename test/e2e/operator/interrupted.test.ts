@@ -1,4 +1,4 @@
-/** Commands that an operator interrupts. */
+/** Commands that an operator interrupts with Ctrl-C. */
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
@@ -25,7 +25,7 @@ test.each([
   ['ea-defs', /asking the grid, for \d+s/],
   ['doctor', /checking \[.*\] \d+ of \d+/],
   ['support-bundle', /examining.* \d+/],
-])('%s ends at once, says so, and leaves neither a bar nor half a file', async (command, when) => {
+])('%s ends at once, reports it, and leaves neither a bar nor half a file', async (command, when) => {
   const file = join(directory, 'bundle.tar.gz');
   const flags = [
     `--wapi-port=${(grid.address() as AddressInfo).port}`,

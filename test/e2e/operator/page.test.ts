@@ -1,4 +1,4 @@
-/** The page for people, as a browser shows it. */
+/** The page for people in a browser. */
 import { readFileSync, statSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** Opens a page. @returns it, with all that its console says and all addresses that it loads */
+/** Opens a page. @returns it, with the messages of its console and all addresses that it loads */
 async function open(address: string): Promise<{ page: Page; said: string[]; loaded: string[] }> {
   const page = await browser.newPage();
   const said: string[] = [];
@@ -51,7 +51,7 @@ const visibleRows = (page: Page) =>
     rows.filter((row) => (row as unknown as { hidden: boolean }).hidden === false).map((row) => row.textContent),
   );
 
-test('the address of the metrics shows host, networks and leases, and the search finds one of them', async () => {
+test('the page shows host, networks and leases, and the search finds one of them', async () => {
   const { page, said, loaded } = await open(`http://127.0.0.1:${port}/`);
   expect(await page.title()).toBe('host-a: well - infoblox-cni');
   expect(await page.$eval('main', (main) => main.textContent)).toContain('10.0.0.0/24');
@@ -67,12 +67,12 @@ test('the address of the metrics shows host, networks and leases, and the search
   expect(loaded.filter((url) => !url.endsWith('/favicon.ico'))).toEqual([`http://127.0.0.1:${port}/`]);
 });
 
-test('the address of the metrics is for reading alone', async () => {
+test('the page is read-only', async () => {
   const { status, headers } = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' });
   expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD']);
 });
 
-test('the same page is written to a file that only root reads', async () => {
+test('the same page can be written to a file that only root can read', async () => {
   const file = join(host.directory, 'host.html');
   const { exitCode, stdout } = await host.command('status', `--html=${file}`);
   expect([exitCode, stdout]).toEqual([0, `written to ${file}\n`]);

@@ -31,7 +31,7 @@ describe('on a host of its own', () => {
   const bundle = (...args: readonly string[]) =>
     host.type('support-bundle', ...host.flags, `--wapi-password=${grid.password}`, `--output=${file}`, ...args);
 
-  test('it has what is needed to understand what is wrong, for root alone, and overwrites nothing', async () => {
+  test('a bundle has the diagnostic files, is readable only by root, and overwrites nothing', async () => {
     await host.start();
     await host.add('c1');
     const { exitCode, stdout, stderr } = await bundle();
@@ -57,7 +57,7 @@ describe('on a host of its own', () => {
     expect(readFileSync(file).equals(before)).toBe(true);
   });
 
-  test('it says why not where daemon and grid are down', async () => {
+  test('a bundle gives the reason for missing files if daemon and grid are down', async () => {
     await grid.pause();
     const { exitCode, stdout } = await bundle();
     expect(exitCode).toBe(0);
@@ -67,7 +67,7 @@ describe('on a host of its own', () => {
     expect((await unpack(file)).get('doctor.json')).toMatch(/"title": "TLS",\n +"level": "failure"/);
   });
 
-  test('a flag of the service that is wrong is named, as by every command', async () => {
+  test('a wrong flag of the service is reported, like by every command', async () => {
     const environment = join(host.directory, 'daemon.env');
     writeFileSync(environment, "DAEMON_FLAGS='--wapi-pasword=typed-wrong --grid-host=127.0.0.1'\n");
     const { exitCode, stderr } = await bundle(`--environment-file=${environment}`);
@@ -79,7 +79,7 @@ describe('on a host of its own', () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test('the state goes with it only if that is wanted, and never masked', async () => {
+  test('the state is included only on request, and never redacted', async () => {
     await host.start();
     await host.add('c1');
     expect((await bundle('--state')).exitCode).toBe(0);
@@ -88,7 +88,7 @@ describe('on a host of its own', () => {
     expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/the state contains all names/)]);
   });
 
-  test('nothing is left where none can be made', async () => {
+  test('a failed bundle leaves nothing', async () => {
     mkdirSync(join(host.stateDir, 'state.db'), { recursive: true });
     expect((await bundle('--state')).exitCode).toBe(1);
     expect(existsSync(file)).toBe(false);
@@ -98,12 +98,12 @@ describe('on a host of its own', () => {
 const obstacle = hostObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 
-/** A pod's container gets an address. */
+/** Adds an address for the container of a pod. */
 const add = (id: string) =>
   `echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24","network-view":"priv-view"}}' |
   CNI_COMMAND=ADD CNI_CONTAINERID=${id} CNI_IFNAME=eth0 CNI_NETNS=/run/netns/${id} CNI_PATH=/opt/cni/bin CNI_ARGS='K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=shop' /opt/cni/bin/infoblox`;
 
-/** A host with the daemon as a service would have it, and a secret in every place: each begins with "planted". */
+/** A host with the daemon as a service, and a secret in every place. Each begins with "planted". */
 const planted = `
 wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }
 install -d /etc/infoblox-cni /etc/cni/net.d /etc/systemd/system/infoblox-cni-daemon.service.d /opt/cni/bin
@@ -151,7 +151,7 @@ ${add('4f1c')}
 `;
 
 describe.skipIf(leftOut)('with a secret in every place', { timeout: 90_000 }, () => {
-  test('none of them is in it, in whatever it is written', () => {
+  test('a bundle contains none of them, in any encoding', () => {
     requireBuilt();
     const { output } = runOnThrowawayHost(
       `${planted}
@@ -172,7 +172,7 @@ cat unpacked/infoblox-cni-support/{flags.json,variables.json,log,network-configu
         ...['log', 'status.json', 'leases.json', 'doctor.json', 'network-configurations.json'],
       ]),
     );
-    // What stands beside them is there.
+    // The text beside the secrets is kept.
     expect(output).toMatch(/"wapi-password": "\[set\]"/);
     expect(output).toMatch(/"node-name": "host-7"/);
     expect(output).toMatch(/"OTEL_EXPORTER_OTLP_HEADERS": "\[set\]"/);
@@ -188,9 +188,9 @@ cat unpacked/infoblox-cni-support/{flags.json,variables.json,log,network-configu
     expect(output).toMatch(/"file": "\/etc\/cni\/net\.d\/20-broken\.conf",\n +"error": "no JSON"/);
   });
 
-  test('--redact leaves no name either, and the same pseudonym for the same name', () => {
+  test('--redact also replaces names, the same one always by the same pseudonym', () => {
     requireBuilt();
-    // The mark shortens it.
+    // The mark has a shortened form.
     const longId = `in-full-${'x'.repeat(80)}`;
     const names =
       'in-full|host-7|paris|priv-view|net-1|4f1c|77ab|web-1|web-9|shop|172\\.18|grid\\.example|node=blue|cluster=blue';

@@ -1,10 +1,10 @@
-/** Runs a command at a terminal, and types answers to its questions. */
+/** Runs a command on a terminal, and types answers to its questions. */
 import { spawn } from 'node:child_process';
 import { daemonFile, requireBuilt } from '../program.ts';
 
 export interface Typed {
   readonly exitCode: number | null;
-  /** stdout and stderr, as the terminal shows them. */
+  /** stdout and stderr on the terminal. */
   readonly screen: string;
 }
 
@@ -15,12 +15,12 @@ export interface Answer {
   readonly run?: () => void;
 }
 
-/** Milliseconds after which it is killed. */
+/** Milliseconds until it is killed. */
 const timeoutMs = 20_000;
 
 /**
- * Runs the daemon's executable at a terminal of its own, with the answers in their order.
- * @param columns of the terminal; absent: it does not say
+ * Runs the daemon's executable on a terminal of its own, with the answers in order.
+ * @param columns of the terminal, by default unknown
  */
 export async function atTerminal(
   args: readonly string[],
@@ -30,7 +30,7 @@ export async function atTerminal(
   requireBuilt();
   const command = [daemonFile, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
   const line = columns === undefined ? command : `stty cols ${columns}; ${command}`;
-  // From util-linux; it gives the command a pseudo-terminal, and ends with its status.
+  // `script` of util-linux gives the command a pseudo-terminal, and ends with its status.
   const child = spawn('script', ['--quiet', '--flush', '--return', '--command', line, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { PATH: process.env.PATH, TERM: 'xterm', SHELL: '/bin/sh' },

@@ -1,4 +1,4 @@
-/** Two hosts whose daemons are processes, one grid between them, and a ledger of what was told. */
+/** Two hosts whose daemons are processes, one grid, and a ledger of the answers. */
 
 import { Ledger, plantStrangers } from '../../fixture/ledger.ts';
 import { ProcessHost } from '../../fixture/process-host.ts';
@@ -17,7 +17,7 @@ export async function startChaosWorld(): Promise<ChaosWorld> {
   plantStrangers(grid);
   const ledger = new Ledger(grid);
   ledger.rememberStrangers();
-  // Later than any request of the run can be carried out.
+  // No request of the run can be carried out that late.
   const doubtWindow = { recheck: latest + 250, end: 4 * latest };
   const hosts = new Map(
     ['host-a', 'host-b'].map((node) => [

@@ -1,11 +1,11 @@
-/** The chaos run, short: `make soak` runs the long one. */
+/** A short chaos run. `make soak` runs the long one. */
 import { expect, test } from 'vitest';
 import { Chaos } from './chaos.ts';
 import { startChaosWorld } from './chaos-world.ts';
 
 const duration = 12_000;
 
-test('runtimes, daemons and the grid at their worst: nothing is lost, nothing taken twice', {
+test('no address is lost or given twice while runtimes, daemons and the grid fail at random', {
   timeout: 120_000,
 }, async () => {
   const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);

@@ -1,6 +1,6 @@
 /**
- * Runtimes that do everything at random, on several hosts at once, while things go wrong: the long run behind the claim
- * that nothing is lost and nothing taken twice. A seed repeats the choices, though not the timing.
+ * Runtimes make random calls on several hosts at once, during random faults. This long run supports the claim that no
+ * address is lost or given twice. A seed repeats the choices, but not the timing.
  */
 import { connect } from 'node:net';
 import { requestFrame } from '../../../src/modes/protocol.ts';
@@ -15,29 +15,29 @@ import { Random } from './random.ts';
 export interface ChaosOptions {
   readonly grid: Grid;
   readonly ledger: Ledger;
-  /** By node name. */
+  /** The hosts by node name. */
   readonly hosts: ReadonlyMap<string, ProcessHost>;
   readonly killable: readonly ProcessHost[];
   readonly seed: number;
   /** Containers that each host starts and stops at the same time. */
   readonly containers: number;
-  /** Milliseconds between two troubles on average. */
+  /** Average milliseconds between two faults. */
   readonly troubleEvery: number;
-  /** Ends the run when it answers true; asked between operations. */
+  /** Asked between operations; ends the run by returning true. */
   readonly enough: (operations: number) => boolean;
 }
 
 export interface ChaosResult {
   readonly operations: number;
   readonly kills: number;
-  /** How calls ended, `ADD ok` and the like. */
+  /** The counts of outcomes, such as `ADD ok`. */
   readonly outcomes: ReadonlyMap<string, number>;
 }
 
 const subnet = { ipam: { subnet: '10.20.0.0/20', gateway: '10.20.0.1' }, config: { name: 'chaos' } };
 /** CHECK of a live attachment may fail because the grid is away, never because the reservation is lost. */
 const reservationLost = 104;
-/** Requests that the grid remembers at most. */
+/** Maximum requests that the grid remembers. */
 const longestLog = 20_000;
 
 export class Chaos {
@@ -80,12 +80,12 @@ export class Chaos {
     return this.#broken.length > 0 || this.#options.enough(this.#operations);
   }
 
-  /** One container after another: started in one of several ways, used, and ended in one of several ways. */
+  /** Runs one container after another, each started and ended in a random way. */
   async #live(caller: Caller, random: Random): Promise<void> {
     const { grid, ledger } = this.#options;
     let container = '';
     while (!this.#enough) {
-      // One in four comes back under its old name, as restarted containers of some runtimes do.
+      // One in four returns under its old name, like restarted containers of some runtimes.
       if (container === '' || random.chance(0.75)) {
         this.#serial += 1;
         container = `c${this.#serial}`;
@@ -100,7 +100,7 @@ export class Chaos {
       if (random.chance(0.05)) {
         caller.dies(container, subnet);
       } else {
-        // A DEL that fails is repeated by the runtime; one in ten comes twice for no reason.
+        // The runtime repeats a failed DEL, and one in ten without need.
         const again = random.chance(0.1) ? 1 : 0;
         for (let done = -again; done < 1; ) {
           const outcome = await this.#count('DEL', caller.del(container, subnet));
@@ -118,13 +118,13 @@ export class Chaos {
     const add = () => this.#count('ADD', caller.add(container, subnet));
     const way = random.next();
     if (way < 0.1) {
-      // Two runtimes ask at once.
+      // Two runtimes call at once.
       await Promise.all([add(), add()]);
     } else if (way < 0.2) {
       await this.#hangUp(caller, container, random.below(15));
       if (random.chance(0.5)) await add();
     } else if (way < 0.3) {
-      // The runtime gives up on its ADD and deletes while it is under way.
+      // The runtime gives up on its ADD and sends a DEL during it.
       const lost = this.#hangUp(caller, container, 200);
       await pause(random.below(10));
       await this.#count('DEL', caller.del(container, subnet));
@@ -135,7 +135,7 @@ export class Chaos {
     }
   }
 
-  /** An ADD whose caller leaves after some milliseconds, unread. */
+  /** Makes an ADD whose caller leaves after some milliseconds, without the answer. */
   async #hangUp({ host }: Caller, containerId: string, milliseconds: number): Promise<void> {
     this.#operations += 1;
     const socket = connect(host.socket);
@@ -146,7 +146,7 @@ export class Chaos {
     socket.destroy();
   }
 
-  /** GC from time to time: what died without a DEL has to go, what lives or is in between has to stay. */
+  /** Calls GC from time to time: it must release dead containers, and spare live ones and those that start or stop. */
   async #collect(caller: Caller): Promise<void> {
     while (!this.#enough) {
       await pause(1_500);
@@ -175,7 +175,7 @@ export class Chaos {
   async #count(command: string, call: Promise<Outcome>): Promise<Outcome> {
     this.#operations += 1;
     const outcome = await call;
-    // Nobody is there: a runtime does not ask a thousand times a second.
+    // No daemon answers, and a runtime does not call a thousand times a second.
     if (outcome === 'no answer') await pause(20);
     const key = `${command} ${outcome}`;
     this.#outcomes.set(key, (this.#outcomes.get(key) ?? 0) + 1);

@@ -103,7 +103,7 @@ describe.concurrent('killed during', () => {
   });
 });
 
-test('an ADD that dies with the daemon is undone by the next daemon, though nobody asks', async () => {
+test('an ADD that dies with the daemon is undone by the next daemon without a call', async () => {
   const world = await startKillableWorld();
   try {
     await atHome(world);

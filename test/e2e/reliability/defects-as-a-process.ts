@@ -1,4 +1,4 @@
-/** What the driver that this one replaces did wrong as a process among processes, and what this one does. */
+/** Defects of the original driver as a process, and the behaviour of this one. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -16,7 +16,7 @@ interface Ended {
   readonly milliseconds: number;
 }
 
-/** Runs the plugin from its sources; what it prints has to be one JSON document, or nothing. */
+/** Runs the plugin from its sources. Its output must be one JSON document, or nothing. */
 async function plugin(command: string, config: unknown): Promise<Ended> {
   const begin = performance.now();
   const child = spawn(process.execPath, [join(root, 'src/main.ts')], {
@@ -36,7 +36,7 @@ async function plugin(command: string, config: unknown): Promise<Ended> {
   return { status: await ended, document, milliseconds: performance.now() - begin };
 }
 
-/** Files of a directory and what lies below it. */
+/** Lists all files below a directory. */
 function filesBelow(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -70,7 +70,7 @@ export const processDefects: readonly Defect[] = [
       mkdirSync(socketDir);
       const config = host.config({ ipam: { 'socket-dir': socketDir } });
       expect(await plugin('ADD', config)).toMatchObject({ status: 1, document: { code: 11 } });
-      // It listens, and never answers.
+      // This server listens, and never answers.
       const silent = createServer(() => {});
       await new Promise<void>((resolve) => silent.listen(socketFile(socketDir, 'infoblox'), resolve));
       const { status, milliseconds } = await plugin('DEL', config);

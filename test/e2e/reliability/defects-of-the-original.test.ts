@@ -1,5 +1,5 @@
 /**
- * Defects of the original driver, as seen when it was run or read, and the behaviour of this one. The rows are in two tables.
+ * Defects of the original driver, found by running or reading it, and the behaviour of this one. The rows are in two tables.
  */
 import { describe, expect, test, vi } from 'vitest';
 import { startWorld } from '../../fixture/world.ts';

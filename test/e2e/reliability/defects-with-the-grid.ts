@@ -1,4 +1,4 @@
-/** What the driver that this one replaces did wrong with the grid, as seen when it was run, and what this one does. */
+/** Defects of the original driver with the grid, found by running it, and the behaviour of this one. */
 import { statSync } from 'node:fs';
 import { expect } from 'vitest';
 import { Host, until } from '../../fixture/host.ts';
@@ -13,13 +13,13 @@ export interface Defect {
   readonly run: (world: World) => Promise<void>;
 }
 
-/** A network that is not there yet. */
+/** A network that does not exist yet. */
 const fresh = { ipam: { subnet: '10.9.0.0/24', gateway: '10.9.0.1' }, config: { name: 'net-9' } };
 const fromContainer = (container: string, prefix: number, name: string) => ({
   ipam: { subnet: undefined, gateway: undefined, 'network-container': container, 'prefix-length': prefix },
   config: { name },
 });
-/** A container whose pod asks for a hardware address, which several may have. */
+/** A container whose pod requests a hardware address, which several may share. */
 const sameMac = { args: 'IgnoreUnknown=1;MAC=02:00:00:00:00:42' };
 
 const deletes = ({ grid }: World) => grid.requests.filter(({ method }) => method === 'DELETE');
@@ -148,7 +148,7 @@ export const gridDefects: readonly Defect[] = [
       await until('the grid is back', async () => (await caller.status()) === 'ok');
       grid.password = 'another';
       grid.expireSessions();
-      // An ADD of c1 would wait for the release of what the last one may have left.
+      // An ADD of c1 would wait for the release of the last one's possible leftover.
       expect(await caller.add('c2')).toBe(103);
       expect(ledger.live).toHaveLength(1);
     },

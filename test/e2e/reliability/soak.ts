@@ -1,15 +1,15 @@
 /**
- * The chaos run, long: `node test/e2e/reliability/soak.ts --operations 100000 --seed 1`. At the end the invariants hold, and
- * the daemon that was never killed uses as much memory and as many file descriptors as when it had warmed up.
+ * The long chaos run: `node test/e2e/reliability/soak.ts --operations 100000 --seed 1`. At the end the invariants hold, and
+ * the daemon that was never killed uses as much memory and as many file descriptors as after its warm-up.
  */
 import { parseArgs } from 'node:util';
 import type { ProcessHost } from '../../fixture/process-host.ts';
 import { Chaos } from './chaos.ts';
 import { startChaosWorld } from './chaos-world.ts';
 
-/** What a daemon may have grown by since it had warmed up; the heap of Node breathes. */
+/** Permitted growth of a daemon since its warm-up, as the heap of Node varies. */
 const growth = { rss: 40 * 1024 * 1024, descriptors: 6 };
-/** Share of the run after which a daemon has warmed up. */
+/** Share of the run that counts as warm-up. */
 const warm = 0.2;
 
 const { values } = parseArgs({
@@ -31,7 +31,7 @@ interface Usage {
   readonly descriptors: number;
 }
 
-/** After a while of calm, so that connections of the last burst have been closed. */
+/** Measures after a pause, when connections of the last burst are closed. */
 function describe({ rss, descriptors }: Usage): string {
   return `${(rss / 1024 / 1024).toFixed(1)} MiB, ${descriptors} file descriptors`;
 }

@@ -1,4 +1,4 @@
-/** What is in the packages, and that it is the same whenever they are made. */
+/** The contents of the packages, and their reproducibility. */
 import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ beforeAll(async () => {
 }, packageTimeoutMs);
 afterAll(() => rmSync(work, { recursive: true }));
 
-/** What a build has made, with another file for its executable. */
+/** The files of a build, with another file for its executable. */
 function distWith(executable: Uint8Array): string {
   const other = mkdtempSync(join(work, 'dist-'));
   const isLeftOut = (file: string) => /\/dist\/(infoblox-cni|arm64|packages)$|\.(aci|tar)$/.test(file);
@@ -39,11 +39,11 @@ function distWith(executable: Uint8Array): string {
 }
 
 describe.skipIf(leftOut)('the packages', () => {
-  test('are the same bytes wherever and whenever they are made of one build', { timeout: 120_000 }, async () => {
+  test('have the same bytes whenever and wherever they are made of one build', { timeout: 120_000 }, async () => {
     const root = join(work, 'elsewhere');
     for (const part of ['deploy', 'docs', 'LICENSE', 'README.md', 'SECURITY.md', 'CHANGELOG.md', 'package.json'])
       cpSync(join(project, part), join(root, part), { recursive: true });
-    // Long enough that threads of a compressor would share it.
+    // The file is so long that a multi-threaded compressor would split it.
     const DIST = distWith(readFileSync(join(dist, 'infoblox-cni')).subarray(0, 14e6));
     await pack(join(work, 'here'), { DIST });
     await pack(join(work, 'there'), { DIST, root, umask: '077', TZ: 'Asia/Tokyo', DPKG_DEB_THREADS_MAX: '1' });
@@ -53,7 +53,7 @@ describe.skipIf(leftOut)('the packages', () => {
     }
   });
 
-  test('carry the name and the architecture of what they hold', async () => {
+  test('have the name and the architecture of their contents', async () => {
     const DIST = distWith(Buffer.from('\x7fELF of another machine'));
     const output = await pack(join(work, 'other'), { ARCH: 'arm64', DIST });
     const names = [`infoblox-cni-${version}-linux-arm64.tar.gz`, `infoblox-cni_${version}_arm64.deb`];
@@ -66,7 +66,7 @@ describe.skipIf(leftOut)('the packages', () => {
 describe.skipIf(leftOut)('the Debian package', () => {
   const field = (name: string) => succeed('dpkg-deb', '--field', join(packages, deb), name).trim();
 
-  test('depends on the packages of every library that the executable needs, and on no newer glibc than it says', () => {
+  test('depends on the packages of all libraries that the executable needs, and on no newer glibc than stated', () => {
     const program = join(dist, 'infoblox-cni');
     const needed = succeed('readelf', '--dynamic', program).match(/(?<=Shared library: \[)[^\]]+/g) ?? [];
     const places = succeed('ldd', program);
@@ -81,7 +81,7 @@ describe.skipIf(leftOut)('the Debian package', () => {
     expect(depends).toContain(`libc6 (>= ${Math.floor(newest / 1000)}.${newest % 1000})`);
   });
 
-  test("holds what make install puts on a host, root's alone, and its secrets for nobody else", () => {
+  test('contains the files of make install, owned by root, with its secrets readable only by root', () => {
     const content = succeed('dpkg-deb', '--contents', join(packages, deb))
       .trim()
       .split('\n')

@@ -17,7 +17,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
   });
   afterEach(() => root.stop());
 
-  test('the driver is there after the installation, and the operator is told what to do next', async () => {
+  test('the driver is installed, and the operator gets the next steps', async () => {
     const output = await root.succeed(`${dpkg} --install /packages/${deb}`);
     expect(output).toContain('infoblox-cni: the user infoblox-cni, for the service');
     expect(output).toContain(
@@ -36,7 +36,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     expect((await root.run('systemctl is-enabled infoblox-cni-daemon')).output).toBe('disabled\n');
   });
 
-  test('an upgrade keeps what the operator has written, and what is enabled', async () => {
+  test('an upgrade keeps the files of the operator, and enabled units', async () => {
     await root.succeed(install);
     await root.succeed(`
       echo "DAEMON_FLAGS='--grid-host=grid.example.com'" >/etc/infoblox-cni/daemon.env
@@ -60,7 +60,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     );
   });
 
-  test('a removal leaves configuration and state, a purge the state alone, and both say so', async () => {
+  test('a removal leaves configuration and state, a purge only the state, and both report it', async () => {
     const before = root.written();
     await root.succeed(install);
     await root.succeed(`
@@ -87,7 +87,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     expect(left).toEqual(['/var/lib/infoblox-cni/state.db']);
   });
 
-  test('what others have put among the configuration stays after a purge, and is named', async () => {
+  test('foreign files in the configuration directory stay after a purge, and are reported', async () => {
     await root.succeed(`${install}; echo key >/etc/infoblox-cni/client.key`);
     expect(await root.succeed(`${dpkg} --purge infoblox-cni`)).toContain(
       "kept: files in /etc/infoblox-cni that are not this package's",
@@ -95,7 +95,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     expect(await root.succeed('find /etc/infoblox-cni -type f')).toBe('/etc/infoblox-cni/client.key\n');
   });
 
-  test('the plugin is beside bridge wherever the host has that, and a plugin of that name is kept', async () => {
+  test('the plugin is installed beside `bridge`, and a foreign plugin of that name is kept', async () => {
     await root.succeed('mkdir -p /opt/cni/bin; touch /opt/cni/bin/bridge');
     await root.succeed('echo original >/opt/cni/bin/infoblox; echo original >/usr/lib/cni/infoblox');
     expect(await root.succeed(install)).toContain('infoblox-cni: /opt/cni/bin/infoblox is another program: kept as');
@@ -113,7 +113,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     expect(await root.succeed(everywhere)).not.toMatch(/^infoblox$/m);
   });
 
-  test('a host without systemd is installed on, too, and left clean', async () => {
+  test('the package works on a host without systemd, too, and leaves it clean', async () => {
     await root.succeed(
       'rm /usr/bin/systemctl /usr/bin/systemd-sysusers /usr/bin/systemd-tmpfiles /usr/bin/deb-systemd-*',
     );
@@ -123,7 +123,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     expect((await root.run('ls -d /etc/infoblox-cni /usr/share/doc/infoblox-cni')).output).not.toMatch(/^\//m);
   });
 
-  test('an older systemd is given a way to hear the daemon, which goes with the package', async () => {
+  test('an older systemd gets a drop-in that accepts notifications, which is removed with the package', async () => {
     await root.succeed(`
       mv /usr/bin/systemctl /usr/bin/systemctl.real
       printf '#!/bin/sh\\necho "systemd 252 (252.39)"\\n' >/usr/bin/systemctl; chmod 0755 /usr/bin/systemctl`);
@@ -134,7 +134,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     expect((await root.run(`ls -d ${dropIn}`)).status).not.toBe(0);
   });
 
-  test('a unit of make install that goes before the package is named, with the fix', async () => {
+  test('a unit of make install that overrides the package is reported, with the fix', async () => {
     const shadow = '/usr/local/lib/systemd/system/infoblox-cni-daemon.service';
     await root.succeed(`mkdir -p ${shadow.slice(0, shadow.lastIndexOf('/'))}; touch ${shadow}`);
     expect(await root.succeed(install)).toMatch(new RegExp(`${shadow} .* remove it with make uninstall`));

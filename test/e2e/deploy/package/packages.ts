@@ -1,4 +1,4 @@
-/** The packages of the built executable, as `make package` makes them: once for all tests of a run, in its temporary directory. */
+/** The packages of the built executable, made like by `make package`, once for all tests of a run, in its temporary directory. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -21,12 +21,12 @@ export const project = join(import.meta.dirname, '../../../..');
 export const version: string = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')).version;
 const debianArch = process.arch === 'x64' ? 'amd64' : 'arm64';
 
-/** What the tarball's directory is called; its name but for the suffix. */
+/** Name of the tarball's directory: that of the tarball without suffix. */
 export const tarball = `infoblox-cni-${version}-linux-${process.arch}`;
 export const deb = `infoblox-cni_${version}_${debianArch}.deb`;
-/** The same, not compressed: dpkg unpacks it in a tenth of the time. */
+/** The same package uncompressed, which dpkg unpacks in a tenth of the time. */
 export const quickDeb = `infoblox-cni_${version}_${debianArch}.quick.deb`;
-/** The Debian package that follows, of the same files but for an example, not compressed either. */
+/** The next version of the Debian package, with the same files except one example, also uncompressed. */
 export const nextDeb = `infoblox-cni_${version}+next_${debianArch}.deb`;
 
 const obstacle = rootObstacle();
@@ -34,7 +34,7 @@ const obstacle = rootObstacle();
 export const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: packages are not made and installed: ${obstacle}\n`);
 
-/** Milliseconds for `madePackages`: compressing takes its time, also for another file of tests, which is waited for. */
+/** Milliseconds for `madePackages`: compression is slow, and another test file may be doing it first. */
 export const packageTimeoutMs = 300_000;
 
 /** @returns the directory with `deb`, `quickDeb`, `nextDeb`, and the archive of `tarball` */
@@ -64,8 +64,8 @@ export async function madePackages(): Promise<string> {
 
 /**
  * Runs deploy/package.sh.
- * @param root the project, or a copy of what is packed of it
- * @returns what it prints
+ * @param root the project, or a copy of its packed parts
+ * @returns its output
  */
 export async function pack(
   out: string,
@@ -98,14 +98,14 @@ function packAnew(directory: string): void {
   rmSync(files, { recursive: true });
 }
 
-/** Runs a program. @returns what it prints. @throws Error with what it wrote, if it fails */
+/** Runs a program. @returns its output @throws Error with its output if it fails */
 export function succeed(file: string, ...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8', maxBuffer: 1e8 });
   if (status !== 0) throw new Error(`${file}: ${error?.message ?? `exit ${status}`}\n${stdout}${stderr}`);
   return stdout;
 }
 
-/** Files and links below a directory, by their paths from there, sorted. */
+/** Lists files and links below a directory by relative path, sorted. */
 export function filesBelow(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => !entry.isDirectory())

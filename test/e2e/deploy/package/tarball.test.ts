@@ -1,4 +1,4 @@
-/** The tarball: unpacked, and installed from by its own script. */
+/** The tarball, installed by its own script after unpacking. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -38,7 +38,7 @@ describe.skipIf(leftOut)('the tarball', () => {
     });
   }
 
-  test('puts below a DESTDIR what make install puts there', () => {
+  test('installs the same files below a DESTDIR as make install', () => {
     const made = join(work, 'made');
     const variables = [`DESTDIR=${made}`, `DIST=${dist}`, 'CNI_BIN_DIR=/opt/cni/bin'];
     succeed('make', '--no-print-directory', '-C', project, 'install', ...variables);
@@ -49,13 +49,13 @@ describe.skipIf(leftOut)('the tarball', () => {
     expect(statSync(join(host, 'etc/infoblox-cni/daemon.env')).mode & 0o777).toBe(0o600);
   });
 
-  test('carries the licences, and the list of what the executable is made of', () => {
+  test('contains the licences and the list of components', () => {
     expect(readFileSync(join(unpacked, 'LICENSE'), 'utf8')).toContain('Apache License');
     expect(readFileSync(join(unpacked, 'THIRD-PARTY-LICENSES'), 'utf8')).toContain('Node.js is licensed');
     expect(JSON.parse(readFileSync(join(unpacked, 'infoblox-cni.cdx.json'), 'utf8')).bomFormat).toBe('CycloneDX');
   });
 
-  describe('changes nothing, and says why and what to do,', () => {
+  describe('changes nothing, and gives the reason and the fix,', () => {
     function expectRefusal(run: { status: number | null; stderr: string }, reason: RegExp) {
       expect(run.status).toBe(1);
       expect(run.stderr).toMatch(reason);
@@ -68,15 +68,15 @@ describe.skipIf(leftOut)('the tarball', () => {
       expectRefusal(install({ DESTDIR: host, DIST: '/nowhere' }), reason);
     });
 
-    test('where it may not write', () => {
-      // As nobody, who may read the directory.
+    test('without the right to write', () => {
+      // The user `nobody` may read the directory.
       mkdirSync(join(host, 'usr'));
       succeed('chmod', '-R', 'go+rX', work);
       const run = install({ DESTDIR: host }, 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups');
       expectRefusal(run, /^install: \S+ cannot be written to\. Run it as root/m);
     });
 
-    test('where the executable does not run', () => {
+    test('if the executable does not run', () => {
       const other = join(work, 'not-for-here');
       mkdirSync(other, { recursive: true });
       writeFileSync(join(other, 'infoblox-cni'), '#!/nowhere/ld.so\n', { mode: 0o755 });
@@ -86,7 +86,7 @@ describe.skipIf(leftOut)('the tarball', () => {
     });
   });
 
-  test('is installed from where it is unpacked, and taken away again', { timeout: 60_000 }, async () => {
+  test('can be installed from its unpacked directory, and uninstalled', { timeout: 60_000 }, async () => {
     const root = await ThrowawayRoot.start(packages);
     try {
       await root.succeed(`cd /tmp && tar -xzf /packages/${tarball}.tar.gz`);

@@ -39,20 +39,20 @@ export function rootObstacle(): string | undefined {
   return tried.status === 0 ? undefined : `no overlay in a mount namespace: ${tried.stderr}`;
 }
 
-/** Mounts the root at $dir/system, with what is written to it in $dir/upper. */
+/** Mounts the root at $dir/system, with its changes in $dir/upper. */
 const layer = `set -e
 mount -t tmpfs -o mode=0755 tmpfs $dir
 mkdir $dir/upper $dir/work $dir/system
 mount -t overlay overlay -o lowerdir=/,upperdir=$dir/upper,workdir=$dir/work $dir/system`;
 
-/** What this machine may have of the driver, or of plugins beside which it would be put; main plugins are where Debian has them. */
+/** Files of the driver and of main plugins that this machine may have, and that the root hides. */
 const blank = `
 rm -rf /etc/infoblox-cni /var/lib/infoblox-cni /usr/local/*bin/infoblox* /usr/local/lib/systemd /usr/lib/cni /opt/cni /usr/libexec/cni /usr/lib/rkt
 rm -f /usr/sbin/policy-rc.d
 sed -i /^infoblox-cni:/d /etc/passwd /etc/shadow /etc/group /etc/gshadow
 mkdir -p /usr/lib/cni && touch /usr/lib/cni/bridge`;
 
-/** Starts only requested units, none that this machine has enabled. */
+/** Starts only requested units, and none that this machine has enabled. */
 const bootSystemd = `
 mkdir -p /sys/fs/cgroup /run/units
 mount -t sysfs sysfs /sys
@@ -91,12 +91,12 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
     this.#child = spawn('sh', ['-c', script], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   }
 
-  /** @param packages a directory, which is /packages there */
+  /** @param packages a directory, mounted at /packages */
   static start(packages: string): Promise<ThrowawayRoot> {
     return ThrowawayRoot.#booted(new ThrowawayRoot(packages));
   }
 
-  /** With a systemd that runs; it needs control groups. */
+  /** Whether systemd runs in it, which needs control groups. */
   static async startWithSystemd(packages: string): Promise<ThrowawayRoot> {
     const root = await ThrowawayRoot.#booted(new ThrowawayRoot(packages, makeControlGroup()));
     await until('systemd runs', async () => (await root.run('systemctl is-system-running')).output === 'running\n');
@@ -115,13 +115,13 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
     }
   }
 
-  /** Runs a script there, as root. @returns its exit status, with all that it prints */
+  /** Runs a script in it as root. @returns its exit status and output */
   async run(script: string): Promise<{ readonly status: number | undefined; readonly output: string }> {
     const { exitCode, stdout } = await this.execute(['/bin/sh', '-c', `exec 2>&1\n${script}`]);
     return { status: exitCode, output: stdout };
   }
 
-  /** Runs a program there, as root. @param stdin the text that it finds there */
+  /** Runs a program in it as root. @param stdin the text on stdin */
   execute(command: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Promise<Run> {
     const inside = ['-t', String(firstProcess(this.#child)), '-m', '-u', '-i', '-p', '-C', '--', ...command];
     const PATH = '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -129,14 +129,14 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
     return run('/usr/bin/nsenter', inside, all, { pipe: stdin }, 60_000);
   }
 
-  /** As `run`. @returns what it prints. @throws Error if it fails */
+  /** Runs a script like `run`. @returns its output @throws Error if it fails */
   async succeed(script: string): Promise<string> {
     const { status, output } = await this.run(script);
     if (status !== 0) throw new Error(`exit ${status}: ${script}\n${output}`);
     return output;
   }
 
-  /** Files and links that are not those of the machine below, without /run and /tmp; what was removed of it does not count. */
+  /** Lists added and changed files and links, without /run and /tmp. Removed ones do not count. */
   written(): string[] {
     const upper = `/proc/${firstProcess(this.#child)}/root/upper`;
     return readdirSync(upper, { recursive: true, withFileTypes: true })
@@ -148,7 +148,7 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
   async stop(): Promise<void> {
     if (this.#child.exitCode === null) {
       const ended = once(this.#child, 'exit');
-      process.kill(firstProcess(this.#child) ?? this.#child.pid ?? 0, 'SIGKILL'); // the first process takes all others along
+      process.kill(firstProcess(this.#child) ?? this.#child.pid ?? 0, 'SIGKILL'); // The first process ends all others.
       await ended;
     }
     if (this.#cgroup !== undefined) await removeControlGroup(this.#cgroup);

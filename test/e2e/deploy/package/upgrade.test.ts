@@ -1,4 +1,4 @@
-/** The Debian package where a systemd runs: it restarts the service that runs, and loses no call. */
+/** The Debian package under systemd restarts the running service without losing a call. */
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { controlGroups } from '../../../fixture/control-group.ts';
@@ -43,7 +43,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', { ti
   const isGiven = (result: unknown) => JSON.stringify(result ?? null).includes('"address":"10.0.0.');
   const property = async (name: string) => (await root.succeed(`systemctl show ${service} --value -p ${name}`)).trim();
 
-  test('starts nothing before it is configured, and serves when the operator says so', async () => {
+  test('starts nothing before it is configured, and serves once the operator starts it', async () => {
     await root.succeed(`${dpkg} --install /packages/${quickDeb}`);
     expect(await property('ActiveState')).toBe('inactive');
     const flags = `--grid-host=${grid.host} --wapi-port=${grid.port} --wapi-username=${grid.username} --node-name=host-1`;
@@ -55,7 +55,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', { ti
     expect(await call('DEL', 'first')).toBeUndefined();
   });
 
-  test('is upgraded under a stream of ADDs and DELs without losing one, to a daemon that was started anew', async () => {
+  test('is upgraded under a stream of ADDs and DELs without losing one, and restarts the daemon', async () => {
     const before = await property('MainPID');
     const failures: unknown[] = [];
     let isOver = false;
@@ -83,7 +83,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', { ti
     await until('all is given back', () => grid.fixedAddresses().length === 1, 30_000);
   });
 
-  test('says so if the service does not start again, and is installed all the same', async () => {
+  test('is installed even if the service does not start again, and reports it', async () => {
     await root.succeed(
       'cp /etc/infoblox-cni/daemon.env /run/daemon.env; echo "DAEMON_FLAGS=--grid-hots=x" >/etc/infoblox-cni/daemon.env',
     );
@@ -93,7 +93,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', { ti
     await root.succeed(`cp /run/daemon.env /etc/infoblox-cni/daemon.env; systemctl restart ${service}`);
   });
 
-  test('stops the service and its socket when it is removed; put back it is enabled, and purged that is forgotten', async () => {
+  test('stops the service and its socket on removal, is enabled after a new installation, and not after a purge', async () => {
     await root.succeed(`${dpkg} --remove infoblox-cni`);
     expect((await root.run(`systemctl is-active ${service} infoblox-cni.socket`)).output).toBe('inactive\ninactive\n');
     await root.succeed(`${dpkg} --install /packages/${quickDeb}`);
