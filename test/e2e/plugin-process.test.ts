@@ -153,8 +153,6 @@ rootTest('a plugin without root fails with that reason', 'another user', async (
 
 describe('the environment of a runtime changes nothing', () => {
   test.each([
-    ['NODE_OPTIONS', '--require=/nonexistent'],
-    ['NODE_OPTIONS', '--inspect-brk'],
     ['NODE_DEBUG', 'net'],
     ['NODE_EXTRA_CA_CERTS', '/nonexistent'],
     ['TRACEPARENT', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],

@@ -11,7 +11,7 @@ import { commit, version } from '../about.ts';
 import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
-import { unverifiedNotice, warnOfUnverified } from './config/trust.ts';
+import { warnOfUnverified } from './config/trust.ts';
 import { Epoch } from './epoch.ts';
 import { buildGridAccess, observed } from './grid-access.ts';
 import { thisHost } from './host/this-host.ts';
@@ -57,7 +57,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const { socketDir, driverName, metricsListen } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const warning = unverifiedNotice(options.tls) && warnOfUnverified(clock, log, signal);
+  warnOfUnverified(options.tls, log);
   const place: SocketPlace = { socketDir, driverName, passedSocket };
   if (passedSocket === undefined) await prepareSocket(place);
   const parts = await build({ options, surroundings, tracing, clock, log, recentErrors });
@@ -80,7 +80,6 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
     releasing: store.count('releasing'),
   });
   const background = [
-    warning,
     notes.keepTaking(signal),
     keepSocket({ server, place, onLost, clock, log }, signal),
     repeat(clock, { intervalMs: stateLookIntervalMs, signal }, () => {

@@ -7,12 +7,10 @@ import { messageOf } from '../../../errno.ts';
 import { writeDurably } from '../../../files/durable-file.ts';
 import { readRegularFile } from '../../../files/regular-file.ts';
 import { makeDirectory, refuseUntrusted, UntrustedPath } from '../../../files/trusted-path.ts';
-import { type Clock, repeat } from '../../../infoblox/concurrency/clock.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import { isPublicKey, type KeyJudge, peerName } from '../../../infoblox/wapi/connection/peer-key.ts';
-import { day } from '../../quantity.ts';
 import { serviceUid } from '../process.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
@@ -33,14 +31,12 @@ export function unverifiedNotice(tls: TlsOptions): string | undefined {
   return trustOf(tls) !== 'unverified' ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
 }
 
-/** Warns now and every day until the signal fires: log rotation would remove a single warning. */
-export function warnOfUnverified(clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
-  const warn = () =>
-    log.warn("the grid's certificate is not checked: an attacker on the network path can read the password", {
-      hint: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
-    });
-  warn();
-  return repeat(clock, { intervalMs: day, signal }, warn);
+/** Warns if any certificate is accepted. */
+export function warnOfUnverified(tls: TlsOptions, log: Log): void {
+  if (trustOf(tls) !== 'unverified') return;
+  log.warn("the grid's certificate is not checked: an attacker on the network path can read the password", {
+    hint: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
+  });
 }
 
 /** Flags that name the hosts with pinned keys, and the directory of the keys. */

@@ -10,12 +10,11 @@ import { createTar } from 'nanotar';
 import { messageOf } from '../../../errno.ts';
 import * as about from '../../about.ts';
 import type { Progress } from '../../operator-protocol.ts';
-import { owedDir } from '../../protocol.ts';
 import type { Invocation } from '../command.ts';
 import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { diagnose } from '../doctor/diagnose.ts';
-import { findNetworkFiles, networkDirectories } from '../network-configurations.ts';
+import { findNetworkFiles } from '../network-configurations.ts';
 import { inIso } from '../output/results.ts';
 import { Fields } from './fields.ts';
 import {
@@ -27,7 +26,7 @@ import {
   unitProperties,
   variableShape,
 } from './shapes.ts';
-import { listing, log, networkConfiguration, outputOf, stateFiles } from './sources.ts';
+import { log, networkConfiguration, outputOf, stateFiles } from './sources.ts';
 
 /** Settings whose service is described. */
 type Source = Omit<Invocation, 'flags'>;
@@ -79,9 +78,7 @@ function contents(
   { redact, onProgress }: Omit<BundleOptions, 'state'>,
 ): Readonly<Record<string, () => unknown>> {
   const { daemonFlags: flags, env, socket } = source;
-  const { 'driver-name': driver, 'socket-dir': socketDir, 'state-dir': stateDir } = flags;
   const fields = new Fields(redact);
-  const own = [socketDir, owedDir(socketDir, driver), stateDir, '/etc/infoblox-cni'];
   return {
     'flags.json': () => fields.select(flags, flagShape),
     'variables.json': () => fields.select(env, variableShape),
@@ -99,8 +96,8 @@ function contents(
     }),
     'os-release.json': () => fields.select(parseEnv(readFileSync('/etc/os-release', 'utf8')), releaseShape),
     'systemd-version': () => outputOf('systemctl', ['--version']),
-    directories: () => listing([...own, ...networkDirectories], fields),
-    'network-configurations.json': () => findNetworkFiles(driver).map((file) => networkConfiguration(file, fields)),
+    'network-configurations.json': () =>
+      findNetworkFiles(flags['driver-name']).map((file) => networkConfiguration(file, fields)),
     'status.json': async () =>
       fields.select(await askDaemon({ socket, method: 'operator/status', params: {} }), statusShape),
     'leases.json': async () =>

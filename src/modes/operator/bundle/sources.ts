@@ -1,6 +1,6 @@
-/** Reads what goes into a support bundle from programs, the log, directories and files. */
+/** Reads what goes into a support bundle from programs, the log and files. */
 import { execFile } from 'node:child_process';
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isJsonObject } from '../../../cni/call.ts';
@@ -63,59 +63,9 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Entries listed per directory. */
-const maxEntries = 500;
-
-/** Lists owner and mode of directories, their entries, and the directories above them. */
-export function listing(directories: readonly string[], fields: Fields): string {
-  const named = new Set(directories.flatMap(above));
-  const inside = directories.flatMap(entriesOf).filter((path) => !named.has(path));
-  const lines = [
-    ...[...named].map((path) => entryLine(path, path)),
-    ...inside.map((path) => entryLine(path, shownPath(path, fields))),
-  ];
-  return `${lines.join('\n')}\n`;
-}
-
-function above(directory: string): string[] {
-  const parent = dirname(directory);
-  return parent === directory ? [directory] : [...above(parent), directory];
-}
-
-/** Lists the entries of a directory; none if it is unreadable, which its own line reports. */
-function entriesOf(directory: string): string[] {
-  try {
-    const names = readdirSync(directory).sort().slice(0, maxEntries);
-    return names.map((name) => join(directory, name));
-  } catch {
-    return [];
-  }
-}
-
-/**
- * Writes `type+mode uid:gid size time path`, the mode in octal as in lstat(2). Leaves out the target of a link: it may contain any name.
- */
-function entryLine(path: string, shown: string): string {
-  try {
-    const { mode, uid, gid, size, mtime } = lstatSync(path);
-    return `${mode.toString(8).padStart(6, '0')} ${uid}:${gid} ${size} ${mtime.toISOString()} ${shown}`;
-  } catch (error) {
-    return `${errnoOf(error)} ${shown}`;
-  }
-}
-
-/** Names of the driver's own files. */
-const ownFile = /^(?:state\.db(?:-wal|-shm)?|grid-keys|daemon\.env|wapi-password|netconf|[\w-]+\.(?:sock|owed|lock))$/;
-
-/** Masks a file's name: it may be that of a network or a host. */
-function shownPath(path: string, fields: Fields): string {
-  const name = basename(path);
-  return ownFile.test(name) ? path : join(dirname(path), fields.write('file', name));
-}
-
-/** Reads the known fields of a network configuration. */
+/** Reads the known fields of a network configuration. Its file may have the network's name. */
 export function networkConfiguration(file: string, fields: Fields): unknown {
-  const shown = shownPath(file, fields);
+  const shown = join(dirname(file), fields.write('file', basename(file)));
   try {
     return { file: shown, config: fields.select(JSON.parse(readFileSync(file, 'utf8')), networkShape) };
   } catch (error) {

@@ -1,28 +1,11 @@
 /** The warnings while any certificate of the grid is accepted, and their places. */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Log } from '../../../../src/infoblox/log.ts';
-import { warnOfUnverified } from '../../../../src/modes/daemon/config/trust.ts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freePort } from '../../../fixture/free-port.ts';
 import { Host, until } from '../../../fixture/host.ts';
-import { ManualClock } from '../../../fixture/manual-clock.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { errorOf } from '../../infoblox/grid-and-host.ts';
 
 const notice = "the grid's certificate is not verified (--ssl-verify=false)";
-
-test('the warning that no certificate is checked comes at the start and every day, until the daemon stops', async () => {
-  const clock = new ManualClock();
-  const warn = vi.fn();
-  const stopping = new AbortController();
-  const warning = warnOfUnverified(clock, { warn } as Partial<Log> as Log, stopping.signal);
-  expect(warn).toHaveBeenCalledTimes(1);
-  await clock.advance(3 * 24 * 60 * 60 * 1000);
-  expect(warn).toHaveBeenCalledTimes(4);
-  stopping.abort();
-  await clock.advance(3 * 24 * 60 * 60 * 1000);
-  expect(warn).toHaveBeenCalledTimes(4);
-  await warning;
-});
 
 describe.each([
   ['false', 0],
