@@ -23,7 +23,7 @@ import {
   noteDuplicates,
   refuseOutsideContainers,
 } from './named-networks.ts';
-import { createNextNetwork } from './next-network.ts';
+import { createNextNetwork, readSurroundings } from './next-network.ts';
 import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 
@@ -63,6 +63,10 @@ export async function agreeOnNetwork<T>(
   let seen = '';
   let since = clock.now();
   let waits = 0;
+  // A host without leases in the view will probably create the network: read what that needs concurrently with the
+  // look.
+  const hasLeases = leases.boundIn(view, 1).length > 0;
+  let early = hasLeases ? undefined : readSurroundings(grid, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
   for (;;) {
     const named = await findNamedNetworks(grid, spec, signal);
@@ -92,10 +96,12 @@ export async function agreeOnNetwork<T>(
       if (confirmation.value) return ready;
       continue;
     }
+    const known = await early;
+    early = undefined;
     if (step.kind === 'create') {
       // The second time in a row: the containers are not full of networks of this name.
       if (full !== undefined) throw full;
-      const created = await createNextNetwork(deps, spec, signal).catch((error) => {
+      const created = await createNextNetwork(deps, { spec, known }, signal).catch((error) => {
         if (!hasReason(error, 'no-free-network')) throw error;
         full = error;
       });

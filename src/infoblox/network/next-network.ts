@@ -1,23 +1,48 @@
 /** Creates the next free network of network containers, pending for a name. */
 import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
+import type { Grid } from '../grid.ts';
 import { pendingNetworkMark } from '../mark.ts';
 import { refuseCreation } from './creation.ts';
 import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
 import { createView, type NetworkDeps, refuseRenamedView } from './views.ts';
 
+/** What must exist before a network can be created. */
+interface Surroundings {
+  readonly viewExists: boolean;
+  /** The first container only; the others are looked up when those before them are full. */
+  readonly containerExists: boolean;
+}
+
+/**
+ * Reads concurrently whether the view and the first container exist.
+ * @throws GridError
+ */
+export async function readSurroundings(
+  grid: Grid,
+  { view, place }: SpecOf<'container'>,
+  signal: AbortSignal,
+): Promise<Surroundings> {
+  const [viewExists, containerExists] = await Promise.all([
+    grid.exists({ view }, signal),
+    grid.exists({ container: place.containers[0], view }, signal),
+  ]);
+  return { viewExists, containerExists };
+}
+
 /**
  * Creates the next free network of the first container that has one. The grid finds and creates it in one request:
  * between two requests another network could take the place, and a network with another inside becomes a container and
  * loses its addresses (NIOS 9.0 documentation, "Adding IPv4 Networks").
+ * @param wanted `known`: earlier results of reads
  * @returns the CIDR; undefined if it is unknown whether it was created
  * @throws GridError `no-free-network` if all containers are full; `network-conflict` if the view was renamed or a
  * container is something else; `invalid-spec` if the gateway fits into none of their networks
  */
 export async function createNextNetwork(
   deps: NetworkDeps,
-  spec: SpecOf<'container'>,
+  { spec, known }: { readonly spec: SpecOf<'container'>; readonly known: Surroundings | undefined },
   signal: AbortSignal,
 ): Promise<Cidr | undefined> {
   const { grid, log } = deps;
@@ -25,8 +50,8 @@ export async function createNextNetwork(
   const { containers, prefixLength } = place;
   refuseStrayGateway(spec);
   const [viewExists, firstExists] = await Promise.all([
-    refuseRenamedView(deps, spec, signal),
-    grid.exists({ container: containers[0], view }, signal),
+    refuseRenamedView(deps, { spec, known }, signal),
+    known?.containerExists ?? grid.exists({ container: containers[0], view }, signal),
   ]);
   refuseNextNetwork(spec, { viewExists, container: containers[0], containerExists: firstExists });
   if (!viewExists) await createView(deps, view, signal);
@@ -53,10 +78,7 @@ export async function createNextNetwork(
  * Refuses to create missing objects of the next network if that is not allowed.
  * @throws GridError `network-conflict`
  */
-export function refuseNextNetwork(
-  spec: SpecOf<'container'>,
-  seen: { readonly viewExists: boolean; readonly container: Cidr; readonly containerExists: boolean },
-): void {
+export function refuseNextNetwork(spec: SpecOf<'container'>, seen: Surroundings & { readonly container: Cidr }): void {
   const { viewExists, container, containerExists } = seen;
   refuseCreation(spec, [
     ...(viewExists ? [] : [{ kind: 'network view' } as const]),

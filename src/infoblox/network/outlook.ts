@@ -52,7 +52,7 @@ export async function outlookOf(
   }
   if (pending.length > 0) return { kind: 'pending' };
   refuseStrayGateway(spec);
-  const viewExists = await refuseRenamedView(deps, spec, signal);
+  const viewExists = await refuseRenamedView(deps, { spec }, signal);
   const room = await findRoom(deps.grid, byName, signal);
   refuseNextNetwork(byName, { viewExists, container: room.container, containerExists: room.exists });
   return { kind: 'absent', room };

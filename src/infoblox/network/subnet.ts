@@ -68,7 +68,7 @@ export async function refuseNewSubnet(
   signal: AbortSignal,
 ): Promise<{ readonly viewExists: boolean }> {
   const [viewExists] = await Promise.all([
-    refuseRenamedView(deps, spec, signal),
+    refuseRenamedView(deps, { spec }, signal),
     refuseOverlap(deps.grid, spec, signal),
   ]);
   // Hosts with blocks share the intervals in them; otherwise the grid gets a range of each.

@@ -45,19 +45,20 @@ export interface FoundNetwork {
  * Refuses to create a network in a renamed view. There are two signs: a lease of this host in the view is reserved in
  * another one, even if a view of that name exists again; or the view is absent, and containers of this network have
  * addresses in another one. The reads run concurrently.
+ * @param known.viewExists if it was read already
  * @returns whether the view exists
  * @throws GridError `network-conflict` with the other view
  */
 export async function refuseRenamedView(
   deps: NetworkReadDeps,
-  spec: NetworkSpec,
+  { spec, known = {} }: { readonly spec: NetworkSpec; readonly known?: { readonly viewExists?: boolean } | undefined },
   signal: AbortSignal,
 ): Promise<boolean> {
   const { view } = spec;
   const [exists, ofLease, ofNetwork] = await Promise.all([
-    deps.grid.exists({ view }, signal),
+    known.viewExists ?? deps.grid.exists({ view }, signal),
     leaseElsewhere(deps, view, signal),
-    networkElsewhere(deps, spec, signal),
+    known.viewExists === true ? undefined : networkElsewhere(deps, spec, signal),
   ]);
   const elsewhere = ofLease ?? (exists ? undefined : ofNetwork);
   if (elsewhere === undefined) return exists;
