@@ -1,4 +1,4 @@
-/** Host blocks in virtual time: the core of the product over a grid that the test can take away, fill by hand and fail over. */
+/** Host blocks in virtual time: the core of the product with a grid that a test can stop, fill by hand and fail over. */
 import { describe, expect, test } from 'vitest';
 import { type Interval, offsetIn } from '../../src/infoblox/address.ts';
 import { chanceOf } from './chance.ts';
@@ -25,7 +25,7 @@ class Site {
   readonly log: string[] = [];
   troubles: PathTroubles = {};
   blockSize = 8;
-  /** Of hosts that have another one. */
+  /** Configuration of hosts with another block size. */
   readonly blockSizes = new Map<string, number>();
   range: Interval | undefined;
   exclude: readonly string[] | undefined;
@@ -52,7 +52,7 @@ class Site {
     }
   }
 
-  /** Lets time go by until a promise settles, or for so long. */
+  /** Lets time pass until a promise settles, or the given time is over. */
   async pass(milliseconds: number): Promise<void> {
     const end = this.time.now + milliseconds;
     while (await this.time.step(end));
@@ -70,7 +70,7 @@ class Site {
     return watched;
   }
 
-  /** @returns the address */
+  /** Runs an ADD. @returns the address */
   async add(containerId: string, host = 0): Promise<string> {
     const one = this.hosts[host] ?? expect.fail('no host');
     const netns = one.addNamespace(containerId);
@@ -86,14 +86,14 @@ class Site {
     return this.hosts[host]?.run ?? expect.fail('no daemon');
   }
 
-  /** What of the grid's objects of a type is seen: the comments. */
+  /** Lists the comments of the grid's objects of a type. */
   get ranges(): { first: string; last: string; comment: string }[] {
     return this.members.contents.objects('range').map(({ start_addr, end_addr, comment }) => {
       return { first: String(start_addr), last: String(end_addr), comment: String(comment ?? '') };
     });
   }
 
-  /** A host with a block that serves, and an address outside of it. */
+  /** Makes a host with a serving block, and a lease outside of it. */
   static async serving(options: SiteOptions = {}): Promise<Site> {
     const site = new Site(options);
     await site.pass(1_000);
@@ -121,7 +121,7 @@ class Site {
 const noSignal = new AbortController().signal;
 
 describe('a block of a host', () => {
-  test('is taken after the first ADD of a network, and serves a minute later, once the grid has shown it alone', async () => {
+  test('is taken after the first ADD of a network, and serves a minute later, when the grid shows no overlap', async () => {
     const site = new Site();
     await site.pass(1_000);
     await site.add('c1');
@@ -142,7 +142,7 @@ describe('a block of a host', () => {
     expect(site.isInBlock(await site.add('c3'))).toBe(true);
   });
 
-  test('costs no request before the answer, and one create right after', async () => {
+  test('costs no request before the answer of an ADD, and one create after it', async () => {
     const site = await Site.serving();
     const [address, before] = [await site.add('c1'), site.requests.length];
     expect([before, site.isInBlock(address), site.holder(address)]).toEqual([0, true, undefined]);
@@ -157,7 +157,7 @@ describe('a block of a host', () => {
     expect(site.requests.slice(3).sort()).toEqual(['GET ipv4address', 'GET range']);
   });
 
-  test('gives addresses in turn, so that a released one rests', async () => {
+  test('gives its addresses in turn, so that a released one rests', async () => {
     const site = await Site.serving();
     const given: string[] = [];
     for (let n = 0; n < 6; n += 1) given.push(await site.add(`c${n}`));
@@ -170,7 +170,7 @@ describe('a block of a host', () => {
     expect(rest.slice(2)).toEqual([given[1], given[3]]);
   });
 
-  test('gives the address that has rested longest before its time is over when block and network are full', async () => {
+  test('gives the address that has rested longest if block and network are full', async () => {
     const site = new Site();
     site.cooldownMs = 60 * minutes;
     await site.pass(1_000);
@@ -190,7 +190,7 @@ describe('a block of a host', () => {
     expect(site.log.join('\n')).toContain('no free address but those that rest');
   });
 
-  test('gives an address that rests in it to the container that requests it', async () => {
+  test('gives a resting address to the container that requests it', async () => {
     const site = await Site.serving();
     site.cooldownMs = 60 * minutes;
     const address = await site.add('c1');
@@ -204,7 +204,7 @@ describe('a block of a host', () => {
     expect(site.holder(address)).toContain('container=c2');
   });
 
-  test('is asked for before the network is known to be there: nothing but the block is needed', async () => {
+  test('serves before the network is looked up', async () => {
     const site = await Site.serving();
     site.members.setUp(false);
     const addresses = [await site.add('c1'), await site.add('c2')];
@@ -235,7 +235,7 @@ describe('a block of a host', () => {
     expect(site.isInBlock(await site.add('c3'))).toBe(true);
   });
 
-  test('is confirmed first when the grid is back, before what is owed and what is to be released', async () => {
+  test('is confirmed first when the grid is back, before owed creates and releases', async () => {
     const site = await Site.serving();
     site.members.setUp(false);
     for (let n = 0; n < 3; n += 1) await site.add(`c${n}`);
@@ -250,7 +250,7 @@ describe('a block of a host', () => {
     expect(before).toEqual(expect.arrayContaining(['GET range', 'GET ipv4address']));
   });
 
-  test('serves for as long as --block-validity says only if it was confirmed an hour after it was taken', async () => {
+  test('serves for --block-validity only if it was confirmed an hour after it was taken', async () => {
     const site = await Site.serving({ blockValidityMs: 24 * hours });
     site.members.setUp(false);
     await site.pass(11 * minutes);
@@ -267,7 +267,7 @@ describe('a block of a host', () => {
   test.each([
     ['forward', 86_400_000],
     ['back', -86_400_000],
-  ])('does not serve for longer because the clock was set %s', async (_, by) => {
+  ])('does not serve longer because the clock was set %s', async (_, by) => {
     const site = await Site.serving();
     site.members.setUp(false);
     site.hosts[0]?.setClock(by);
@@ -275,7 +275,7 @@ describe('a block of a host', () => {
     await expect(site.add('c1')).rejects.toMatchObject({ reason: 'unreachable' });
   });
 
-  test('does not become an hour old because the clock was set: a promoted master may not have it', async () => {
+  test('does not become an hour old by setting the clock, as a promoted master may lack it', async () => {
     const site = await Site.serving({ blockValidityMs: 24 * hours });
     site.hosts[0]?.setClock(2 * hours);
     await site.pass(6 * minutes);
@@ -284,7 +284,7 @@ describe('a block of a host', () => {
     await expect(site.add('c1')).rejects.toMatchObject({ reason: 'unreachable' });
   });
 
-  test('serves after a restart of the daemon once the grid has confirmed it to the new one', async () => {
+  test('serves after a restart of the daemon once the grid has confirmed it again', async () => {
     const site = await Site.serving();
     const [host] = site.hosts;
     site.members.setUp(false);
@@ -296,7 +296,7 @@ describe('a block of a host', () => {
     expect(site.isInBlock(await site.add('c2'))).toBe(true);
   });
 
-  test('is looked at before the ADDs that come right after a start: they are given addresses of it, and ask the grid for none', async () => {
+  test('is confirmed before the first ADDs after a start, which then get its addresses', async () => {
     const site = await Site.serving();
     const [host] = site.hosts;
     host?.kill();
@@ -321,7 +321,7 @@ describe('a block of a host', () => {
     expect(site.ranges).toHaveLength(2);
   });
 
-  test('that cannot be had is asked for seldom, also where a candidate is the first host of the grid', async () => {
+  test('that is refused is requested seldom, even if a candidate is the first host of the grid', async () => {
     const site = new Site();
     site.members.byHand('POST', 'range', { start_addr: '10.0.0.20', end_addr: '10.0.0.55', comment: 'theirs' });
     await site.pass(1_000);
@@ -337,7 +337,7 @@ describe('a block of a host', () => {
     expect(site.requests.length).toBeLessThan(10);
   });
 
-  test('goes back an hour after it became empty beside another one, and the last one after a day without an ADD', async () => {
+  test('is returned an hour after it became empty beside another one, and the last one after a day without an ADD', async () => {
     const site = await Site.serving();
     for (let n = 0; n < 8; n += 1) await site.add(`c${n}`);
     await site.pass(2 * minutes);
@@ -357,7 +357,7 @@ describe('a block of a host', () => {
   });
 });
 
-describe('a block that is not what it was', () => {
+describe('a changed block', () => {
   test.each<[string, (site: Site) => void, RegExp]>([
     ['is gone', (site) => site.members.byHand('DELETE', refOf(site)), /is gone from the grid/],
     [
@@ -365,7 +365,7 @@ describe('a block that is not what it was', () => {
       (site) => site.members.byHand('PUT', refOf(site), { comment: `${site.block().comment} (DDI)` }),
       /is gone from the grid/,
     ],
-  ])('gives nothing any more when it %s, and says why', async (_, change, why) => {
+  ])('stops serving with a reason when it %s', async (_, change, why) => {
     const site = await Site.serving();
     change(site);
     await site.pass(5 * minutes);
@@ -374,7 +374,7 @@ describe('a block that is not what it was', () => {
     expect(site.run().conditions().join('\n')).toMatch(why);
   });
 
-  test('with a reservation of this host of which it knows nothing gives nothing: two machines may live on one state', async () => {
+  test('stops serving if it has an unknown reservation of this host, as two machines may use one state', async () => {
     const site = await Site.serving();
     const { first } = site.block();
     const comment = 'infoblox-cni cluster=sim node=host-0 network=net-1 container=ghost interface=eth0';
@@ -396,7 +396,7 @@ describe('a block that is not what it was', () => {
     expect(site.run().conditions()).toEqual([]);
   });
 
-  test('has what a person takes inside: found at the create, said of the container, and not given again', async () => {
+  test('loses an address that a person takes, which the create finds and the container’s condition reports', async () => {
     const site = await Site.serving();
     const { first } = site.block();
     site.members.byHand('POST', 'fixedaddress', {
@@ -428,7 +428,7 @@ describe('hosts that share a network', () => {
     expect(new Set(addresses).size).toBe(3);
   });
 
-  test('leave a gateway in the block of another one alone, and name it', async () => {
+  test('refuse a gateway in a block of another host, and name that host', async () => {
     const site = await Site.serving({ hosts: 2 });
     const { first } = site.block();
     site.members.byHand(
@@ -444,7 +444,7 @@ describe('hosts that share a network', () => {
     });
   });
 
-  test('leave a requested address in the block of another one alone, and name it', async () => {
+  test('refuse a requested address in a block of another host, and name that host', async () => {
     const site = await Site.serving({ hosts: 2 });
     const { first } = site.block();
     const request = { containerId: 'c1', netns: '/x', callId: 'c1', requested: first };
@@ -455,7 +455,7 @@ describe('hosts that share a network', () => {
     expect((await site.settle(site.run(0).add(request, noSignal))).given[0]?.address).toBe(first);
   });
 
-  test('refuse a requested address in a block of their own that does not serve', async () => {
+  test('refuse a requested address in an own block that does not serve', async () => {
     const site = await Site.serving();
     const { first } = site.block();
     site.run().leases.blocks.release(true);
@@ -477,7 +477,7 @@ describe('a range that hosts share in blocks', () => {
   const spans = (site: Site) => site.ranges.map(({ first, last }) => `${first}-${last}`);
   const firsts = ['8', '16', '24', '32', '40', '48'].map((part) => `10.0.0.${part}`);
 
-  test('gives addresses from the first ADD on: the grid is asked for the next one of a block of this host, until that serves', async () => {
+  test('gives addresses from the first ADD on, as the grid assigns from a block of this host until that serves', async () => {
     const site = await sharing();
     const first = await site.add('c1');
     expect([site.isInBlock(first), firsts.includes(site.block().first), site.ranges.length]).toEqual([true, true, 1]);
@@ -491,7 +491,7 @@ describe('a range that hosts share in blocks', () => {
     expect(site.ranges).toHaveLength(1);
   });
 
-  test('has room for all: an ADD that finds the blocks of its host full takes another one, until there is no place', async () => {
+  test('has room for all, as an ADD takes another block if those of its host are full', async () => {
     const site = await sharing();
     const given: string[] = [];
     for (let n = 0; n < 48; n += 1) given.push(await site.add(`c${n}`));
@@ -506,7 +506,7 @@ describe('a range that hosts share in blocks', () => {
     expect(await site.add('again')).toBe(given[7]);
   });
 
-  test('is shared by many ADDs of several hosts at once, none of which takes more blocks than it needs', async () => {
+  test('is shared by many ADDs of several hosts at once, none of which takes more blocks than needed', async () => {
     const site = await sharing({ hosts: 3 });
     const calls = Array.from({ length: 30 }, (_, n) => {
       return site.run(n % 3).add({ containerId: `c${n}`, netns: '/x', callId: `c${n}` }, noSignal);
@@ -528,7 +528,7 @@ describe('a range that hosts share in blocks', () => {
     expect([site.isInBlock(await site.add('c3', 1), 1), site.requests]).toEqual([true, []]);
   });
 
-  test('is not shared if the grid has a range of the whole: a host with block-size uses that, too', async () => {
+  test('is not shared if the grid has one range for the whole, which a host with block-size uses, too', async () => {
     const site = await sharing({ hosts: 2 });
     site.blockSizes.set('host-0', 0);
     expect(await site.add('c1', 0)).toBe('10.0.0.8');
@@ -542,7 +542,7 @@ describe('a range that hosts share in blocks', () => {
     ['has none', '10.0.0.20'],
     ['has some', undefined],
   ])(
-    'is shared no more when somebody has made a range of the whole: a host that %s of its blocks uses it',
+    'is not shared any more after somebody made one range for the whole, which a host that %s of its blocks uses',
     async (_, requested) => {
       const site = await sharing();
       await site.settle(site.run().add({ containerId: 'c1', netns: '/x', callId: 'c1', requested }, noSignal));
@@ -554,7 +554,7 @@ describe('a range that hosts share in blocks', () => {
     },
   );
 
-  test('has no block with an address that is excluded', async () => {
+  test('has no block with an excluded address', async () => {
     const site = await sharing();
     site.exclude = ['10.0.0.9', '10.0.0.18-10.0.0.50'];
     await expect(site.add('c1')).rejects.toMatchObject({ reason: 'no-free-address' });
@@ -563,7 +563,7 @@ describe('a range that hosts share in blocks', () => {
     expect(spans(site)).toEqual(['10.0.0.48-10.0.0.55']);
   });
 
-  test('takes another block in the place of one that somebody has removed', async () => {
+  test('gets another block if somebody removes one', async () => {
     const site = await sharing();
     await site.add('c1');
     site.members.byHand('DELETE', refOf(site));
@@ -571,7 +571,7 @@ describe('a range that hosts share in blocks', () => {
     expect(site.ranges).toHaveLength(1);
   });
 
-  test('gives a requested address of no block, and of none of another host', async () => {
+  test('gives a requested address outside all blocks, and refuses one in a block of another host', async () => {
     const site = await sharing({ hosts: 2 });
     await site.add('c1', 0);
     const { first } = site.block();
@@ -585,7 +585,7 @@ describe('a range that hosts share in blocks', () => {
     expect(site.ranges).toHaveLength(1);
   });
 
-  test('gives nothing on a host that gives its blocks back', async () => {
+  test('gives no address on a host that returns its blocks', async () => {
     const site = await sharing();
     await site.add('c1');
     site.run().leases.blocks.release(true);
@@ -601,7 +601,7 @@ describe('an owed create', () => {
   const markOf = (containerId: string) =>
     `infoblox-cni cluster=sim node=host-0 network=net-1 container=${containerId} interface=eth0`;
 
-  test('whose answer was lost is looked at, and is there once', async () => {
+  test('whose answer was lost is looked up, and exists once', async () => {
     const site = await Site.serving();
     site.troubles = { answerLost: 1 };
     const address = await site.add('c1');
@@ -615,7 +615,7 @@ describe('an owed create', () => {
     expect(site.holder(address)).toBeUndefined();
   });
 
-  test('that is under way when a DEL comes is followed by its delete', async () => {
+  test('under way during a DEL is followed by its delete', async () => {
     const site = await Site.serving();
     const address = await site.add('c1');
     for (let step = 0; step < 200 && site.holder(address) === undefined; step += 1) await site.pass(1);
@@ -626,7 +626,7 @@ describe('an owed create', () => {
     expect(site.run().leases.store.get(markOf('c1'))).toBeUndefined();
   });
 
-  test('that was never sent leaves nothing to release: a DEL forgets it at once, and the address is free', async () => {
+  test('that was never sent leaves nothing to release, so that a DEL frees the address at once', async () => {
     const site = await Site.serving();
     site.members.setUp(false);
     for (let n = 0; n < 30; n += 1) {
@@ -642,7 +642,7 @@ describe('an owed create', () => {
     ]);
   });
 
-  test('that was sent and lost leaves nothing of which a DEL would say that somebody has removed it', async () => {
+  test('that was sent and lost does not make a DEL report a removed reservation', async () => {
     const site = await Site.serving();
     site.troubles = { dropped: 1 };
     await site.add('c1');
@@ -654,7 +654,7 @@ describe('an owed create', () => {
     expect(site.log.join('\n')).not.toContain('was removed or changed');
   });
 
-  test('finds what a promoted master has brought back of an ended lease: that is released, and the create is sent again', async () => {
+  test('conflicts with a returned reservation of an ended lease after a fail-over, which is released before a retry', async () => {
     const site = await Site.serving();
     const address = await site.add('old');
     await site.pass(1_000);
@@ -667,7 +667,7 @@ describe('an owed create', () => {
     expect(site.run().conditions()).toEqual([]);
   });
 
-  test('waits for a grid that takes no writes', async () => {
+  test('waits while the grid is read-only', async () => {
     const site = await Site.serving();
     site.members.setReadOnly(true);
     const address = await site.add('c1');
@@ -678,7 +678,7 @@ describe('an owed create', () => {
     expect(site.holder(address)).toBe(markOf('c1'));
   });
 
-  test('that is refused for lack of rights ends what the block gives, until the grid takes it', async () => {
+  test('that is refused for lack of rights stops the block until the grid accepts it', async () => {
     const site = await Site.serving();
     site.members.setDenied(['fixedaddress']);
     const address = await site.add('c1');
@@ -694,7 +694,7 @@ describe('an owed create', () => {
     expect(site.run().conditions()).toEqual([]);
   });
 
-  test('is listed, checked, collected and released as any other lease', async () => {
+  test('is listed, checked, collected and released like any other lease', async () => {
     const site = await Site.serving();
     site.members.setUp(false);
     const addresses = [await site.add('c1'), await site.add('c2')];
@@ -707,7 +707,7 @@ describe('an owed create', () => {
     expect([site.holder(addresses[0] ?? ''), site.holder(addresses[1] ?? '')]).toEqual([undefined, markOf('c2')]);
   });
 
-  test('outlives the daemon', async () => {
+  test('survives the daemon', async () => {
     const site = await Site.serving();
     site.members.setUp(false);
     const address = await site.add('c1');
@@ -721,8 +721,8 @@ describe('an owed create', () => {
   });
 });
 
-describe('blocks go back', () => {
-  test('when a person wants this host to give them back, each when it is empty; and serve again if that is undone', async () => {
+describe('blocks are returned', () => {
+  test('by command of a person, each when it is empty, and serve again if that is undone', async () => {
     const site = await Site.serving();
     const { leases, keeper } = site.run();
     const address = await site.add('c1');
@@ -740,7 +740,7 @@ describe('blocks go back', () => {
     expect(site.ranges).toEqual([]);
   });
 
-  test.each([16, 0])('when the configuration asks for others, of %s addresses', async (size) => {
+  test.each([16, 0])('if the configuration asks for blocks of %s addresses', async (size) => {
     const site = await Site.serving();
     const [before] = site.ranges;
     site.blockSize = size;
@@ -750,7 +750,7 @@ describe('blocks go back', () => {
     expect(site.ranges).not.toContainEqual(before);
   });
 
-  test('of a host that is gone after 25 hours, unless it reserves again meanwhile', async () => {
+  test('25 hours after their host was reported lost, unless it reserves again in between', async () => {
     const site = await Site.serving({ hosts: 2 });
     site.hosts[0]?.kill();
     const gone = { cluster: 'sim', node: 'host-0' };
@@ -763,7 +763,7 @@ describe('blocks go back', () => {
     expect(site.ranges).toEqual([]);
   });
 
-  test('not of a host that was said to be gone and has addresses again', async () => {
+  test('not if a host that was reported lost has addresses again', async () => {
     const site = await Site.serving({ hosts: 2 });
     const gone = { cluster: 'sim', node: 'host-0' };
     await site.settle(site.run(1).keeper.noteGone(gone, { isOff: true }, noSignal));
@@ -775,7 +775,7 @@ describe('blocks go back', () => {
   test.each([
     ['resized', { start_addr: '10.0.0.8', end_addr: '10.0.0.60' }],
     ['given a DHCP member', { server_association_type: 'MEMBER', member: { name: 'dhcp-1' } }],
-  ])('not if somebody has %s it: it is left to them', async (_, fields) => {
+  ])('not if somebody has %s it', async (_, fields) => {
     const site = await Site.serving({ hosts: 2 });
     site.hosts[0]?.kill();
     site.members.byHand('PUT', refOf(site), fields);
@@ -783,7 +783,7 @@ describe('blocks go back', () => {
     expect((await site.settle(site.run(1).keeper.noteGone(gone, { isOff: true }, noSignal))).blocks).toEqual([]);
   });
 
-  test('at once of a host that is known to be off', async () => {
+  test('at once if their host is known to be off', async () => {
     const site = await Site.serving({ hosts: 2 });
     site.hosts[0]?.kill();
     for (const { _ref } of site.members.contents.fixedAddresses()) site.members.byHand('DELETE', _ref);
@@ -793,12 +793,12 @@ describe('blocks go back', () => {
   });
 });
 
-describe('a state that was lost', () => {
+describe('a lost state', () => {
   test.each([
     ['', 'host-0'],
     [', with the operating system', 'another'],
   ])(
-    'gives nothing of the blocks that it has taken%s, and takes others; those go back when the host has certainly booted',
+    'stops its earlier blocks%s and takes others, and the earlier ones are returned after a certain reboot',
     async (_, installation) => {
       const site = await Site.serving();
       const [before] = site.ranges;

@@ -17,7 +17,7 @@ test('the invariants hold in the runs of seeds 1 to 250', { timeout: 300_000 }, 
   for (let seed = 1; seed <= 250; seed += 1) await simulateSeed(seed);
 });
 
-test('these seeds, or known situations, meet every row of the tables but those that cannot be met', {
+test('these seeds, or known situations, use every row of the tables except unreachable ones', {
   timeout: 60_000,
 }, async () => {
   for (const { run } of situations) await run();

@@ -84,13 +84,13 @@ export function happen(site: Site, happening: Happening): void {
     }
     case 'state lost': {
       const host = site.host(happening.host);
-      // Who it was that accepts writes is lost, too, and the first host of --grid-host is believed; what has an earlier name of the host
-      // is nobody's then (docs/reliability.md).
+      // The host that accepts writes is forgotten, too, so the first of --grid-host counts. Reservations under an earlier name of this
+      // host have no owner then (docs/reliability.md).
       if (!members.isFirstMaster || host.names.length > 1 || host.isGone) return;
-      // What was owed is lost with it (docs/reliability.md).
+      // Owed creates are lost with the state (docs/reliability.md).
       for (const place of site.runtime(happening.host).places) ledger.namedLost(place);
       host.loseState();
-      // What was to rest is imported as what somebody uses, and a GC releases it.
+      // Resting leases are imported as leases in use, and a GC releases them.
       ledger.endsRest();
       host.start();
       break;

@@ -98,8 +98,8 @@ export class Ledger {
     const others = this.#excused.has(container) ? [] : this.#live;
     for (const [other, { address: its, network: theirs, isOwed: isTheirsOwed }] of others) {
       if (other === container || this.#excused.has(other)) continue;
-      // One of them finds its address taken, and is named: a person, or a grid that gives addresses of ranges, has given it away, or
-      // somebody has removed a block, and another host has taken its place.
+      // The core reports the container that lost its address: a person, or a grid that assigns addresses of ranges, gave it away, or
+      // somebody removed a block, and another host took its place.
       const isGivenAway = isTheirsOwed !== isOwed || (isOwed && this.#members.isInRemovedBlock(address));
       if (its === address && !isGivenAway)
         this.#broken.push(`${address} was told to ${container} while ${other} has it`);
@@ -124,8 +124,7 @@ export class Ledger {
   }
 
   /**
-   * The core has said that a container has lost its address to somebody, or the state of its host is lost: nothing is promised any more if
-   * its reservation was owed.
+   * Ends the promise to a container with an owed reservation: the core reported its address as lost, or the state of its host is lost.
    */
   namedLost(container: string): void {
     if (this.#live.get(container)?.isOwed) this.#excused.add(container);

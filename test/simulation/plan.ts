@@ -192,7 +192,7 @@ function happenings(): fc.Arbitrary<Happening> {
     'deleted meanwhile',
     'unread',
   );
-  // An address that is asked for is one of the first, and so mostly one that others have.
+  // A requested address is one of the first ones, which others mostly have.
   const part = fc.option(fc.integer({ min: 1, max: 12 }), { freq: 6, nil: undefined });
   const of = <K extends HappeningKind, T>(kind: K, fields: { [Key in keyof T]: fc.Arbitrary<T[Key]> }) =>
     fc.record(fields).map((drawn) => ({ kind, ...drawn }));

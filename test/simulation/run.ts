@@ -119,8 +119,8 @@ function settled(site: Site, when: string, exceptOf: (host: SimHost) => readonly
   const live = new Set(ledger.live.keys());
   const leases = hosts.flatMap((host) => (host.isGone ? [] : [...host.disk.leases.values()]));
   const of = ({ mark }: { readonly mark: string }) => ledger.containerOf(mark);
-  // A host that has lost its state has not imported what was altered by hand at that moment, and of two reservations of one container it
-  // does not know which one was told.
+  // A host that lost its state has not imported reservations that were altered at that moment, and of two reservations of one
+  // container it does not know which one was told.
   const forgetful = hosts.flatMap((host, index) => (host.hasLostState ? (runtimes[index]?.places ?? []) : []));
   const known = new Set([...leases.map(of), ...forgetful]);
   // Altered reservations are left alone, also by the DEL of an earlier container of that name.
