@@ -59,6 +59,67 @@ esac`;
     ]);
   });
 
+  it.runIf(isRoot)('passes on the target of traces from settings or environment, without showing its key', () => {
+    room.configure(
+      "DAEMON_FLAGS=''\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\nOTEL_EXPORTER_OTLP_HEADERS='x-api-key=two words'\n",
+    );
+    const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_SERVICE_NAME'];
+    const { stdout } = run([], { OTEL_SERVICE_NAME: 'addresses' }, { print: 'printenv | grep ^OTEL_ | sort; echo --' });
+    const [handedOn = '', args = ''] = stdout.split(/^--\n/m, 2);
+    const values = ['http://127.0.0.1:4318', 'x-api-key=two words', 'addresses'];
+    expect(handedOn.trim().split('\n')).toEqual(names.map((name, index) => `${name}=${values[index]}`));
+    expect(args).not.toContain('x-api-key');
+    // With docker, its daemon starts the container with the given variables only.
+    if (program === 'docker') expect(args.match(/^--env=.*$/gm)).toEqual(names.map((name) => `--env=${name}`));
+  });
+
+  it.runIf(isRoot)('disables core dumps, which would contain the password', () => {
+    const { stdout } = run([], {}, { print: 'ulimit -c', prelude: 'ulimit -c unlimited' });
+    expect(stdout.split('\n')[0]).toBe('0');
+    // Docker's daemon starts the container with limits of its own.
+    if (program === 'docker') expect(stdout).toContain('--ulimit\ncore=0\n');
+  });
+
+  it.runIf(isRoot)('reports when the daemon answers, and its health', () => {
+    expect(run([], { WAIT: '5' }).stderr).toBe(`${script}: the daemon answers at /run/cni/infoblox.sock: well\n`);
+  });
+
+  it.runIf(isRoot)('starts nothing while another daemon is running', () => {
+    const server = createServer().listen(room.path('infoblox.sock'));
+    room.remove('awk');
+    expect(run([`--socket-dir=${room.path()}`])).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        new RegExp(`^${script}: another daemon listens at ${room.path('infoblox.sock')}: stop it first.*\\n$`),
+      ),
+    });
+    server.close();
+  });
+
+  it.runIf(isRoot)('reports the missing program if there is nothing to run', () => {
+    const env = { PATH: '/usr/bin:/bin', DAEMON: 'no-daemon', DOCKER: 'no-docker', IMAGE: 'image' };
+    const message = expect.stringMatching(new RegExp(`^${script}: no (no-daemon|no-docker|rkt)[: (]+\\w+`));
+    expect(room.run(script, { env })).toMatchObject({ status: 1, stdout: '', stderr: message });
+  });
+
+  it('turns no check of the runtime off', () => {
+    const commands = readFileSync(join(deploy, script), 'utf8').replace(/^#.*/gm, '');
+    expect(commands).not.toContain('insecure');
+  });
+
+  it('refuses to run without root', () => {
+    const nobody = isRoot ? { uid: 65534 } : {};
+    expect(run([], {}, nobody)).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringContaining('must be run as root'),
+    });
+  });
+
+  // All of them source daemon-environment.sh, so one is enough for what it does.
+  if (script !== 'run-daemon.sh') return;
+
   it.runIf(isRoot)('reads the settings of the systemd unit, and the password by file', () => {
     room.configure();
     expect(run().stdout.trim().split('\n').slice(-3)).toEqual([
@@ -122,31 +183,6 @@ esac`;
     expect(stdout).not.toContain('from the environment');
   });
 
-  it.runIf(isRoot)('passes on the target of traces from settings or environment, without showing its key', () => {
-    room.configure(
-      "DAEMON_FLAGS=''\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\nOTEL_EXPORTER_OTLP_HEADERS='x-api-key=two words'\n",
-    );
-    const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_SERVICE_NAME'];
-    const { stdout } = run([], { OTEL_SERVICE_NAME: 'addresses' }, { print: 'printenv | grep ^OTEL_ | sort; echo --' });
-    const [handedOn = '', args = ''] = stdout.split(/^--\n/m, 2);
-    const values = ['http://127.0.0.1:4318', 'x-api-key=two words', 'addresses'];
-    expect(handedOn.trim().split('\n')).toEqual(names.map((name, index) => `${name}=${values[index]}`));
-    expect(args).not.toContain('x-api-key');
-    // With docker, its daemon starts the container with the given variables only.
-    if (program === 'docker') expect(args.match(/^--env=.*$/gm)).toEqual(names.map((name) => `--env=${name}`));
-  });
-
-  it.runIf(isRoot)('disables core dumps, which would contain the password', () => {
-    const { stdout } = run([], {}, { print: 'ulimit -c', prelude: 'ulimit -c unlimited' });
-    expect(stdout.split('\n')[0]).toBe('0');
-    // Docker's daemon starts the container with limits of its own.
-    if (program === 'docker') expect(stdout).toContain('--ulimit\ncore=0\n');
-  });
-
-  it.runIf(isRoot)('reports when the daemon answers, and its health', () => {
-    expect(run([], { WAIT: '5' }).stderr).toBe(`${script}: the daemon answers at /run/cni/infoblox.sock: well\n`);
-  });
-
   it.runIf(isRoot)('does not report a new daemon as unhealthy before its first answer of the grid', () => {
     const asked = room.path('asked');
     const notYet = "echo 'NOT WELL: grid-not-seen'; exit 1";
@@ -155,38 +191,5 @@ esac`;
     const print = 'sleep 2.5';
     expect(run([], {}, { answer, print }).stderr).toMatch(/: well\n$/);
     expect(run([], { WAIT: '1' }, { answer: notYet, print }).stderr).toMatch(/: NOT WELL: grid-not-seen\n$/);
-  });
-
-  it.runIf(isRoot)('starts nothing while another daemon is running', () => {
-    const server = createServer().listen(room.path('infoblox.sock'));
-    room.remove('awk');
-    expect(run([`--socket-dir=${room.path()}`])).toMatchObject({
-      status: 1,
-      stdout: '',
-      stderr: expect.stringMatching(
-        new RegExp(`^${script}: another daemon listens at ${room.path('infoblox.sock')}: stop it first.*\\n$`),
-      ),
-    });
-    server.close();
-  });
-
-  it.runIf(isRoot)('reports the missing program if there is nothing to run', () => {
-    const env = { PATH: '/usr/bin:/bin', DAEMON: 'no-daemon', DOCKER: 'no-docker', IMAGE: 'image' };
-    const message = expect.stringMatching(new RegExp(`^${script}: no (no-daemon|no-docker|rkt)[: (]+\\w+`));
-    expect(room.run(script, { env })).toMatchObject({ status: 1, stdout: '', stderr: message });
-  });
-
-  it('turns no check of the runtime off', () => {
-    const commands = readFileSync(join(deploy, script), 'utf8').replace(/^#.*/gm, '');
-    expect(commands).not.toContain('insecure');
-  });
-
-  it('refuses to run without root', () => {
-    const nobody = isRoot ? { uid: 65534 } : {};
-    expect(run([], {}, nobody)).toMatchObject({
-      status: 1,
-      stdout: '',
-      stderr: expect.stringContaining('must be run as root'),
-    });
   });
 });

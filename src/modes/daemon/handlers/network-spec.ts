@@ -75,33 +75,21 @@ const Keys = v.object({
 /** All known keys under `ipam`. */
 export const ipamKeys: readonly string[] = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
 
-/**
- * A key of another IPAM plugin, or a plausible guess: this driver's key for it, or why there is none and what to do.
- */
-type ForeignKey = { readonly meant: string } | { readonly unsupported: string; readonly instead: string };
-
-const pinned: ForeignKey = {
-  unsupported: 'addresses cannot be pinned in the network configuration',
-  instead: 'Request an address with the capability "ips", or with IP= in CNI_ARGS.',
-};
-
-/** Foreign keys in plain spelling: `rangeStart` is `rangestart`. */
-const foreignKeys: ReadonlyMap<string, ForeignKey> = new Map<string, ForeignKey>([
+/** Keys of other IPAM plugins and plausible guesses in plain spelling, `rangeStart` as `rangestart`, by this driver's key for it. */
+const foreignKeys: ReadonlyMap<string, string> = new Map([
   // whereabouts
-  ['range', { meant: 'subnet' }],
-  ['rangestart', { meant: 'rangeStart' }],
-  ['rangeend', { meant: 'rangeEnd' }],
-  // static
-  ['addresses', pinned],
+  ['range', 'subnet'],
+  ['rangestart', 'rangeStart'],
+  ['rangeend', 'rangeEnd'],
   // near to ours
-  ['view', { meant: 'network-view' }],
-  ['netview', { meant: 'network-view' }],
-  ['prefix', { meant: 'prefix-length' }],
-  ['prefixlen', { meant: 'prefix-length' }],
-  ['cidr', { meant: 'subnet' }],
-  ['network', { meant: 'subnet' }],
-  ['container', { meant: 'network-container' }],
-  ['gw', { meant: 'gateway' }],
+  ['view', 'network-view'],
+  ['netview', 'network-view'],
+  ['prefix', 'prefix-length'],
+  ['prefixlen', 'prefix-length'],
+  ['cidr', 'subnet'],
+  ['network', 'subnet'],
+  ['container', 'network-container'],
+  ['gw', 'gateway'],
 ]);
 
 /**
@@ -177,15 +165,15 @@ export function unknownKeys(netconf: Netconf): string[] {
 
 /** Refuses an unknown key if ignoring it could change where addresses come from. @throws CniError 7 */
 function refuseMisleading(key: string): void {
-  const foreign = foreignKeys.get(plainSpelling(key));
-  if (foreign !== undefined && 'unsupported' in foreign) {
+  // The static plugin has it.
+  if (plainSpelling(key) === 'addresses') {
     throw new CniError(
       CniCode.invalidConfig,
-      `ipam.${key} in the network configuration: ${foreign.unsupported}`,
-      `Remove the key. ${foreign.instead}`,
+      `ipam.${key} in the network configuration: addresses cannot be pinned in the network configuration`,
+      'Remove the key. Request an address with the capability "ips", or with IP= in CNI_ARGS.',
     );
   }
-  const meant = foreign?.meant ?? nearest(key, ipamKeys);
+  const meant = foreignKeys.get(plainSpelling(key)) ?? nearest(key, ipamKeys);
   if (meant === undefined) return;
   throw new CniError(
     CniCode.invalidConfig,

@@ -1,4 +1,5 @@
 /** `gc` releases addresses of dead containers without the reaper's grace period; `gc --host` releases those of a lost host. */
+import type { ParsedArgs } from 'citty';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { HostReservation, OperatorResult } from '../../operator-protocol.ts';
 import { ago, counted, hour } from '../../quantity.ts';
@@ -39,58 +40,44 @@ export const gc = defineCommand({
   ],
   groups: { Release: own, 'A lost host': ofLostHost, Output: json, Daemon: daemonPlace },
   async run({ flags, socket }) {
-    const { host, confirm } = flags;
-    const [dryRun, yes, isOff] = [flags['dry-run'] === true, flags.yes === true, flags.now === true];
-    if (host !== '') {
-      return releaseLostHost({ socket, host, confirm, dryRun, yes, isOff, json: flags.json === true });
-    }
-    if (yes || isOff || confirm !== '') throw new UsageError('--yes, --confirm and --now go with --host');
+    if (flags.host !== '') return releaseLostHost(socket, flags);
+    if (flags.yes || flags.now || flags.confirm !== '')
+      throw new UsageError('--yes, --confirm and --now go with --host');
+    const dryRun = flags['dry-run'] === true;
     const value = await askDaemon({ socket, method: 'operator/gc', params: { dryRun } });
     return { value, text: () => releasedText(value, dryRun ? 'would release' : 'releasing') };
   },
 });
 
-/** The lost host, and the flags of the command. */
-interface LostHost {
-  readonly socket: string;
-  readonly host: string;
-  readonly dryRun: boolean;
-  readonly json: boolean;
-  /** --yes: release without asking. */
-  readonly yes: boolean;
-  /** --now: the host is off, so it assigns no addresses. */
-  readonly isOff: boolean;
-  /** The host's name once more; empty if it was not repeated. */
-  readonly confirm: string;
-}
-
+type Flags = ParsedArgs<typeof own & typeof ofLostHost & typeof json>;
 type Found = OperatorResult<'operator/host-reservations'>;
 type ReleasedBlocks = OperatorResult<'operator/release-host-blocks'>;
 const noBlocks: ReleasedBlocks = { blocks: [], waitMs: 0 };
 
 /** @throws CommandError, UsageError */
-async function releaseLostHost(options: LostHost): Promise<Outcome> {
-  const { socket, host, json, dryRun, confirm } = options;
+async function releaseLostHost(socket: string, flags: Flags): Promise<Outcome> {
+  const { host, json, confirm } = flags;
   if (confirm !== '' && confirm !== host) throw new UsageError('--confirm must repeat the name that --host gives');
   const found = await showingProgress('asking the grid', () =>
     askDaemon({ socket, method: 'operator/host-reservations', params: { host } }),
   );
-  if (dryRun) return { value: found, text: () => listOf(found, options) };
-  if (!json) process.stdout.write(listOf(found, options));
+  if (flags['dry-run']) return { value: found, text: () => listOf(found, flags) };
+  if (!json) process.stdout.write(listOf(found, flags));
   const { reservations, unclear } = found;
   const isAny = reservations.length + found.blocks.length > 0;
-  if (isAny && !(await isConfirmed(found, options))) throw new CommandError('nothing is released');
-  const release = await releaseAll(reservations, options);
-  const blocks = release.stopped === null ? await releaseBlocks(found, options) : noBlocks;
+  if (isAny && !(await isConfirmed(found, flags))) throw new CommandError('nothing is released');
+  const release = await releaseAll(socket, host, reservations);
+  const blocks = release.stopped === null ? await releaseBlocks(socket, found, flags) : noBlocks;
   const failed = release.released < reservations.length;
   const text = () => `${reportOf(found, release, host)}${blocksText(blocks, host)}`;
   return { value: { ...release, unclear, blocks: blocks.blocks }, text, failed };
 }
 
 /** Asks the daemon to delete the host's blocks, once the host can no longer assign addresses from them. */
-async function releaseBlocks({ blocks }: Found, { socket, host, isOff }: LostHost): Promise<ReleasedBlocks> {
+async function releaseBlocks(socket: string, { blocks }: Found, { host, now }: Flags): Promise<ReleasedBlocks> {
   if (blocks.length === 0) return noBlocks;
-  return askDaemon({ socket, method: 'operator/release-host-blocks', params: { host, isOff } });
+  const params = { host, isOff: now === true };
+  return askDaemon({ socket, method: 'operator/release-host-blocks', params });
 }
 
 function blocksText({ blocks, waitMs }: ReleasedBlocks, host: string): string {
@@ -122,7 +109,7 @@ export function whyNameIsNeeded(
 }
 
 /** Asks whether to release, unless the command line answers. @throws CommandError if there is neither an answer nor a terminal */
-async function isConfirmed(found: Found, { host, yes, confirm }: LostHost): Promise<boolean> {
+async function isConfirmed(found: Found, { host, yes, confirm }: Flags): Promise<boolean> {
   const why = whyNameIsNeeded(found, Date.now());
   if (confirm === host || (yes && why === undefined)) return true;
   const { reservations, blocks } = found;
@@ -147,7 +134,7 @@ interface Release extends Pick<OperatorResult<'operator/release-host'>, 'left' |
   done: number;
 }
 
-async function releaseAll(reservations: Found['reservations'], { socket, host }: LostHost): Promise<Release> {
+async function releaseAll(socket: string, host: string, reservations: Found['reservations']): Promise<Release> {
   const release: Release = { released: 0, done: 0, left: [], stopped: null };
   const total = reservations.length;
   try {
@@ -181,7 +168,7 @@ const columns: readonly Column<HostReservation>[] = [
   { title: 'AGE', cell: ({ reservedAt }) => (reservedAt === null ? '-' : ago(reservedAt, Date.now())), align: 'right' },
 ];
 
-function listOf({ cluster, reservations, blocks, unclear }: Found, { host, dryRun }: LostHost): string {
+function listOf({ cluster, reservations, blocks, unclear }: Found, { host, 'dry-run': dryRun }: Flags): string {
   const shown = dryRun ? reservations : reservations.slice(0, maxTableLines);
   const more = reservations.length - shown.length;
   const lines = printedLines([
