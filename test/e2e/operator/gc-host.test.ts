@@ -208,7 +208,7 @@ describe('at a terminal', () => {
     for (let last = 1; last <= 60; last += 1) leave(last, { age: 2 * hour });
     grid.latencyMs = 100;
     const { screen } = await atTerminal([...args(), '--yes'], []);
-    expect(screen).toMatch(/releasing \[#+ +\] \d+ of 60, about \d+s left/);
+    expect(screen).toMatch(/releasing \d+ of 60 \[#+ *\]/);
     expect(screen).toMatch(/\.\.\. and 20 more: --dry-run shows them all/);
     expect(screen).toMatch(/released 60 of 60 addresses of host-9/);
   });
