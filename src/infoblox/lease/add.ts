@@ -15,10 +15,10 @@ import type { Workload } from '../workload.ts';
 import { deletedError, heldError, lateError, otherSetsError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { endLease } from './endings.ts';
-import { apply } from './execute.ts';
 import { askAgain, bindOwed, isUnsent, type Lease } from './lease.ts';
 import { identityOf, joinedBy, type Obtained, obtain, refuseIfLeft, type Wish } from './obtain.ts';
 import { noteUndelivered } from './release.ts';
+import { apply } from './store/lease-store.ts';
 
 /** A request of one ADD. */
 export interface AddRequest {

@@ -4,11 +4,12 @@ import type { Reservation } from '../grid.ts';
 import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
 import { movedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
-import { apply, reconcile } from './execute.ts';
+import { reconcile } from './execute.ts';
 import { imported, type Lease, recheck } from './lease.ts';
 import { noteFound } from './lease-conditions.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 import { plan } from './plan.ts';
+import { apply } from './store/lease-store.ts';
 
 /** The attachment and the result of its ADD. */
 interface CheckRequest {

@@ -11,9 +11,10 @@ import type { DescribedReservation } from '../grid.ts';
 import { type Attachment, attachmentIn, attachmentKey, networkOf, type Origin, shortNetworkName } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce, maxStopMs } from './deps.ts';
 import { endAttachment, endLease } from './endings.ts';
-import { apply, attemptTimeoutMs, reconcile, reconcileLocked } from './execute.ts';
+import { attemptTimeoutMs, reconcile, reconcileLocked } from './execute.ts';
 import { type Lease, type LeaseIdentity, recheck } from './lease.ts';
 import { describe, isExactlyOurs } from './observe.ts';
+import { apply } from './store/lease-store.ts';
 
 /** Concurrent releases for a lost host: half of the request limit, because containers start meanwhile. */
 const maxReleasesAtOnce = 4;

@@ -8,9 +8,10 @@ import { type Backoff, deadline, every, pauseBefore } from '../concurrency/clock
 import { GridError } from '../errors.ts';
 import { attachmentKey } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
-import { adopt, apply } from './execute.ts';
+import { adopt } from './execute.ts';
 import { followView, type Lease, wasUnknown } from './lease.ts';
 import { plan } from './plan.ts';
+import { apply } from './store/lease-store.ts';
 
 /** Milliseconds for one attempt. */
 const attemptTimeoutMs = 120_000;

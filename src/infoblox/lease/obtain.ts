@@ -6,27 +6,27 @@ import { describeReservation } from '../attributes.ts';
 import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
-import { type AddressSource, type Description, pauseBeforeLook, type Reservation } from '../grid.ts';
+import { pauseBeforeLook } from '../grid.ts';
 import { type Attachment, shortNetworkName } from '../mark.ts';
 import { subjectOf } from '../network/exhaustion.ts';
-import { fits, mayFit, misfit } from '../network/fit.ts';
+import { fits, mayFit } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
 import { type AddressSet, familyOfSpec } from '../network/sets.ts';
 import type { NetworkSpec } from '../network/spec.ts';
-import { Succession, type Target } from '../network/succession.ts';
+import { Succession } from '../network/succession.ts';
 import {
   collisionError,
   deletedError,
   heldError,
   leftError,
   misassignedError,
-  nonsenseError,
   refusal,
   unsettledError,
 } from './address-errors.ts';
+import { afterAnswer, refuseAnothers, refuseTaken, reserve } from './create.ts';
 import type { LeaseDeps } from './deps.ts';
 import { endLease } from './endings.ts';
-import { adopt, apply, execute, reconcileLocked, reportImpossible } from './execute.ts';
+import { adopt, execute, reconcileLocked, reportImpossible } from './execute.ts';
 import {
   type Asking,
   answer,
@@ -42,7 +42,7 @@ import {
 import { seenByAdd } from './observe.ts';
 import { type Found, type Look, plan } from './plan.ts';
 import { nextRelease, releaseNow, releasingIn, warnOfRest } from './release.ts';
-import { refuseAnothers, refuseTaken } from './requested.ts';
+import { apply } from './store/lease-store.ts';
 
 /** Maximum addresses that one ADD reserves for their owners. With more, the whole network may route to the host. */
 const maxReassigned = 8;
@@ -366,69 +366,4 @@ async function leaveView(deps: LeaseDeps, known: Lease, signal: AbortSignal): Pr
   throw new GridError('busy', `an earlier release in view ${known.view} is not settled yet`, {
     hint: 'try again in a minute',
   });
-}
-
-interface Asked {
-  readonly target: Target;
-  /** Subjects of blocks to skip. */
-  readonly full: ReadonlySet<string>;
-  readonly requested: string | undefined;
-  readonly neededBy: number | undefined;
-  readonly description: Description;
-}
-
-/** Asks the grid for an address. @returns its reply, and the source asked for: a block of this host where hosts share a range */
-async function reserve(
-  { grid, keeper }: LeaseDeps,
-  { target, full, requested, neededBy, description }: Asked,
-  signal: AbortSignal,
-): Promise<{ readonly source: AddressSource; readonly reply: Pick<Reservation, 'address' | 'view'> | GridError }> {
-  const { network, pool } = target;
-  let source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
-  try {
-    if (requested === undefined) source = await keeper.poolIn(target, full, signal);
-    return { source, reply: await grid.reserve({ source, ...description, neededBy }, signal) };
-  } catch (error) {
-    return { source, reply: asGridError(error) };
-  }
-}
-
-interface Creation {
-  readonly lease: Lease;
-  readonly look: Look;
-  readonly network: ReadyNetwork;
-  readonly source: AddressSource;
-  /** The reservation in the grid's answer. */
-  readonly made: Pick<Found, 'address' | 'view'>;
-}
-
-/**
- * Compares the grid's answer to a create with the request. An object that does not fit is found and released later, in any view.
- * @returns the look afterwards
- * @throws GridError `bad-answer` if it makes no sense
- */
-async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSignal): Promise<Look> {
-  const { store, observer, host, moment } = deps;
-  const { lease, look, network, source, made } = creation;
-  const { mark } = lease;
-  const nonsense = (wrong: string) => {
-    apply(store, mark, (current) => createInDoubt(current, moment()));
-    return nonsenseError(made.address, wrong);
-  };
-  const wrong = misfit(made, source);
-  if (wrong !== undefined) throw nonsense(wrong);
-  // Objects of an unconfirmed look do not count.
-  const before = look.unconfirmed === undefined ? look.found : [];
-  const isKept = made.address === network.kept || store.boundAt(network.view, made.address, mark) !== undefined;
-  if (!isKept && !(await host.isOwnAddress(made.address))) return { askedAt: look.askedAt, found: [...before, made] };
-  // Only an object that a look shows is reassigned.
-  const there = await observer.look(store.get(mark) ?? lease, signal);
-  if (there.found.some(({ address }) => address === made.address)) return there;
-  throw nonsense('and does not have it');
-}
-
-/** Returns a GridError. @throws any other error */
-function asGridError(error: unknown): GridError {
-  if (error instanceof GridError) return error;
-  throw error;
 }

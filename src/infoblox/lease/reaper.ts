@@ -3,7 +3,7 @@
  * dead: its network namespace, seen at the ADD, is gone on two looks a grace period apart, or on one look after a certain reboot.
  * Namespaces that were never seen, or that this daemon cannot see in its mount namespace, prove nothing.
  */
-import { every } from '../concurrency/clock.ts';
+import { every, repeat } from '../concurrency/clock.ts';
 import { attachmentKey } from '../mark.ts';
 import { workloadFields } from '../workload.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
@@ -28,8 +28,7 @@ export class Reaper {
   readonly #graceMs: number;
   /** By `attachmentKey`: the first look that found the sandbox gone. */
   readonly #firstLooks = new Map<string, FirstLook>();
-  #cancelLook = () => {};
-  #isStopped = false;
+  readonly #stopping = new AbortController();
 
   /** @param graceMs milliseconds between the two looks */
   constructor(deps: LeaseDeps, graceMs: number) {
@@ -39,22 +38,15 @@ export class Reaper {
 
   /** Looks now and periodically until stopped. */
   start(): void {
-    this.#lookAfter(0);
-  }
-
-  #lookAfter(pauseMs: number): void {
-    if (this.#isStopped) return;
-    const nextMs = Math.max(Math.min(this.#graceMs / 2, maxIntervalMs), minIntervalMs);
-    this.#cancelLook = this.#deps.clock.after(pauseMs, () => {
-      this.look()
-        .catch((error) => this.#deps.log.warn('cannot look for dead attachments', { reason: String(error) }))
-        .finally(() => this.#lookAfter(nextMs));
-    });
+    const { clock, log } = this.#deps;
+    const intervalMs = Math.max(Math.min(this.#graceMs / 2, maxIntervalMs), minIntervalMs);
+    const look = () =>
+      this.look().catch((error) => log.warn('cannot look for dead attachments', { reason: String(error) }));
+    void look().then(() => repeat(clock, { intervalMs, signal: this.#stopping.signal }, look));
   }
 
   stop(): void {
-    this.#isStopped = true;
-    this.#cancelLook();
+    this.#stopping.abort();
   }
 
   /** Looks once at all sandboxes that were seen, and releases leases of those gone for the grace period. */

@@ -7,9 +7,10 @@ import { type Backoff, pauseBefore, withDeadline } from '../concurrency/clock.ts
 import { type GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
 import { type LeaseDeps, maxStopMs } from './deps.ts';
 import { endLease } from './endings.ts';
-import { apply, attemptTimeoutMs, reconcile } from './execute.ts';
+import { attemptTimeoutMs, reconcile } from './execute.ts';
 import { postpone, recheck } from './lease.ts';
 import { noteRefusedRelease } from './lease-conditions.ts';
+import { apply } from './store/lease-store.ts';
 
 const workers = 3;
 const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
@@ -48,21 +49,13 @@ export class Reconciler {
 
   /** Starts with unfinished work of the last run, then wakes when a lease becomes due. */
   start(): void {
-    const { store, conditions } = this.#deps;
+    const { store } = this.#deps;
     this.#releaseAbandoned();
     store.subscribe({
       changed: (_, lease) => {
         if (lease?.dueAt != null) this.#wakeAt(lease.dueAt);
       },
       failed: (error) => this.#pauseForState(error),
-    });
-    conditions.subscribe({
-      raised: () => undefined,
-      cleared: ({ kind }) => {
-        if (kind !== 'state-not-writable') return;
-        this.#pausedUntil = Number.NEGATIVE_INFINITY;
-        this.#wake();
-      },
     });
     this.#wake();
   }

@@ -10,8 +10,10 @@ import { deletedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { doubtOf } from './doubt.ts';
 import { endAttachment } from './endings.ts';
-import { apply, mayWaitForOthers, reconcile } from './execute.ts';
+import { reconcile } from './execute.ts';
 import { endRest, type Lease, shownPhase } from './lease.ts';
+import { apply } from './store/lease-store.ts';
+import { mayWaitForOthers } from './writes.ts';
 
 interface Release {
   readonly attachment: Attachment;

@@ -273,7 +273,6 @@ rootTest(
         code: 50,
         message: expect.stringContaining('full'),
       });
-      expect(await caller.add('c1')).toBe(5);
       expect(await caller.del('c2')).toBe('ok');
       expect(await caller.del('c2')).toBe('ok');
       caller.dies('c3');

@@ -1,6 +1,5 @@
 /** Situations of blocks: others overlap them, or a host no longer wants one before it has it. */
 import { expect } from 'vitest';
-import { statesOf } from '../../../src/infoblox/lease/block/states.ts';
 import type { WapiObject } from '../../simulator/grid-contents.ts';
 import type { HttpRequest } from '../grid-members.ts';
 import { boundsOf } from '../grid-members.ts';
@@ -185,7 +184,7 @@ export const blockSituations: readonly Situation[] = [
       expect([told(site, 'host-0-1-1'), told(site, 'host-1-1-1')]).toEqual([first, first]);
       expect(site.ledger.excused).toHaveLength(1);
       await site.pass(5 * minute);
-      const states = site.hosts.flatMap(({ run }) => (run ? statesOf(run.leases.blocks, run.leases.store) : []));
+      const states = site.hosts.flatMap(({ run }) => (run ? run.leases.blocks.states() : []));
       expect(states.map(({ state }) => state)).toEqual(['stopped', 'serving']);
       await comeToRest(site);
     },
@@ -225,7 +224,7 @@ export const blockSituations: readonly Situation[] = [
       }
       const { leases, conditions } = site.host(0).run ?? expect.fail('no daemon');
       const { first } = boundsOf(block);
-      expect(statesOf(leases.blocks, leases.store)).toMatchObject([{ block: { first }, state: 'serving' }]);
+      expect(leases.blocks.states()).toMatchObject([{ block: { first }, state: 'serving' }]);
       expect(conditions()).toEqual([]);
       await comeToRest(site);
     },

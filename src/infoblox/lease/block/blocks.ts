@@ -61,6 +61,25 @@ export interface Room {
   readonly free: number;
 }
 
+/** `waiting`: not confirmed yet. `stopped`: by a condition. */
+export const blockStates = ['taking', 'serving', 'waiting', 'stopped', 'draining'] as const;
+
+/** The state of a block, for people and metrics. */
+export interface BlockState {
+  readonly block: Block;
+  readonly state: (typeof blockStates)[number];
+  /** Addresses that can be assigned now. */
+  readonly free: number;
+  /** Addresses in use by containers. */
+  readonly held: number;
+  /** Addresses in cool-down or being released. */
+  readonly resting: number;
+  /** Time of the last confirmation, milliseconds since 1970; null: none in this run. */
+  readonly confirmedAt: number | null;
+  /** Until when it serves without another confirmation, milliseconds since 1970; null: it does not serve. */
+  readonly expiresAt: number | null;
+}
+
 interface BlocksDeps {
   readonly store: LeaseStore;
   readonly clock: Clock;
@@ -134,11 +153,10 @@ export class Blocks {
 
   /** Tells whether a block assigns addresses now. */
   serves(block: Block): boolean {
-    return this.expiresAt(block) !== null;
+    return this.#expiresAt(block) !== null;
   }
 
-  /** Returns until when a block serves without another confirmation, milliseconds since 1970; null: it does not serve. */
-  expiresAt(block: Block): number | null {
+  #expiresAt(block: Block): number | null {
     const { store, clock, validityMs } = this.#deps;
     const confirmation = this.#confirmed.get(block.mark);
     if (block.phase !== 'held' || block.takenAt === null || confirmation === undefined) return null;
@@ -149,19 +167,29 @@ export class Blocks {
     return age > maxAge ? null : clock.wall() + maxAge - age;
   }
 
-  /** Returns the time of its last confirmation, milliseconds since 1970; null: none in this run. */
-  confirmedAt({ mark }: Block): number | null {
-    return this.#confirmed.get(mark)?.wall ?? null;
+  /** Lists the states of all blocks, also of those of others that this host releases, in no particular order. */
+  states(): BlockState[] {
+    return this.#deps.store.blocks().map((block) => {
+      const leases = this.leasesIn(block);
+      const resting = leases.filter(({ phase }) => phase === 'releasing').length;
+      return {
+        block,
+        state: this.#stateOf(block),
+        free: this.serves(block) ? this.#free(block).length : 0,
+        held: leases.length - resting,
+        resting,
+        confirmedAt: this.#confirmed.get(block.mark)?.wall ?? null,
+        expiresAt: this.#expiresAt(block),
+      };
+    });
   }
 
-  /** Counts the addresses of a block that can be assigned now. */
-  freeIn(block: Block): number {
-    return this.serves(block) ? this.#free(block).length : 0;
-  }
-
-  /** Tells whether a condition stops a block. */
-  isStopped(block: Block): boolean {
-    return blockConditions.some((kind) => this.#deps.conditions.find(kind, subjectOf(block)) !== undefined);
+  #stateOf(block: Block): BlockState['state'] {
+    if (block.phase === 'taking') return 'taking';
+    if (block.phase === 'draining' || this.areReleased) return 'draining';
+    if (this.serves(block)) return 'serving';
+    const isRaised = (kind: ConditionKind) => this.#deps.conditions.find(kind, subjectOf(block)) !== undefined;
+    return blockConditions.some(isRaised) ? 'stopped' : 'waiting';
   }
 
   /** Tells whether the grid refuses reservations in a block; it would refuse those in another block, too. */

@@ -70,3 +70,12 @@ export interface LeaseStore extends BoundLeases {
   /** Adds a listener. @returns a function that removes it */
   subscribe(listener: StoreListener): () => void;
 }
+
+/** Applies a transition to a lease if it still exists. */
+export function apply(
+  store: Pick<LeaseStore, 'apply'>,
+  mark: string,
+  transition: (lease: Lease) => Lease | undefined,
+): Lease | undefined {
+  return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
+}

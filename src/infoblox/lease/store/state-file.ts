@@ -13,57 +13,14 @@ import type { Clock } from '../../concurrency/clock.ts';
 import { GridError } from '../../errors.ts';
 import type { Stored } from './batched-store.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from './owner.ts';
-import { blockTable, leaseTable, StoredBlock, StoredLease, type Table } from './stored-lease.ts';
+import { blockTable, leaseTable, StoredBlock, StoredLease, schemaOf, type Table } from './stored-lease.ts';
 
 /** Increased with each change of the tables by a release; before the first release, tables change without this. */
 const schemaVersion = 1;
 
 const schema = `
-  CREATE TABLE lease (
-    mark TEXT PRIMARY KEY,
-    network TEXT NOT NULL,
-    view TEXT NOT NULL,
-    phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
-    address TEXT,
-    family INTEGER,
-    sets INTEGER,
-    netns TEXT,
-    netnsId TEXT,
-    processStart INTEGER,
-    bootId TEXT,
-    bootedAt INTEGER,
-    uptime INTEGER,
-    callers TEXT,
-    workload TEXT,
-    releasedBy TEXT,
-    createdAt INTEGER NOT NULL,
-    writtenAt INTEGER NOT NULL,
-    releasedAt INTEGER,
-    createInDoubtUntil INTEGER,
-    deleteInDoubtUntil INTEGER,
-    dueAt INTEGER,
-    attempts INTEGER NOT NULL,
-    cooldownMs INTEGER NOT NULL,
-    owedSince INTEGER,
-    restsUntil INTEGER
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE block (
-    mark TEXT PRIMARY KEY,
-    network TEXT NOT NULL,
-    view TEXT NOT NULL,
-    cidr TEXT NOT NULL,
-    first TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    phase TEXT NOT NULL CHECK (phase IN ('taking', 'held', 'draining')),
-    takenAt INTEGER,
-    usedAt INTEGER NOT NULL,
-    lastGiven TEXT,
-    waitMs INTEGER NOT NULL,
-    bootId TEXT,
-    uptime INTEGER,
-    createInDoubtUntil INTEGER,
-    deleteInDoubtUntil INTEGER
-  ) STRICT, WITHOUT ROWID;
+  ${schemaOf(leaseTable)}
+  ${schemaOf(blockTable)}
   CREATE TABLE history (
     number INTEGER PRIMARY KEY,
     address TEXT NOT NULL,

@@ -80,6 +80,11 @@ export const blockTable: Table<Block> = {
   stored: (block, column) => block[column],
 };
 
+/** Returns the SQL that creates a table. Its columns have no types: rows are checked when they are read. */
+export function schemaOf<T>({ name, columns }: Table<T>): string {
+  return `CREATE TABLE ${name} (${columns.join(', ')}, PRIMARY KEY (mark)) WITHOUT ROWID;`;
+}
+
 /** Writes the present value of each changed mark to its row. @throws the error of SQLite */
 export function writeRows<T>(database: DatabaseSync, { name, columns, stored }: Table<T>, changes: Changes<T>): void {
   const places = columns.map(() => '?').join(', ');

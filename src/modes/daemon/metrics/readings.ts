@@ -3,7 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { spanOf } from '../../../infoblox/address.ts';
 import { conditionKinds } from '../../../infoblox/conditions.ts';
 import { gridTrouble } from '../../../infoblox/grid-state.ts';
-import { blockStates, statesOf } from '../../../infoblox/lease/block/states.ts';
+import { blockStates } from '../../../infoblox/lease/block/blocks.ts';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import { maxNetworks, type Usage } from '../../../infoblox/network/usage.ts';
 import { trustOf, trusts } from '../config/trust.ts';
@@ -63,8 +63,8 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_blocks',
     help: 'Host blocks, by state',
     labels: ['state'],
-    read: ({ core, store }) => {
-      const found = statesOf(core.leases.blocks, store);
+    read: ({ core }) => {
+      const found = core.leases.blocks.states();
       return blockStates.map((state) => [{ state }, found.filter((block) => block.state === state).length]);
     },
   },
@@ -72,8 +72,8 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_block_addresses',
     help: 'Addresses of host blocks, by use: free ones can be allocated now',
     labels: ['use'],
-    read: ({ core, store }) => {
-      const found = statesOf(core.leases.blocks, store);
+    read: ({ core }) => {
+      const found = core.leases.blocks.states();
       const uses = ['free', 'held', 'resting'] as const;
       return uses.map((use) => [{ use }, found.reduce((sum, block) => sum + block[use], 0)]);
     },

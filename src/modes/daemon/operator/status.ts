@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cidr, compareAddresses, contains } from '../../../infoblox/address.ts';
 import { intervalOf } from '../../../infoblox/lease/block/block.ts';
-import { statesOf } from '../../../infoblox/lease/block/states.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import { hostPrefix, parseBlockMark, shortNetworkName } from '../../../infoblox/mark.ts';
@@ -121,14 +120,9 @@ function networksOf({ store, core: { leases, usage } }: Parts): Status['networks
 }
 
 /** Makes the records of all blocks, sorted by network and first address. */
-export function blockRecords({
-  blocks,
-  store,
-  names,
-  clock,
-}: Pick<LeaseDeps, 'blocks' | 'store' | 'names' | 'clock'>): BlockRecord[] {
+export function blockRecords({ blocks, names, clock }: Pick<LeaseDeps, 'blocks' | 'names' | 'clock'>): BlockRecord[] {
   const own = names.all.map(hostPrefix);
-  const records = statesOf(blocks, store).map(({ block, ...state }): BlockRecord => {
+  const records = blocks.states().map(({ block, ...state }): BlockRecord => {
     const { mark, network, view, cidr, waitMs } = block;
     const origin = parseBlockMark(mark)?.origin;
     const host = origin === undefined || own.includes(hostPrefix(origin)) ? null : origin.node;

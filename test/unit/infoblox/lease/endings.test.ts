@@ -244,7 +244,7 @@ describe('nothing else in src ends a lease', () => {
     ['abandon', 'endings.ts'],
     ['unknownToRelease', 'endings.ts'],
     ['forgetPending', 'endings.ts'],
-    ['forgetReleased', 'endings.ts, execute.ts'],
+    ['forgetReleased', 'endings.ts, writes.ts'],
   ])('%s is called only in %s', (transition, file) => {
     expect(naming(new RegExp(`\\b${transition}\\(|[{,]\\s*${transition}\\b`))).toEqual(
       [...file.split(', ').map((name) => `infoblox/lease/${name}`), lease].sort(),

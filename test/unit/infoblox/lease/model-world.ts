@@ -5,7 +5,6 @@
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import { deleteAnswered, deleteInDoubt } from '../../../../src/infoblox/lease/doubt.ts';
 import { ending, type Reason } from '../../../../src/infoblox/lease/endings.ts';
-import { asNobodys, without } from '../../../../src/infoblox/lease/execute.ts';
 import {
   answer,
   awaitPerson,
@@ -22,6 +21,7 @@ import {
   shownPhase,
 } from '../../../../src/infoblox/lease/lease.ts';
 import { type Found, type Look, plan, type Step } from '../../../../src/infoblox/lease/plan.ts';
+import { asNobodys, without } from '../../../../src/infoblox/lease/writes.ts';
 
 /** How a write ends: answered, carried out or dropped without an answer, or delayed without an answer. */
 export type Ending = 'answered' | 'done, answer lost' | 'dropped, answer lost' | 'late';

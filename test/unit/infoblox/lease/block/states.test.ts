@@ -4,7 +4,6 @@ import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
 import type { Block } from '../../../../../src/infoblox/lease/block/block.ts';
 import { Blocks } from '../../../../../src/infoblox/lease/block/blocks.ts';
-import { statesOf } from '../../../../../src/infoblox/lease/block/states.ts';
 import { aBlock, blockMarkOf } from '../../../../fixture/a-block.ts';
 import { aLease, put } from '../../../../fixture/a-lease.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
@@ -54,7 +53,7 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
   const block = aBlock(over);
   const host = hostWith(block);
   await happen(host, block);
-  expect(statesOf(host.blocks, host.store)).toMatchObject([{ block: { mark: block.mark }, state }]);
+  expect(host.blocks.states()).toMatchObject([{ block: { mark: block.mark }, state }]);
 });
 
 test('an address of a block is free, held by a container or resting, or not counted if another host has it', () => {
@@ -64,7 +63,7 @@ test('an address of a block is free, held by a container or resting, or not coun
   put(host.store, aLease('m1', { address: '10.0.0.17' }));
   put(host.store, aLease('m2', { address: '10.0.0.18', phase: 'releasing' }));
   put(host.store, aLease('m3', { address: '10.0.0.33' }));
-  expect(statesOf(host.blocks, host.store)).toMatchObject([
+  expect(host.blocks.states()).toMatchObject([
     { free: 5, held: 1, resting: 1, confirmedAt: host.clock.wall(), expiresAt: host.clock.wall() + 600_000 },
     { free: 0, held: 1, resting: 0, confirmedAt: null, expiresAt: null },
   ]);

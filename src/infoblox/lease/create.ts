@@ -1,0 +1,126 @@
+/**
+ * One create of an ADD: whether the requested address can be had, which pool is asked, and how the grid's answer compares with the request.
+ */
+import { GridError } from '../errors.ts';
+import type { AddressSource, Description, Reservation } from '../grid.ts';
+import { misfit, refuseOutside } from '../network/fit.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
+import { blockHostOf } from '../network/ranges.ts';
+import type { Target } from '../network/succession.ts';
+import { inBlockError, nonsenseError, ownAddressError, takenError } from './address-errors.ts';
+import type { LeaseDeps } from './deps.ts';
+import { doubtOf } from './doubt.ts';
+import { createInDoubt, type Lease } from './lease.ts';
+import type { Found, Look } from './plan.ts';
+import { apply } from './store/lease-store.ts';
+
+interface Requested {
+  readonly lease: Lease;
+  readonly look: Look;
+  readonly network: ReadyNetwork;
+  readonly requested: string;
+}
+
+/**
+ * Checks that the requested address is free, also of objects with which a fixed address does not conflict.
+ * @throws GridError `address-unavailable`, or `busy` if it may be free in a minute
+ */
+export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: AbortSignal): Promise<void> {
+  const { grid, store, host, moment } = deps;
+  const { lease, look, network, requested } = wanted;
+  refuseOutside(requested, network);
+  if (await host.isOwnAddress(requested)) throw ownAddressError(requested, network);
+  const isThere = look.found.some(({ address }) => address === requested);
+  if (isThere && doubtOf(lease, { ...moment(), askedAt: look.askedAt }).delete !== null) {
+    throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {
+      hint: 'try again in a minute',
+    });
+  }
+  const owner = store.boundAt(network.view, requested, lease.mark);
+  if (owner !== undefined) throw takenError(requested, network, owner.mark);
+  const [isUsed, blockHost] = await Promise.all([
+    grid.isUsed(requested, network.view, signal),
+    blockHostOf(grid, { address: requested, network: network.cidr, view: network.view }, signal),
+  ]);
+  // That host may be assigning it.
+  if (blockHost !== undefined) throw inBlockError(requested, blockHost);
+  if (isUsed) await refuseAnothers(deps, { mark: lease.mark, network, requested }, signal);
+}
+
+/**
+ * Refuses an address that is reserved for another mark. This attachment may have it from a create with a lost answer.
+ * @throws GridError `address-unavailable`
+ */
+export async function refuseAnothers(
+  { grid }: LeaseDeps,
+  { mark, network, requested }: Pick<Requested, 'network' | 'requested'> & Pick<Lease, 'mark'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const [holder] = await grid.at(requested, network.view, signal);
+  if (holder?.comment !== mark) throw takenError(requested, network, holder?.comment ?? '');
+}
+
+interface Asked {
+  readonly target: Target;
+  /** Subjects of blocks to skip. */
+  readonly full: ReadonlySet<string>;
+  readonly requested: string | undefined;
+  readonly neededBy: number | undefined;
+  readonly description: Description;
+}
+
+/** Asks the grid for an address. @returns its reply, and the source asked for: a block of this host where hosts share a range */
+export async function reserve(
+  { grid, keeper }: LeaseDeps,
+  { target, full, requested, neededBy, description }: Asked,
+  signal: AbortSignal,
+): Promise<{ readonly source: AddressSource; readonly reply: Pick<Reservation, 'address' | 'view'> | GridError }> {
+  const { network, pool } = target;
+  let source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
+  try {
+    if (requested === undefined) source = await keeper.poolIn(target, full, signal);
+    return { source, reply: await grid.reserve({ source, ...description, neededBy }, signal) };
+  } catch (error) {
+    return { source, reply: asGridError(error) };
+  }
+}
+
+interface Creation {
+  readonly lease: Lease;
+  readonly look: Look;
+  readonly network: ReadyNetwork;
+  readonly source: AddressSource;
+  /** The reservation in the grid's answer. */
+  readonly made: Pick<Found, 'address' | 'view'>;
+}
+
+/**
+ * Compares the grid's answer to a create with the request. An object that does not fit is found and released later, in any view.
+ * @returns the look afterwards
+ * @throws GridError `bad-answer` if it makes no sense
+ */
+export async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSignal): Promise<Look> {
+  const { store, observer, host, moment } = deps;
+  const { lease, look, network, source, made } = creation;
+  const { mark } = lease;
+  const nonsense = (wrong: string) => {
+    apply(store, mark, (current) => createInDoubt(current, moment()));
+    return nonsenseError(made.address, wrong);
+  };
+  const wrong = misfit(made, source);
+  if (wrong !== undefined) throw nonsense(wrong);
+  // Objects of an unconfirmed look do not count.
+  const before = look.unconfirmed === undefined ? look.found : [];
+  const isKept = made.address === network.kept || store.boundAt(network.view, made.address, mark) !== undefined;
+  if (!isKept && !(await host.isOwnAddress(made.address))) return { askedAt: look.askedAt, found: [...before, made] };
+  // Only an object that a look shows is reassigned.
+  const there = await observer.look(store.get(mark) ?? lease, signal);
+  if (there.found.some(({ address }) => address === made.address)) return there;
+  throw nonsense('and does not have it');
+}
+
+/** Returns a GridError. @throws any other error */
+function asGridError(error: unknown): GridError {
+  if (error instanceof GridError) return error;
+  throw error;
+}
