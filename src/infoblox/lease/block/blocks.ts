@@ -5,6 +5,7 @@
 import type { Clock } from '../../concurrency/clock.ts';
 import type { ConditionKind, Conditions } from '../../conditions.ts';
 import type { GridError } from '../../errors.ts';
+import { gridTrouble } from '../../grid-state.ts';
 import { fits } from '../../network/fit.ts';
 import { type ReadyNetwork, readyIn } from '../../network/networks.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
@@ -19,7 +20,9 @@ const maxUnsureMs = 600_000;
  * Master Candidate").
  */
 const maxLossMs = 3_600_000;
-/** Remembered marks of ended leases. */
+/** Milliseconds for which a create may be owed while the grid answers. */
+const maxOwedMs = 300_000;
+/** Remembered ended leases, and places that were in use. */
 const maxEnded = 10_000;
 /** Share of free addresses below which another block is taken. */
 const minFree = 1 / 4;
@@ -97,12 +100,17 @@ export class Blocks {
   readonly #addresses = new Map<string, readonly string[]>();
   /** Marks of ended leases, oldest first. */
   readonly #ended = new Set<string>();
+  /** Order of the last change of a lease at each place. */
+  readonly #lastUse = new Map<string, number>();
+  #uses = 0;
   /** Places on offer at this moment. */
   readonly #offered = new Set<string>();
+  #gridBackAt: number;
 
   constructor(deps: BlocksDeps) {
     this.#deps = deps;
-    deps.store.subscribe({ changed: (mark, lease) => this.#noteEnd(mark, lease) });
+    this.#gridBackAt = deps.clock.now();
+    deps.store.subscribe({ changed: (mark, lease) => this.#note(mark, lease) });
   }
 
   /** Whether `release --blocks` is in force. */
@@ -113,6 +121,11 @@ export class Blocks {
   /** Drains all blocks and takes no more, or undoes that. The caller makes it durable. */
   release(areReleased: boolean): void {
     this.#deps.store.setFact(releasedFact, areReleased ? 'yes' : 'no');
+  }
+
+  /** Records that the grid answers again: creates owed during the outage are no fault of a block. */
+  noteGridBack(): void {
+    this.#gridBackAt = this.#deps.clock.now();
   }
 
   /** Records a look at a block that overlaps no other range. */
@@ -160,7 +173,7 @@ export class Blocks {
     const { store, clock, validityMs } = this.#deps;
     const confirmation = this.#confirmed.get(block.mark);
     if (block.phase !== 'held' || block.takenAt === null || confirmation === undefined) return null;
-    if (this.areReleased || !store.isWhole) return null;
+    if (this.areReleased || !store.isWhole || this.owedTooLong(block) !== undefined) return null;
     const { now, wall } = confirmation;
     const age = Math.max(clock.now() - now, clock.wall() - wall);
     const maxAge = now - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs);
@@ -197,19 +210,31 @@ export class Blocks {
     return this.#deps.conditions.find('block-refused', subjectOf(block)) !== undefined;
   }
 
+  /** Finds a lease in a block whose create has failed for too long. */
+  owedTooLong(block: Block): Lease | undefined {
+    const { clock, conditions } = this.#deps;
+    const since = clock.now() - maxOwedMs;
+    if (gridTrouble(conditions) !== undefined || this.#gridBackAt > since) return undefined;
+    return this.leasesIn(block).find(
+      ({ phase, owedSince, attempts }) => phase === 'bound' && owedSince !== null && owedSince < since && attempts > 0,
+    );
+  }
+
   /**
-   * Chooses an address for an ADD: the last one of its attachment, or the next free one after the one assigned last, so that a released
-   * address rests. Prefers the oldest block, so that younger ones can become empty. The address is on offer, and not chosen again, until
-   * `takeBack`.
+   * Chooses an address for an ADD: the last one of its attachment, or the one that has rested longest. Prefers the oldest block, so that
+   * younger ones can become empty. The address is on offer, and not chosen again, until `takeBack`.
    */
   offer(spec: NetworkSpec, { mark, requested, except }: Wish): Offer | undefined {
     const again = this.#deps.store.get(mark)?.address;
     for (const { block, network } of this.#serving(spec)) {
       const all = this.#addressesOf(block);
+      // If this run does not know when addresses were last in use, start after the one assigned last.
       const next = all.indexOf(block.lastGiven ?? '') + 1;
+      const rank = (one: string) => (one === again ? -2 : (this.#lastUse.get(placeOf(block.view, one)) ?? -1));
       const free = new Set(this.#free(block, mark));
-      const isFit = (one: string) => free.has(one) && !except.has(one) && fits(one, network, requested);
-      const address = [again ?? '', ...all.slice(next), ...all.slice(0, next)].find(isFit);
+      const [address] = [...all.slice(next), ...all.slice(0, next)]
+        .filter((one) => free.has(one) && !except.has(one) && fits(one, network, requested))
+        .sort((one, other) => rank(one) - rank(other));
       if (address === undefined) continue;
       this.#offered.add(placeOf(block.view, address));
       return { block, address, network };
@@ -278,13 +303,24 @@ export class Blocks {
     return blocks.map((block) => ({ block, network: readyIn(spec, networkOfBlock(block)) }));
   }
 
-  #noteEnd(mark: string, lease: Lease | undefined): void {
+  #note(mark: string, lease: Lease | undefined): void {
     this.#ended.delete(mark);
-    if (lease !== undefined) return;
-    this.#ended.add(mark);
-    const [oldest] = this.#ended;
-    if (this.#ended.size > maxEnded && oldest !== undefined) this.#ended.delete(oldest);
+    if (lease === undefined) {
+      this.#ended.add(mark);
+      dropFirst(this.#ended);
+    } else if (lease.address !== null) {
+      const place = placeOf(lease.view, lease.address);
+      this.#lastUse.delete(place);
+      this.#lastUse.set(place, ++this.#uses);
+      dropFirst(this.#lastUse);
+    }
   }
+}
+
+/** Drops the first member of too many. */
+function dropFirst(members: Set<string> | Map<string, unknown>): void {
+  const [first] = members.keys();
+  if (members.size > maxEnded && first !== undefined) members.delete(first);
 }
 
 /** Names a block for people, and as the subject of its conditions. */

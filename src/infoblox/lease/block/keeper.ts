@@ -103,6 +103,7 @@ export class BlockKeeper {
 
   /** Visits all blocks because the grid answers again, perhaps after a failover. Resolves after the attempt. */
   async gridIsBack(): Promise<void> {
+    this.#deps.blocks.noteGridBack();
     for (const wanted of this.#wanted.values()) wanted.takeAt = 0;
     await this.lookAtAll();
   }

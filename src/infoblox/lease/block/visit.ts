@@ -127,6 +127,11 @@ async function carryOut(
       log.warn('a block of addresses is not alone on the grid: it goes back', { block: mark, ...intervalOf(block) });
       return true;
     case 'confirm': {
+      const overdue = blocks.owedTooLong(block);
+      if (overdue !== undefined) {
+        blocks.stop(block, 'block-refused', overdueError(block, overdue.address));
+        return false;
+      }
       const isOwing = blocks.leasesIn(block).some(({ owedSince }) => owedSince !== null);
       // What the grid has refused is tried again; until it is accepted, the block assigns nothing.
       if (!isOwing || !blocks.isRefused(block)) {
@@ -201,6 +206,16 @@ export function refusedError(block: Block, address: string, why: GridError): Gri
     {
       hint: why.hint,
       cause: why,
+    },
+  );
+}
+
+function overdueError(block: Block, address: string | null): GridError {
+  return new GridError(
+    'rejected',
+    `${subjectOf(block)}: the grid has not accepted the reservation of ${address} for minutes`,
+    {
+      hint: "see the grid's answers in the log of the daemon; the block serves again when the reservation is accepted",
     },
   );
 }

@@ -25,6 +25,13 @@ const alone = ({ clock }: ReturnType<typeof hostWith>, others: string[] = []) =>
 });
 const why = new GridError('network-conflict', 'it overlaps another range');
 
+/** Makes a reservation owed for five minutes, while the grid shows the block alone. */
+async function owe(host: ReturnType<typeof hostWith>, block: Block): Promise<void> {
+  put(host.store, aLease('m1', { address: '10.0.0.17', owedSince: host.clock.now(), attempts: 1 }));
+  await host.clock.advance(300_001);
+  host.blocks.confirm(block, alone(host));
+}
+
 test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Block) => void | Promise<void>, string]>([
   ['whose create has just been sent', { phase: 'taking' }, () => {}, 'taking'],
   ['that this run has not looked at yet', {}, () => {}, 'waiting'],
@@ -37,6 +44,21 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
       host.clock.set(host.clock.wall() + 600_001);
     },
     'waiting',
+  ],
+  [
+    'of which the grid answers and does not take a reservation for five minutes',
+    {},
+    (host, block) => owe(host, block),
+    'waiting',
+  ],
+  [
+    'of which the grid was away while it owed a reservation',
+    {},
+    async (host, block) => {
+      await owe(host, block);
+      host.blocks.noteGridBack();
+    },
+    'serving',
   ],
   ['that another range overlaps', {}, ({ blocks }, block) => blocks.stop(block, 'block-altered', why), 'stopped'],
   ['that is being returned', { phase: 'draining' }, () => {}, 'draining'],
