@@ -78,7 +78,8 @@ export function buildCore(options: CoreOptions): Core {
   const { origin, originalTenant, reapAfterMs, cooldownMs, doubtWindow } = settings;
   const { random } = host;
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: doubtWindow });
-  const networks = new Networks({ grid, leases: store, host: origin, clock, random, conditions, log });
+  const usedViews = new Set<string>();
+  const networks = new Networks({ grid, leases: store, host: origin, usedViews, clock, random, conditions, log });
   const originals = originalTenant === '' ? undefined : new Originals({ grid, store, log }, originalTenant);
   const names = new FormerNames(store, origin);
   const blocks = new Blocks({ store, clock, conditions, validityMs: settings.blockValidityMs });

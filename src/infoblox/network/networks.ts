@@ -59,12 +59,11 @@ interface Memory {
 
 export class Networks {
   readonly #deps: AgreementDeps;
-  readonly #usedViews = new Set<string>();
   /** By `specKey`. */
   readonly #memory = new Map<string, Memory>();
 
-  constructor(deps: Omit<AgreementDeps, 'usedViews'>) {
-    this.#deps = { ...deps, usedViews: this.#usedViews };
+  constructor(deps: AgreementDeps) {
+    this.#deps = deps;
   }
 
   /**
@@ -199,8 +198,8 @@ export class Networks {
 
   async #keepGateway(spec: NetworkSpec, { cidr, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {
     const { name, view } = spec;
-    const { grid, log } = this.#deps;
-    this.#usedViews.add(view);
+    const { grid, usedViews, log } = this.#deps;
+    usedViews.add(view);
     const ready = readyIn(spec, cidr);
     const { kept: address } = ready;
     if (address !== undefined) {

@@ -26,8 +26,8 @@ export interface NetworkDeps {
   readonly grid: Grid;
   readonly leases: BoundLeases;
   readonly host: Origin;
-  /** Views in which this daemon has used a network. There other hosts' reservations in another view count, too. */
-  readonly usedViews: ReadonlySet<string>;
+  /** Views in which this daemon has used a network: there other hosts' reservations in another view count, too. */
+  readonly usedViews: Set<string>;
   readonly log: Pick<Log, 'info' | 'warn'>;
 }
 

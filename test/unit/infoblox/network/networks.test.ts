@@ -27,6 +27,7 @@ test('a network is confirmed even if each request takes half a minute', async ()
     grid,
     leases,
     host,
+    usedViews: new Set(),
     clock,
     random: Math.random,
     conditions: new Conditions(clock),
