@@ -73,23 +73,19 @@ export class Logins {
     return cookie === '' || this.#clock.now() - usedAt < maxIdleMs || this.#loggingIn.has(host);
   }
 
-  async #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    promise.catch(() => undefined);
-    this.#loggingIn.set(host, promise);
-    try {
-      const answer = await this.#sendWithCredentials(host, send, this.#logins.get(host)?.cookie);
-      resolve();
-      return answer;
-    } catch (error) {
-      // An unavailable grid or refused credentials concern all waiting requests; other failures only this one.
-      const isShared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
-      if (isShared) reject(new GridError(error.reason, error.message, { hint: error.hint }));
-      else resolve();
-      throw error;
-    } finally {
-      this.#loggingIn.delete(host);
-    }
+  #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
+    const login = this.#sendWithCredentials(host, send, this.#logins.get(host)?.cookie);
+    const shared = login.then(
+      () => undefined,
+      (error) => {
+        // An unavailable grid or refused credentials concern all waiting requests; other failures only this one.
+        const concernsAll = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
+        if (concernsAll) throw new GridError(error.reason, error.message, { hint: error.hint });
+      },
+    );
+    shared.catch(() => undefined);
+    this.#loggingIn.set(host, shared);
+    return login.finally(() => this.#loggingIn.delete(host));
   }
 
   async #sendWithCredentials(host: string, send: Send, cookie?: string): Promise<TransportAnswer> {
