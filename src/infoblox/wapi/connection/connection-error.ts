@@ -95,6 +95,20 @@ const nameTroubles: Readonly<Record<string, string>> = {
   EAI_FAIL: 'the resolver gives no answer',
 };
 
+/** Reasons by code of connect(2). */
+const pathTroubles: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to its network',
+};
+
+/** Returns the address that Node tried, which a name does not tell: ` (192.0.2.1:443)`. */
+function peerOf(error: unknown): string {
+  if (!(error instanceof Error && 'address' in error && 'port' in error)) return '';
+  const address = String(error.address);
+  return ` (${address.includes(':') ? `[${address}]` : address}:${error.port})`;
+}
+
 /** Explains codes of node:net, node:dns, node:tls (X509_V_ERR_* of OpenSSL) and undici. */
 function whyNotConnected(
   error: unknown,
@@ -136,7 +150,9 @@ function whyNotConnected(
     const hint = `check that --wapi-port is the HTTPS port of the grid${certificate}`;
     return { text: `no TLS connection (${alertOf(error)})`, hint };
   }
-  return { hint: `see whether ${host} is up; if it is, check --grid-host, --wapi-port and the network path to it` };
+  const hint = `see whether ${host} is up; if it is, check --grid-host, --wapi-port and the network path to it`;
+  const why = pathTroubles[code];
+  return why === undefined ? { hint } : { text: `${why}${peerOf(error)}`, hint };
 }
 
 /**

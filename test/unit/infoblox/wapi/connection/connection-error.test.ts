@@ -82,8 +82,10 @@ test('a handshake that fails without a reason may need a client certificate', ()
 });
 
 test('of several addresses, the first one gives the reason', () => {
-  const all = new AggregateError([coded('ECONNREFUSED', 'connect ECONNREFUSED ::1:443'), coded('ENETUNREACH')]);
-  expect(connectionError(wrapped(new NotConnected(all)), exchange).message).toMatch(/connect ECONNREFUSED ::1:443$/);
+  const refused = Object.assign(coded('ECONNREFUSED'), { address: '::1', port: 443 });
+  const all = new AggregateError([refused, coded('ENETUNREACH')]);
+  const { message } = connectionError(wrapped(new NotConnected(all)), exchange);
+  expect(message).toMatch(/: connection refused \(\[::1\]:443\)$/);
 });
 
 test('an error of the key check is passed on unchanged', () => {
