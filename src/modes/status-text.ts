@@ -96,7 +96,7 @@ const networkColumns: readonly Column<Status['networks'][number]>[] = [
 ];
 
 /** @param now milliseconds since 1970 */
-function blockColumns(now: number): readonly Column<BlockRecord>[] {
+export function blockColumns(now: number): readonly Column<BlockRecord>[] {
   return [
     { title: 'NETWORK', cell: ({ network }) => network },
     { title: 'VIEW', cell: ({ view }) => view, whenNarrow: 'left out' },
@@ -109,6 +109,7 @@ function blockColumns(now: number): readonly Column<BlockRecord>[] {
       title: 'CONFIRMED',
       cell: ({ confirmedAt }) => (confirmedAt === null ? '-' : `${ago(confirmedAt, now)} ago`),
       align: 'right',
+      whenNarrow: 'left out',
     },
   ];
 }

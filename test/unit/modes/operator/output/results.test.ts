@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { jsonText, table, timeName } from '../../../../../src/modes/operator/output/results.ts';
 import { operatorMethods, time } from '../../../../../src/modes/operator-protocol.ts';
-import { type Column, leaseColumns } from '../../../../../src/modes/status-text.ts';
-import { aLeaseRecord } from '../../../../fixture/a-status.ts';
+import { blockColumns, type Column, leaseColumns } from '../../../../../src/modes/status-text.ts';
+import { aBlockRecord, aLeaseRecord, now } from '../../../../fixture/a-status.ts';
 
 interface Row {
   readonly address: string;
@@ -74,6 +74,14 @@ test('at 80 columns the longest IPv6 address is shown in full, and its container
     expect.stringMatching(new RegExp(`^${address} +bound +3f2b9c7d8e… +shop/web-1 `)),
     expect.toSatisfy((n) => n <= 80),
   ]);
+});
+
+test('at 80 columns the addresses and the state of an IPv6 block are shown in full', () => {
+  const block = aBlockRecord({ first: 'fd00:20:1:0:2573:cda8:e183:1800', last: 'fd00:20:1:0:2573:cda8:e183:180f' });
+  const [head = '', line = ''] = table(blockColumns(now), [block], 80).split('\n');
+  expect(head).toMatch(/^NET\S* +ADDRESSES +STATE +HELD +RES\S* +FREE$/);
+  expect(line).toContain('fd00:20:1:0:2573:cda8:e183:1800-180f  serving, 8m left');
+  expect(line.length).toBeLessThanOrEqual(80);
 });
 
 test('a cell contains no terminal control characters', () => {
