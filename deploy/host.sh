@@ -108,11 +108,16 @@ make_user() {
 }
 
 next_steps() {
+  if [ -s "$DESTDIR$CONFIG_DIR/wapi-password" ]; then
+    printf '\nNext: systemctl daemon-reload && systemctl restart %s\n' "$service"
+    return
+  fi
   cat <<END
 
 Next:
   1. write the grid's address and user to $CONFIG_DIR/daemon.env, and the password to $CONFIG_DIR/wapi-password
   2. systemctl daemon-reload && systemctl enable $service && systemctl restart $service
   3. configure a network: copy one of $CONFIG_DIR/netconf to where the runtime looks (rkt: /etc/rkt/net.d, others: /etc/cni/net.d)
+  4. infoblox-cni doctor
 END
 }

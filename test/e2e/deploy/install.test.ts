@@ -221,13 +221,16 @@ describe('make install', () => {
     }
   });
 
-  it('never overwrites files that an operator has edited', () => {
-    expectDone(make('install'));
+  it('never overwrites files that an operator has edited, and then asks for a restart alone', () => {
+    expect(make('install').stdout).toMatch(/^ {2}1\. write the grid's address .*^ {2}4\. infoblox-cni doctor$/ms);
     const edited = ['daemon.env', 'wapi-password', 'netconf/10-net-1.conf'].map((name) =>
       at(`etc/infoblox-cni/${name}`),
     );
     for (const file of edited) writeFileSync(file, 'edited');
-    expectDone(make('install'));
+    const again = make('install');
+    expectDone(again);
+    expect(again.stdout).toMatch(/^Next: systemctl daemon-reload && systemctl restart infoblox-cni-daemon\.service$/m);
+    expect(again.stdout).not.toContain('write the grid');
     expect(edited.map((file) => readFileSync(file, 'utf8'))).toEqual(['edited', 'edited', 'edited']);
   });
 
