@@ -89,7 +89,7 @@ test('check-config says whether the daemon would start with these flags, and cha
   expect(typo.stderr).toContain('did you mean --grid-host?');
   const noFile = await check('--node-name=a', '--ssl-verify=/nonexistent/ca.pem');
   expect([noFile.exitCode, noFile.stdout]).toEqual([1, '']);
-  expect(noFile.stderr).toMatch(/--ssl-verify .*no such file/);
+  expect(noFile.stderr).toMatch(/--ssl-verify .*there is no \/nonexistent\/ca\.pem/);
   const noCertificate = await check('--node-name=a', '--wapi-client-cert=/nonexistent/client.pem');
   expect([noCertificate.exitCode, noCertificate.stdout]).toEqual([1, '']);
   expect(noCertificate.stderr).toMatch(
@@ -133,6 +133,7 @@ describe('a wrong command line ends with status 2 and the reason', () => {
     [['--grid-hots=10.0.0.1'], 'unknown flag --grid-hots; did you mean --grid-host?'],
     [['10.0.0.1'], 'unexpected argument "..."'],
     [['--wapi-port=https'], '--wapi-port "https" must be a port number'],
+    [['--ssl-verify=pinn'], 'nor a file of certificates: there is no pinn; did you mean pin?'],
     [['--ssl-verify=yes'], '--ssl-verify "yes" is neither true, false nor pin, nor a file of certificates'],
     [['--prefix-length=16'], 'a /16 network does not fit into 172.18.0.0/16'],
   ])('%j', async (args, text) => {
@@ -155,7 +156,9 @@ describe('a wrong command line ends with status 2 and the reason', () => {
     const file = join(directory, 'absent.pem');
     const { exitCode, stderr } = await run(daemonFile, [...places, `--ssl-verify=${file}`], {});
     expect({ exitCode }).toEqual({ exitCode: 1 });
-    expect(stderr).toContain(`--ssl-verify "${file}" is neither true, false nor pin, nor a file of certificates: `);
+    expect(stderr).toContain(
+      `--ssl-verify "${file}" is neither true, false nor pin, nor a file of certificates: there is no ${file}`,
+    );
   });
 });
 

@@ -359,7 +359,7 @@ UMask=0077
     lab.settings(`${flags} --ssl-verify=/run/ca.pem`, 'secret');
     await lab.configure('RestartSec=100ms');
     expect((await lab.systemctl('restart', service)).exitCode).not.toBe(0);
-    expect(lab.log).toMatch(/--ssl-verify .*no such file/);
+    expect(lab.log).toMatch(/--ssl-verify .*there is no /);
     lab.settings(flags, 'secret');
     await until('it serves', async () => (await lab.property('ActiveState')) === 'active', patience);
   });

@@ -22,12 +22,18 @@ async function run([word = 'help', ...args]: readonly string[]): Promise<ExitSta
   }
   const name = commandNames.find((known) => known === word);
   if (name === undefined) {
-    const meant = nearest(word, commandNames);
+    const meant = word === 'history' ? 'leases --history=ADDRESS' : commandMeant(word);
     throw new UsageError(`unknown command "${word}"${meant === undefined ? '' : `; did you mean ${meant}?`}`);
   }
   const status = await commands[name].start(args);
   if (status === undefined) process.stdout.write(foldedLines(commandHelp(name)));
   return status ?? exitStatus.ok;
+}
+
+/** Returns the command whose name is nearest, or the only one that begins with the word: `support`. */
+function commandMeant(word: string): string | undefined {
+  const [one, ...more] = commandNames.filter((name) => name.startsWith(word));
+  return nearest(word, commandNames) ?? (more.length === 0 ? one : undefined);
 }
 
 /** Says what kept a command from being carried out. @returns the exit status */

@@ -12,6 +12,7 @@ import { overlaps } from '../../infoblox/address.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import { familyOfSpec } from '../../infoblox/network/sets.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
+import { nearest } from '../daemon/config/command-line.ts';
 import type { Options } from '../daemon/config/options.ts';
 import { setsOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
 import { daemonPlace, sentConfig } from '../sent-config.ts';
@@ -173,6 +174,16 @@ function deviceRemarks(config: Readonly<Record<string, unknown>>, isThere = exis
     : [`its master ${master} does not exist on this host: no container starts until it does`];
 }
 
+/** Main plugins ignore keys that they do not know, and so take another interface than the one that is meant. */
+function misspelt(config: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(config).flatMap((key) => {
+    const meant = nearest(key, ['bridge', 'master']);
+    // Go reads keys whatever their case.
+    if (meant === undefined || key.toLowerCase() === meant) return [];
+    return [`its key ${key} has no effect; did you mean ${meant}?`];
+  });
+}
+
 function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration[] {
   const netconf = parseNetconf(sentConfig('ADD', config), 'ADD');
   const sets = setsOf(netconf, options);
@@ -180,7 +191,7 @@ function checkUse(file: string, config: Record<string, unknown>, options: Option
     netconf.cniVersion,
     sets.map(([spec]) => familyOfSpec(spec)),
   );
-  const remarks = deviceRemarks(config);
+  const remarks = [...deviceRemarks(config), ...misspelt(config)];
   const unknown = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
   remarks.push(...unknown);
   const { socketDir } = daemonPlace(config);

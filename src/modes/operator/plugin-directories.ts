@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf } from '../../errno.ts';
 import { distrust } from '../../files/trusted-path.ts';
+import { nearest } from '../daemon/config/command-line.ts';
 
 /** Plugin directories of distributions, the CNI project and rkt (the same list as in deploy/install.sh). */
 const usualDirectories = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni', '/usr/lib/rkt/plugins/net'];
@@ -28,6 +29,17 @@ export interface PluginDirectory {
 export function pluginPaths(env: NodeJS.ProcessEnv): string[] {
   const named = (env.CNI_PATH ?? '').split(':').filter((path) => path !== '');
   return named.length > 0 ? named : usualDirectories.filter((path) => existsSync(path));
+}
+
+/**
+ * Says that a main plugin is in none of the directories, with the name that may be meant.
+ * @returns nothing if there is no directory: this need not be the host
+ */
+export function missingPlugin(type: unknown, paths: readonly string[]): string[] {
+  if (typeof type !== 'string' || paths.length === 0 || paths.some((path) => existsSync(join(path, type)))) return [];
+  const meant = nearest(type, mainPlugins);
+  const spelling = meant === undefined ? '' : `; did you mean ${meant}?`;
+  return [`its main plugin ${type} does not exist on this host: it is not in ${paths.join(', ')}${spelling}`];
 }
 
 /** Asks the plugins of a directory for their versions. @param types file names of further main plugins */

@@ -210,11 +210,13 @@ describe('release', () => {
       expect.stringContaining('no container or pod is called co: name at least 4 characters of an ID'),
     ]);
     expect((await host.command('release', 'con', '--network=net-7')).stderr).toMatch(
-      /holds no address of con in network net-7\. See/,
+      /has no lease of con in network net-7\. See/,
     );
     expect((await host.command('release', 'con')).stdout).toMatch(/^releasing 1 address\n/);
     await until('the address is back', () => containers().length === 2);
-    expect((await host.command('release', 'another')).stderr).toMatch(/holds no address of another\. See/);
+    expect((await host.command('release', 'another')).stderr).toMatch(
+      /^infoblox-cni-daemon release: this host has no lease of another\. See infoblox-cni-daemon leases\./,
+    );
   });
 });
 
@@ -374,6 +376,9 @@ test('the error for a wrong command line suggests the intended one', async () =>
     return stderr;
   };
   expect(await typed('statsu')).toMatch(/unknown command "statsu"; did you mean status\?/);
+  expect(await typed('support', 'bundle')).toMatch(/unknown command "support"; did you mean support-bundle\?/);
+  expect(await typed('history', '10.0.0.2')).toMatch(/did you mean leases --history=ADDRESS\?/);
+  expect(await typed('s')).toMatch(/unknown command "s"\n/);
   expect(await typed('status', '--jso')).toMatch(/unknown flag --jso; did you mean --json\?\nTry .* status --help/);
   expect(await typed('status', 'c1')).toMatch(/unexpected argument "c1"/);
   expect(await typed('leases', 'c1', '--history=10.0.0.2')).toMatch(/"c1" does not go with --history/);
@@ -467,6 +472,9 @@ describe('check-config', () => {
         /device\.conf: warning: its master absent0 does not exist on this host: no container/,
       ),
     });
+    expect((await host.type('check-config', device({ type: 'brdige', brige: 'br1' }), ...flags)).stdout).toMatch(
+      /warning: its key brige has no effect; did you mean bridge\?\n.*its main plugin brdige does not exist on this host: .*; did you mean bridge\?\n/,
+    );
   });
 
   test('shows the effective settings and their sources, warns about a missing login, and refuses a malformed file', async () => {

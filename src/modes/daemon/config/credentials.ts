@@ -64,7 +64,7 @@ function readPasswordFile(file: string, hint = `put it into ${file}, readable by
     refuseUntrusted(file);
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    throw new GridError('credentials', `cannot read the WAPI password: ${messageOf(error)}`, {
+    throw new GridError('credentials', `cannot read the WAPI password: ${whyUnreadable(file, error)}`, {
       hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
       cause: error,
     });

@@ -1,7 +1,8 @@
 /** Files that flags name: reads them again when they change, warns if others can read them, explains why they are unreadable. */
 import { statSync } from 'node:fs';
-import { isErrno, messageOf } from '../../../errno.ts';
+import { errnoOf, isErrno, messageOf } from '../../../errno.ts';
 import { octal } from '../../../files/trusted-path.ts';
+import { serviceUid } from '../process.ts';
 
 /**
  * Content of files that are renewed while the daemon runs, such as certificates. While they are unusable, as during a renewal, the last
@@ -49,7 +50,12 @@ export class RenewedFiles<Content> {
 
 /** Explains why a file is unreadable: adds which files the systemd unit hides from the daemon. */
 export function whyUnreadable(file: string, error: unknown): string {
-  const reason = messageOf(error);
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: `there is no ${file}`,
+    EACCES: `no permission to read ${file}`,
+    EISDIR: `${file} is a directory`,
+  };
+  const reason = words[errnoOf(error) ?? ''] ?? messageOf(error);
   if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
     return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
   }
@@ -59,6 +65,14 @@ export function whyUnreadable(file: string, error: unknown): string {
     return `${reason}; the daemon is user ${uid} and group ${gid}: chgrp ${gid} ${file} && chmod g+r ${file}`;
   }
   return reason;
+}
+
+/** Says how to let the service read a file that only root can read; undefined if it can, is missing, or there is no service user. */
+export function hiddenFromService(file: string, uid = serviceUid()): string | undefined {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if (uid === undefined || stats === undefined || (stats.mode & 0o004) !== 0) return undefined;
+  if (stats.uid === uid || ((stats.mode & 0o040) !== 0 && stats.gid !== 0)) return undefined;
+  return `${file} is root's alone, and the service has a user of its own: chgrp infoblox-cni ${file} && chmod g+r ${file}`;
 }
 
 /** A file that users other than root can read. */

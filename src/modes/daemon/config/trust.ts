@@ -13,7 +13,7 @@ import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import { isPublicKey, type KeyJudge, peerName } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { serviceUid } from '../process.ts';
 import { StartError } from '../start-error.ts';
-import { UsageError } from './command-line.ts';
+import { nearest, UsageError } from './command-line.ts';
 import { RenewedFiles, whyUnreadable } from './given-file.ts';
 
 /** How the grid's identity is checked. */
@@ -73,7 +73,9 @@ export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
     const reason = whyUnreadable(value, error);
     const message = `--ssl-verify "${value}" is neither true, false nor pin, nor a file of certificates: ${reason}`;
     // The file may be added or corrected later, so this is not a UsageError.
-    throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
+    if (value.startsWith('/')) throw new StartError(message);
+    const meant = nearest(value, ['true', 'false', 'pin']);
+    throw new UsageError(meant === undefined ? message : `${message}; did you mean ${meant}?`);
   }
 }
 

@@ -1,14 +1,16 @@
 /** `check-config` checks whether the daemon would start with these flags and could serve these network configurations. */
 import { distrust } from '../../../files/trusted-path.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
+import { hiddenFromService } from '../../daemon/config/given-file.ts';
 import { readOptions } from '../../daemon/config/options.ts';
 import { trustOf } from '../../daemon/config/trust.ts';
 import { refuseOtherUsers } from '../../daemon/process.ts';
 import { orStartError, StartError } from '../../daemon/start-error.ts';
-import { defineCommand } from '../command.ts';
+import { calledName, defineCommand } from '../command.ts';
 import { checkNetworkFiles } from '../network-configurations.ts';
 import { printedLines } from '../output/results.ts';
 import { whatToDo } from '../output/terminal.ts';
+import { missingPlugin, pluginPaths } from '../plugin-directories.ts';
 
 export const checkConfig = defineCommand({
   operands: '[FILE...]',
@@ -28,7 +30,7 @@ export const checkConfig = defineCommand({
       throw new StartError(`cannot trust ${socket}: ${untrusted.message}`, `run ${untrusted.hint}`);
     const { found, errors } = checkNetworkFiles(operands, options);
     for (const { file, message, hint } of errors) {
-      process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
+      process.stderr.write(`${calledName} check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
     }
     const { gridHosts, wapiUsername, clientCertificate, tls } = options;
     const user = wapiUsername === '' ? 'none' : `${wapiUsername} (${sourceOf('wapi-username')})`;
@@ -41,14 +43,17 @@ export const checkConfig = defineCommand({
     ].join(', ');
     const nobody = 'warning: neither --wapi-username nor --wapi-client-cert is set: the grid refuses every request';
     const remark = options.passwordRemark();
+    const files = [tls.trustFile, daemonFlags['wapi-client-cert'], daemonFlags['wapi-client-key']];
     const warnings = [
       ...(wapiUsername === '' && clientCertificate === undefined ? [nobody] : []),
-      ...(remark === undefined ? [] : [`warning: ${remark}`]),
+      ...[remark, ...files.map((file) => file && hiddenFromService(file))].flatMap((one) =>
+        one ? [`warning: ${one}`] : [],
+      ),
     ];
     const right = found.flatMap(({ file, config, spec, remarks }, index) => [
       // List a configuration with several address sources once.
       ...(found[index - 1]?.config === config ? [] : [`${file}: network ${spec.name} is fine`]),
-      ...remarks.map((remark) => `${file}: warning: ${remark}`),
+      ...[...remarks, ...missingPlugin(config.type, pluginPaths(env))].map((remark) => `${file}: warning: ${remark}`),
     ]);
     const failed = errors.length > 0;
     return {

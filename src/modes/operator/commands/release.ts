@@ -2,7 +2,7 @@
  * `release` releases the addresses of a container as a DEL does; `release --blocks` releases the blocks of addresses that this host keeps.
  */
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
+import { calledName, daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
 import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { ambiguousText, printedLines, releasedText } from '../output/results.ts';
@@ -42,8 +42,7 @@ export const release = defineCommand({
       if (isWhole && network === '')
         throw new UsageError(`no container or pod is called ${who}: name at least ${minIdLength} characters of an ID`);
       const where = network === '' ? '' : ` in network ${network}`;
-      const hint = 'see infoblox-cni-daemon leases for what it holds';
-      throw new CommandError(`this host holds no address of ${who}${where}`, hint);
+      throw new CommandError(`this host has no lease of ${who}${where}`, `see ${calledName} leases`);
     }
     return { value, text: () => releasedText(value, 'releasing'), failed: value.leases.length === 0 };
   },

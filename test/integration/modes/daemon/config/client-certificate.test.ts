@@ -67,9 +67,11 @@ describe('at start', () => {
 
   test('the error names a missing file, with a hint', () => {
     rmSync(keyFile);
-    expect(refusal()).toMatch(/^cannot read the key of the client certificate: ENOENT.*client\.key.*\. Put a PEM file/);
+    expect(refusal()).toMatch(
+      /^cannot read the key of the client certificate: there is no .*client\.key.*\. Put a PEM file/,
+    );
     rmSync(certFile);
-    expect(refusal()).toMatch(/^cannot read the client certificate: ENOENT.*client\.pem/);
+    expect(refusal()).toMatch(/^cannot read the client certificate: there is no .*client\.pem/);
   });
 
   test.each([
@@ -149,7 +151,10 @@ describe('a renewal', () => {
       hint: expect.stringMatching(/; until then the previous certificate stays in use$/),
     });
     rmSync(keyFile);
-    expect(files?.read()).toMatchObject({ pair: previous, trouble: { message: expect.stringContaining('ENOENT') } });
+    expect(files?.read()).toMatchObject({
+      pair: previous,
+      trouble: { message: expect.stringContaining('there is no ') },
+    });
     ca.file('client.key', second.key);
     expect(files?.read()).toMatchObject({ pair: { fingerprint: fingerprint(second) }, trouble: undefined });
     chmodSync(keyFile, 0o666);

@@ -3,6 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseFlags, UsageError } from '../../../../../src/modes/daemon/config/command-line.ts';
+import { hiddenFromService } from '../../../../../src/modes/daemon/config/given-file.ts';
 import { readOptions } from '../../../../../src/modes/daemon/config/options.ts';
 import { StartError } from '../../../../../src/modes/daemon/start-error.ts';
 import { makeCertificate } from '../../../../simulator/http/certificate.ts';
@@ -255,7 +256,7 @@ describe('the password', () => {
 
   test('that cannot be read does not stop the start, and its error names the place', () => {
     const { readPassword } = options([`--wapi-password-file=${join(directory, 'absent')}`]);
-    expect(readPassword).toThrow(/^cannot read the WAPI password: ENOENT/);
+    expect(readPassword).toThrow(/^cannot read the WAPI password: there is no .*absent/);
   });
 });
 
@@ -313,13 +314,34 @@ describe('--ssl-verify', () => {
 
   test('explains why the daemon cannot read a file that the operator can', async () => {
     const refusal = (path: string) => () => options([`--ssl-verify=${path}`]);
-    expect(refusal('/root/absent.pem')).toThrow(/no such file.*; its systemd unit hides \/home, \/root and \/tmp/);
+    expect(refusal('/root/absent.pem')).toThrow(
+      /there is no \/root\/absent\.pem; its systemd unit hides \/home, \/root and \/tmp/,
+    );
     const { cert, remove } = await makeCertificate();
     await remove();
     const der = join(directory, 'ca.der');
     writeFileSync(der, Buffer.from(cert.replace(/-----[^-]*-----/g, ''), 'base64'));
     expect(refusal(der)).toThrow(/: it is DER: convert it with openssl x509/);
-    expect(refusal(directory)).toThrow(/: EISDIR: illegal operation on a directory/);
+    expect(refusal(directory)).toThrow(`${directory} is a directory`);
+  });
+
+  test('tells of a file that root alone can read, and not the user of the service', () => {
+    const ca = file('ca.pem', '');
+    const modes = [0o600, 0o640, 0o644].map((mode) => {
+      chmodSync(ca, mode);
+      return hiddenFromService(ca, 996);
+    });
+    const fix = `chgrp infoblox-cni ${ca} && chmod g+r ${ca}`;
+    expect(modes).toEqual([
+      expect.stringContaining(fix),
+      process.getgid?.() === 0 ? expect.anything() : undefined,
+      undefined,
+    ]);
+    chmodSync(ca, 0o600);
+    expect([hiddenFromService(ca, process.getuid?.()), hiddenFromService(join(directory, 'absent'), 996)]).toEqual([
+      undefined,
+      undefined,
+    ]);
   });
 
   test.each(['yes', 'TRUE', '1'])('refuses %s, which is none of the three', (value) => {
