@@ -4,6 +4,7 @@ import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
+import { storingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess, resolveAny } from '../daemon/grid-access.ts';
 import type { ServiceSettings } from './command.ts';
 
@@ -14,14 +15,23 @@ const timeoutMs = 60_000;
 export type GridSettings = Pick<ServiceSettings, 'daemonFlags' | 'env'>;
 
 /**
+ * Reads the service's settings as the daemon does, for a command, which stores no keys of the grid.
+ * @throws UsageError, StartError
+ */
+export function readSettings({ daemonFlags, env }: GridSettings): Options {
+  const options = readOptions(daemonFlags, env);
+  return { ...options, tls: storingNothing(options.tls) };
+}
+
+/**
  * Opens the grid with the service's settings, and closes the session after `use`.
  * @throws UsageError, StartError, and what `use` throws
  */
 export async function withGrid<T>(
-  { daemonFlags, env }: GridSettings,
+  settings: GridSettings,
   use: (grid: GridAccess, options: Options, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const options = readOptions(daemonFlags, env);
+  const options = readSettings(settings);
   await resolveAny(options);
   const grid = openGrid(options);
   try {

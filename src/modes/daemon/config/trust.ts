@@ -39,6 +39,11 @@ export function warnOfUnverified(tls: TlsOptions, log: Log): void {
   });
 }
 
+/** Returns the same settings for a command, which stores no keys. */
+export function storingNothing(tls: TlsOptions): TlsOptions {
+  return tls.keys instanceof KnownKeys ? { ...tls, keys: tls.keys.forCommand() } : tls;
+}
+
 /** Flags that name the hosts with pinned keys, and the directory of the keys. */
 interface PinnedHosts {
   readonly 'grid-host': readonly string[];
@@ -101,23 +106,28 @@ const maxBytes = 16 * 1024;
 
 /**
  * Trust on first use, for `--ssl-verify=pin`. At its first start the daemon stores the public key of each grid host in a file per host. It
- * refuses other keys, and hosts that it first sees later. Commands, which meet nobody, store nothing. Keys have the format of curl's `--pinnedpubkey`. The files are read each time, so
- * a key that was accepted by hand needs no restart.
+ * refuses other keys, and hosts that it first sees later. Commands store nothing: the service could not read what root has written. Keys have
+ * the format of curl's `--pinnedpubkey`. The files are read each time, so a key that was accepted by hand needs no restart.
  */
 class KnownKeys implements KeyJudge {
   readonly #directory: string;
   readonly #hosts: readonly string[];
+  readonly #reader: 'daemon' | 'command';
   #meetings = 0;
-  /** Whether first keys are stored. */
-  #isDaemon = false;
 
   /**
    * @param directory has a file for each grid host; created if missing
    * @param hosts all grid hosts
    */
-  constructor(directory: string, hosts: readonly string[]) {
+  constructor(directory: string, hosts: readonly string[], reader: 'daemon' | 'command' = 'daemon') {
     this.#directory = directory;
     this.#hosts = hosts;
+    this.#reader = reader;
+  }
+
+  /** Returns these keys for a command. */
+  forCommand(): KnownKeys {
+    return new KnownKeys(this.#directory, this.#hosts, 'command');
   }
 
   check(host: string, key: string): 'known' | 'first seen' {
@@ -127,7 +137,7 @@ class KnownKeys implements KeyJudge {
       if (this.#meetings === 0 && this.#hosts.some((other) => this.#knows(other))) {
         throw this.#refusal(host, key, `was not seen when the daemon started, and shows the public key ${key}`);
       }
-      if (this.#isDaemon) this.#remember(host, key);
+      if (this.#reader === 'daemon') this.#remember(host, key);
       return 'first seen';
     }
     if (known.includes(key)) return 'known';
@@ -136,7 +146,7 @@ class KnownKeys implements KeyJudge {
   }
 
   async meet(greet: (host: string) => Promise<void>): Promise<readonly string[]> {
-    this.#isDaemon = true;
+    if (this.#reader === 'command') return [];
     const isUnknown = (host: string) => !this.#knows(host);
     this.#meetings += 1;
     await Promise.allSettled(this.#hosts.filter(isUnknown).map(greet));

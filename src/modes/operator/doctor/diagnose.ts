@@ -3,11 +3,11 @@
  * changes nothing.
  */
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { type Options, readOptions } from '../../daemon/config/options.ts';
+import type { Options } from '../../daemon/config/options.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Invocation } from '../command.ts';
-import { type ClockReading, openToLook } from '../grid.ts';
+import { type ClockReading, openToLook, readSettings } from '../grid.ts';
 import { checkNetworkFiles, findNetworkFiles } from '../network-configurations.ts';
 import { type Finding, failure, ok, type RunOptions, runChecks } from './check.ts';
 import { gridChecks } from './grid.ts';
@@ -28,7 +28,7 @@ export type Examined = Pick<Invocation, 'daemonFlags' | 'env' | 'socket' | 'oper
 export async function diagnose(examined: Examined, run: RunOptions = {}): Promise<Finding[]> {
   const about = { group: 'host', title: 'flags' };
   try {
-    const options = readOptions(examined.daemonFlags, examined.env);
+    const options = readSettings(examined);
     return [{ ...about, ...ok('accepted') }, ...(await examine(examined, options, run))];
   } catch (error) {
     if (!(error instanceof UsageError) && !(error instanceof StartError)) throw error;

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseFlags } from '../../../../../src/modes/daemon/config/command-line.ts';
-import { readOptions } from '../../../../../src/modes/daemon/config/options.ts';
+import { readSettings } from '../../../../../src/modes/operator/grid.ts';
 import { Host, until } from '../../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../../simulator/grid.ts';
 import { makeCertificate } from '../../../../simulator/http/certificate.ts';
@@ -176,7 +176,7 @@ describe('of two hosts of a grid', () => {
   test('a command sends nothing to a host without a known key once there is one', async () => {
     await pair.start();
     await until('one is known and the other is not', () => warned().length > 0);
-    const { tls } = readOptions(parseFlags(pair.flags), {});
+    const { tls } = readSettings({ daemonFlags: parseFlags(pair.flags), env: {} });
     expect(tls.keys?.check(`127.0.0.1:${grid.port}`, await keyOf(grid))).toBe('known');
     expect(() => tls.keys?.check(`127.0.0.2:${grid.port}`, 'sha256//any')).toThrow(
       /was not seen when the daemon started/,
