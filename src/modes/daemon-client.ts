@@ -156,14 +156,17 @@ async function exchange<T>(
  * @throws NoAnswer for a line that is too long
  */
 async function* linesOf(pieces: AsyncIterable<Buffer>, maxBytes: number, file: string): AsyncGenerator<string> {
-  let received = Buffer.alloc(0);
+  let begun: Buffer[] = [];
+  let size = 0;
   for await (const piece of pieces) {
-    received = Buffer.concat([received, piece]);
-    if (received.length > maxBytes) throw incompatible(file);
-    for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
-      yield received.toString('utf8', 0, at);
-      received = received.subarray(at + 1);
+    let rest = piece;
+    for (let at = rest.indexOf(0x0a); at >= 0; at = rest.indexOf(0x0a)) {
+      yield Buffer.concat([...begun, rest.subarray(0, at)]).toString();
+      [begun, size, rest] = [[], 0, rest.subarray(at + 1)];
     }
+    begun.push(rest);
+    size += rest.length;
+    if (size > maxBytes) throw incompatible(file);
   }
 }
 
