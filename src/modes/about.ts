@@ -1,4 +1,4 @@
-/** What the executable says about itself: release, names, commands. */
+/** Facts of the executable about itself: release, names, commands. */
 import { supportedVersions } from '../cni/versions.ts';
 
 /** Set by the build (build.mjs); undefined when the sources run unbuilt. */

@@ -216,7 +216,7 @@ const Whois = v.object({
   hasGridAnswered: v.boolean(),
   /** The last holder on this host of each address that is free now. */
   last: v.array(Holding),
-  /** What could not be found out, with the reason. */
+  /** Unanswered questions, with the reason. */
   notes: v.array(text),
 });
 
@@ -227,13 +227,13 @@ const Audit = v.object({
   findings: v.array(v.object({ kind: text, address: text, view: text, network: text, message: text, fix: text })),
 });
 
-/** What one host has on the grid in one network. */
+/** The objects of one host on the grid in one network. */
 const ClusterRow = v.object({
   host: text,
   network: text,
   view: text,
   addresses: v.number(),
-  /** Objects with its marks that somebody has altered. */
+  /** Altered objects with its marks. */
   altered: v.number(),
   blocks: v.number(),
   /** Null if the grid does not say. */

@@ -16,7 +16,7 @@ export interface Column<Row> {
   /** Never shortened. */
   readonly isWhole?: true;
   /**
-   * What a narrow terminal does with it. `left out`: dropped, rightmost first, before any column is shortened.
+   * Its treatment on a narrow terminal. `left out`: dropped, rightmost first, before any column is shortened.
    * `shortened last`: shortened after all others; if it still does not fit, the others are dropped.
    */
   readonly whenNarrow?: 'left out' | 'shortened last';

@@ -769,7 +769,7 @@ describe('blocks are returned', () => {
     await site.settle(site.run(1).keeper.noteGone(gone, { isOff: true }, noSignal));
     await site.pass(1 * minutes);
     expect([site.ranges.length, site.run(1).leases.store.blocks()]).toEqual([1, []]);
-    expect(site.log.join('\n')).toContain('said to be gone has addresses again');
+    expect(site.log.join('\n')).toContain('reported lost has addresses again');
   });
 
   test.each([

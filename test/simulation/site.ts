@@ -26,7 +26,7 @@ import { epoch, VirtualTime } from './virtual-time.ts';
 /** Log messages of the core about impossible combinations. */
 const cannotBe = /\b(shows what cannot be|was to end where it cannot)\b/;
 /** Log message of the core about a container whose address has another owner. */
-const saidLost = /has lost the reservation of a live attachment and does not take it again \{"attachment":"([^"]+)"/;
+const saidLost = /has lost the reservation of a live attachment and refuses to re-create it \{"attachment":"([^"]+)"/;
 /** Log message of the core about an address assigned before the end of its cool-down. */
 const saidRestless = /no free address but those that rest: .*"address":"([^"]+)"/;
 /** Block size of hosts with blocks. */

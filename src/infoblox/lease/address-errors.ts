@@ -129,7 +129,7 @@ export function lateError({ conditions }: Pick<LeaseDeps, 'conditions'>, { reaso
   }
   const what = 'no address came from the grid in the time for one ADD';
   const trouble = gridTrouble(conditions)?.error;
-  const hint = 'see the log of the daemon for what the grid does; --add-timeout sets the time';
+  const hint = 'see the log of the daemon for the state of the grid; --add-timeout sets the time';
   if (trouble === undefined) return new GridError('timeout', what, { hint });
   return new GridError(trouble.reason, `${what}: ${trouble.message}`, { hint: trouble.hint ?? hint });
 }

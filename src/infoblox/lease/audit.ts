@@ -11,7 +11,8 @@ const fixes = {
   altered: 'restore its comment to exactly the mark, with the match RESERVED, or delete it when its container is gone',
   'in another view':
     'rename the view back, or let the configuration follow (docs/operations.md, Renaming a network view)',
-  'address of another': 'restart this container, or delete what has its address: the daemon reserves it again then',
+  'address of another':
+    'restart this container, or delete the object at its address, so that the daemon re-creates the reservation',
   'without a lease':
     'GC of the runtime releases it; otherwise make sure that no container has it, and delete it on the grid',
   'block missing': 'restore it as it was, or run release --blocks: until then none of its addresses is assigned',

@@ -20,7 +20,7 @@ export function noteLost({ conditions, log }: Deps, { mark, address, workload }:
   conditions.raise('reservation-lost', error, { subject, lapsesAfterMs: 2 * personPauseMs });
   if (!isNews) return;
   const fields = { attachment: mark, address, ...workloadFields(workload), reason: why.message, hint };
-  log.error('the grid has lost the reservation of a live attachment and does not take it again', fields);
+  log.error('the grid has lost the reservation of a live attachment and refuses to re-create it', fields);
 }
 
 /**
@@ -40,7 +40,7 @@ export function noteAltered({ conditions, log }: Deps, lease: Lease, now: string
   const fields = { attachment: mark, address, view, now, ...workloadFields(workload), hint };
   if (isHeld)
     log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', fields);
-  else log.error('the reservation of an ended attachment is not released: somebody has changed it on the grid', fields);
+  else log.error('the reservation of an ended attachment is not released: it was changed on the grid', fields);
 }
 
 /** Clears the conditions of a lease whose reservation is as it should be. */

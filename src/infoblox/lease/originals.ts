@@ -112,11 +112,11 @@ export class Originals {
     const { address, seen, altered } = original;
     const holder = store.boundAt(view, address, mark);
     if (others.length === 0 && altered === undefined && holder === undefined) {
-      log.info('found what the original driver reserved', { attachment: mark, view, address });
+      log.info('found reservations of the original driver', { attachment: mark, view, address });
       return [{ address, view, seen }];
     }
     const reason = altered ?? (holder === undefined ? 'it is one of several' : `it is in use by ${holder.mark}`);
-    log.warn('what the original driver reserved is left alone', {
+    log.warn('reservations of the original driver are left alone', {
       attachment: mark,
       view,
       addresses: [address, ...others.map((one) => one.address)],

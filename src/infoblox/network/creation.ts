@@ -1,4 +1,4 @@
-/** `--create`: what the driver may create on the grid for networks. An administrator has to make the rest. */
+/** `--create`: the objects that the driver may create on the grid for networks. An administrator must create the others. */
 import { type Cidr, type Interval, spanOf } from '../address.ts';
 import { GridError } from '../errors.ts';
 import { networkMark } from '../mark.ts';

@@ -114,7 +114,7 @@ export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gatewa
   if (containers.some((container) => contains(container, gateway))) return;
   const tried = containers.map((container) => container.text).join(', ');
   throw new GridError('invalid-spec', `gateway ${gateway} is in none of the network containers ${tried}`, {
-    hint: `use ${firstHostOf(containers[0].base)} for the first address of whatever network is taken, or set network-container or subnet to match`,
+    hint: `use ${firstHostOf(containers[0].base)} for the first address of any network, or set network-container or subnet to match`,
   });
 }
 

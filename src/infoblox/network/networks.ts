@@ -1,6 +1,6 @@
 /**
  * Finds or creates a spec's view, network and gateway once, and remembers them: a further container costs one request.
- * Whatever turns out to be gone is forgotten, and found or created again.
+ * A missing one is forgotten, and found or created again.
  */
 import type { Cidr } from '../address.ts';
 import { ofNetwork } from '../attributes.ts';
@@ -23,8 +23,8 @@ const lookIntervalMs = 60_000;
 /** Milliseconds for one look. */
 const lookTimeoutMs = 15_000;
 /**
- * Deadline, in milliseconds, for making sure of a network. All who wait for it share it, so it is no one's budget; where thousands of hosts
- * start at once, each of its requests waits for its turn.
+ * Deadline, in milliseconds, for preparing a network. All waiting callers share it, so it does not depend on the time of any of them. If
+ * thousands of hosts start at once, each of its requests waits for its turn.
  */
 const prepareTimeoutMs = 300_000;
 
@@ -75,7 +75,7 @@ export class Networks {
     const { ready } = this.#memory.get(specKey(spec)) ?? this.#remember(spec);
     return abortable(ready, signal, () => {
       return new GridError('timeout', `network ${spec.name} could not be set up in the grid in time`, {
-        hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+        hint: 'see the log of the daemon for the state of the grid; --add-timeout sets the time',
       });
     });
   }

@@ -8,7 +8,7 @@ import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
 import { createView, type NetworkDeps, refuseRenamedView } from './views.ts';
 
-/** What must exist before a network can be created. */
+/** The objects that must exist before a network can be created. */
 interface Surroundings {
   readonly viewExists: boolean;
   /** The first container only; the others are looked up when those before them are full. */

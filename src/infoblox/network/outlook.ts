@@ -24,7 +24,7 @@ export type NetworkOutlook =
   | { readonly kind: 'absent'; readonly room?: { readonly container: Cidr; readonly exists: boolean } };
 
 /**
- * Tells what an ADD would do about the network of a spec.
+ * Predicts what an ADD would do about the network of a spec.
  * @throws GridError of the ADD: `network-conflict`, `no-free-network`, `invalid-spec`, or the grid's answer
  */
 export async function outlookOf(

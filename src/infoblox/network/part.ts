@@ -88,7 +88,7 @@ export function partOf(input: PartInput, subnet: Cidr | undefined, kept: readonl
   if (excluded > maxExcluded) {
     refuse(
       `${path}exclude names ${excluded} addresses, more than ${maxExcluded} beside a subnet without a range`,
-      `set ${path}rangeStart and ${path}rangeEnd: what is excluded from a range may be of any size`,
+      `set ${path}rangeStart and ${path}rangeEnd: a range may have any number of exclusions`,
     );
   }
   return { intervals: [], excluded: runs.flatMap(addressesOf) };

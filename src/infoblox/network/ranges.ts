@@ -125,7 +125,7 @@ function refuseOthers(interval: Interval, range: SeenRange, name: string): void 
   if (isSame(range, interval)) {
     if (range.isReserved) return;
     throw conflict(
-      `the range ${wanted} is served to clients of DHCP: "${range.comment}"`,
+      `the range ${wanted} is served to DHCP clients: "${range.comment}"`,
       'choose another range, or take its member off it on the grid',
     );
   }

@@ -106,7 +106,7 @@ const refusals: readonly Refusal[] = [
     text: /^you (need|have no|do not have|don't have)\b.*permission/i,
     hint: "give the daemon's user this permission in the grid",
   },
-  { reason: 'conflict', code: /\.Conflict$/, hint: 'see in the grid what is there, and who made it' },
+  { reason: 'conflict', code: /\.Conflict$/, hint: 'look on the grid for the object there, and for its creator' },
   // smart_proxy_dhcp_infoblox, issue 6; infoblox-ansible, issue 156.
   { reason: 'no-free-address', text: /^can\s?not find \d+ available ip/i },
   { reason: 'no-free-network', text: /^can\s?not find requested number of networks/i },

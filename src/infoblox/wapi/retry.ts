@@ -111,7 +111,7 @@ export function unconfirmed(
   const why = writer === undefined ? 'no host is known to' : `${writer}, which does, cannot be asked`;
   return new GridError(
     'unconfirmed',
-    `${describe(request)}: ${host} is not known to accept writes and may lack what was written last; ${why}`,
+    `${describe(request)}: ${host} is not known to accept writes and may lack the latest writes; ${why}`,
     {
       cause,
       hint: 'see why the Grid Master does not answer, and name it first in --grid-host; the daemon tries again',

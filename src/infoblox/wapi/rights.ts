@@ -29,7 +29,7 @@ export function refusedRight(refusal: GridError, request: Request, user: string)
   const hint =
     permission === undefined
       ? refusal.hint
-      : `give its role on the grid the permission "${permission}" (${level}), or the same for that object or what it lies in (docs/grid.md, Permissions)`;
+      : `give its role on the grid the permission "${permission}" (${level}), or the same for that object or its parent (docs/grid.md, Permissions)`;
   return new GridError(reason, `${who} may not ${verb} ${what}: ${why}`, { hint, outcome, cause: refusal });
 }
 

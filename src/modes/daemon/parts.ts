@@ -3,7 +3,7 @@ import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.t
 import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
 
-/** What the daemon is made of: its settings, its state, the grid, and the core on top of them. */
+/** The parts of the daemon: its settings, its state, the grid, and the core on top of them. */
 export interface Parts {
   readonly options: Options;
   readonly store: SqliteLeaseStore;

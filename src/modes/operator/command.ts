@@ -78,7 +78,7 @@ export interface Invocation<G extends Groups = Groups> extends ServiceSettings {
   readonly operands: readonly string[];
 }
 
-/** What a command has found or done. */
+/** The findings or actions of a command. */
 export interface Outcome {
   /** Makes the text for people. */
   readonly text: () => string;

@@ -79,7 +79,9 @@ describe.skipIf(leftOut)('on an installed host', () => {
       "this host's addresses: the grid does not know 172.18.1.7 (uplink): another host may give it to a container",
     ]);
     expect(lines('reserved', 'failure')).toEqual([]);
-    expect(lines('reserved', 'ok')).toContain("this host's addresses: 172.18.1.7 (uplink) is in use for the grid, too");
+    expect(lines('reserved', 'ok')).toContain(
+      "this host's addresses: the grid, too, regards 172.18.1.7 (uplink) as used",
+    );
   });
 
   test('network configurations for other drivers are ignored', () => {

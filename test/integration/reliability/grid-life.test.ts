@@ -83,7 +83,7 @@ worldTest('an address that a promoted candidate has given to somebody else is re
     for (const { _ref } of ledger.reservations()) grid.remove(_ref);
     grid.add('fixedaddress', { ipv4addr: address, mac: '02:00:00:00:00:77', comment: 'printer' });
   });
-  await until('it is said', () => host.log.some(({ message }) => message.includes('does not take it again')));
+  await until('it is said', () => host.log.some(({ message }) => message.includes('refuses to re-create it')));
   expect(holder()).toBe('printer');
   await host.del('c1');
   expect(holder()).toBe('printer');

@@ -199,7 +199,7 @@ export const blockSituations: readonly Situation[] = [
       site.members.byHand('PUT', _ref, { server_association_type: 'MEMBER', member: { name: 'dhcp-1' } });
       await site.pass(5 * minute);
       const { leases, keeper, conditions } = site.host(0).run ?? expect.fail('no daemon');
-      expect(conditions().join()).toMatch(/block-altered .* is served to clients of DHCP/);
+      expect(conditions().join()).toMatch(/block-altered .* is served to DHCP clients/);
       leases.blocks.release(true);
       void keeper.lookAtAll();
       await site.pass(minute);

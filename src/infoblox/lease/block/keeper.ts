@@ -159,7 +159,7 @@ export class BlockKeeper {
     if (found !== undefined) return found;
     const { excluded = [] } = network.part ?? {};
     const taking = this.#takeShared({ spec, network: { ...network, part: { intervals: [whole], excluded } } });
-    const late = () => new GridError('timeout', `no block of ${subjectOf(pool)} could be had in time`);
+    const late = () => new GridError('timeout', `no block of ${subjectOf(pool)} was available in time`);
     const failure = await abortable(taking, signal, late).catch((error: unknown) => error);
     // Check even after a failure: an address of this host may be free again.
     const taken = own();
@@ -179,7 +179,7 @@ export class BlockKeeper {
         );
       } catch (error) {
         if (!hasReason(error, 'no-free-network')) throw error;
-        throw new GridError('no-free-address', `no block can be had: ${error.message}`, {
+        throw new GridError('no-free-address', `no block is available: ${error.message}`, {
           hint: noRoomHint,
           cause: error,
         });
@@ -296,7 +296,7 @@ export class BlockKeeper {
       return await withDeadline(clock, { milliseconds: attemptTimeoutMs, signal }, run);
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
-      log[isGridAway(error) ? 'debug' : 'warn']('cannot look after blocks of addresses; will retry', {
+      log[isGridAway(error) ? 'debug' : 'warn']('cannot check blocks of addresses; will retry', {
         block: what,
         reason: error.message,
       });
@@ -351,7 +351,7 @@ export class BlockKeeper {
       const isFull = error.reason === 'no-free-network';
       // A host with free addresses in its blocks needs no other yet.
       if (isFull && blocks.room(spec).free > 0) return false;
-      const what = `no block of ${network.blockSize} addresses can be had in ${subject}: ${error.message}`;
+      const what = `no block of ${network.blockSize} addresses is available in ${subject}: ${error.message}`;
       const why = new GridError(error.reason, what, { hint: isFull ? error.hint : permissionHint, cause: error });
       conditions.raise('block-unavailable', why, { subject, lapsesAfterMs: 2 * lookIntervalMs });
       throw error;

@@ -63,7 +63,7 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
     throw new GridError('conflict', 'other hosts have taken the places that were tried, or use them');
   }
   throw new GridError('no-free-network', noPlaceText(isShared, tried.length), {
-    hint: 'use a larger subnet or range, or a smaller block-size; infoblox-cni-daemon doctor says what is there',
+    hint: 'use a larger subnet or range, or a smaller block-size; infoblox-cni-daemon doctor shows the ranges',
   });
 }
 

@@ -71,7 +71,7 @@ async function hasReturned({ grid, store, log }: VisitDeps, block: Block, signal
   // Taken by this host, or by a lost state of it.
   if (host === undefined || block.takenAt !== null || block.bootId !== null) return false;
   for await (const { address } of grid.list({ marks: host, confirm: true }, signal)) {
-    log.warn('a host that was said to be gone has addresses again: its block is left alone', {
+    log.warn('a host that was reported lost has addresses again: its block is kept', {
       block: block.mark,
       address,
       hint: `use gc --host=${host.node} again when it is gone for good`,
@@ -124,7 +124,10 @@ async function carryOut(
       return true;
     case 'drain':
       store.applyBlock(mark, (one) => one && drain(one));
-      log.warn('a block of addresses is not alone on the grid: it goes back', { block: mark, ...intervalOf(block) });
+      log.warn('a block of addresses overlaps another range: it will be returned', {
+        block: mark,
+        ...intervalOf(block),
+      });
       return true;
     case 'confirm': {
       const overdue = blocks.owedTooLong(block);
@@ -237,7 +240,7 @@ function stopError(block: Block, { seen, inside }: Extract<BlockStep, { kind: 's
   const isServed = ranges.some(({ comment, isReserved }) => comment === block.mark && !isReserved);
   const what = {
     nothing: 'is gone from the grid',
-    altered: isServed ? 'is served to clients of DHCP' : 'was changed on the grid',
+    altered: isServed ? 'is served to DHCP clients' : 'was changed on the grid',
     touched: `overlaps the range ${touching?.first}-${touching?.last} "${touching?.comment}"`,
     alone: '',
     unconfirmed: '',

@@ -51,7 +51,7 @@ export interface BatchedStoreOptions {
   readonly conditions: Conditions;
 }
 
-/** Values in memory, and what is durable of those that changed since the last commit. */
+/** Values in memory, and the durable values of those that changed since the last commit. */
 class Values<T> {
   readonly present = new Map<string, T>();
   readonly #durable = new Map<string, T | undefined>();

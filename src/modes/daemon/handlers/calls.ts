@@ -28,14 +28,14 @@ import { type Answer, type Handler, isPluginRequest, type PluginMethod, type Req
 import { type SpecDefaults, setsOf, unknownKeys, viewOf } from './network-spec.ts';
 
 const checkTimeoutMs = 12_000;
-/** For one write of the state on a slow disk. */
+/** Milliseconds, enough for one write of the state on a slow disk. */
 const delTimeoutMs = 3_500;
 const gcTimeoutMs = 55_000;
-/** Only another ADD can show that a refusal has ended. */
+/** Milliseconds until the condition of a refusal lapses, as only another ADD can show its end. */
 const refusalLapsesAfterMs = 60_000;
-/** Addresses in a log line. */
+/** Maximum addresses in a log line. */
 const maxNamed = 50;
-/** Remembered configurations with unknown keys, keys named for each, and characters of a key. */
+/** Maximum remembered configurations with unknown keys, keys named for each, and characters of a key. */
 const maxWarned = 256;
 const maxNamedKeys = 10;
 const maxKeyLength = 40;
@@ -107,8 +107,8 @@ async function giveAddress(deps: CallDeps, call: Call, context: AddContext): Pro
 }
 
 function unsettled(): GridError {
-  return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
-    hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+  return new GridError('timeout', 'an earlier release of this attachment was not completed in time for this ADD', {
+    hint: 'see the log of the daemon for the state of the grid; --add-timeout sets the time',
   });
 }
 
@@ -146,8 +146,8 @@ function onceForEach(log: Log): (netconf: Netconf) => void {
 }
 
 /**
- * Notes durably that the plugin of an ADD got no answer, as its note says.
- * @throws CniError if the call is none; GridError `state` if that cannot be noted
+ * Records durably that the plugin of an ADD got no answer, as its note says.
+ * @throws CniError for an invalid call; GridError `state` if this cannot be recorded
  */
 export async function recordUnanswered(leases: LeaseDeps, call: Call): Promise<void> {
   // As for DEL: the configuration may have been edited since.

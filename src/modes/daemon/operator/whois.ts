@@ -43,7 +43,7 @@ export function whoisHandler(parts: Parts): OperatorHandler<'operator/whois'> {
 /** Turns a GridError into a note. @throws any other error */
 function asNote(error: unknown): OnGrid {
   if (!(error instanceof GridError)) throw error;
-  const notes = [`what the grid has is not known: ${error.message}`];
+  const notes = [`the contents of the grid are unknown: ${error.message}`];
   return { holders: [], uses: [], notes, hasGridAnswered: false };
 }
 

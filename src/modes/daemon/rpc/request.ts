@@ -43,7 +43,7 @@ export interface Answer {
 }
 
 export interface Handler<Params = Call, Told extends Answer = Answer> {
-  /** Maximum milliseconds; the caller is told. */
+  /** Maximum milliseconds, announced to the caller. */
   readonly timeoutMs: number;
   /** Whether it changes anything: its success is then logged at level info. */
   readonly changes?: boolean;

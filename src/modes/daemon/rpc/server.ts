@@ -19,9 +19,9 @@ import type { CallEnd, Tracing } from '../tracing/tracing.ts';
 import { asCniError } from './cni-errors.ts';
 import { type Handler, type Handlers, parseRequest, type Request } from './request.ts';
 
-/** For the caller to send its request. */
+/** Milliseconds for the caller to send its request. */
 const sendTimeoutMs = 5_000;
-/** For the caller to pass its answer on. A stopped process may do so later. */
+/** Milliseconds for the caller to pass its answer on. A stopped process may do so later. */
 const deliveryTimeoutMs = 5_000;
 /** Connections that may wait to be accepted: enough for a burst of container starts. */
 const backlog = 4096;

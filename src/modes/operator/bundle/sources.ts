@@ -79,7 +79,7 @@ const maxStateBytes = 128 * 1024 * 1024;
 
 /**
  * Reads the files of the state. This process runs as root in a directory of the service, so it reads only regular files of the service.
- * What it reads while the daemon writes looks as after a power failure.
+ * A copy taken while the daemon writes looks like the state after a power failure.
  * @throws CommandError if one is unreadable or untrusted
  */
 export function stateFiles(stateDir: string): { readonly name: string; readonly data: Uint8Array }[] {

@@ -8,7 +8,7 @@ import { CommandError } from '../command-error.ts';
 import { table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
-const own = { create: flag('Define on the grid what is missing, which takes a superuser') };
+const own = { create: flag('Define missing attributes on the grid, which only superusers may') };
 
 /** An attribute that the driver writes, and its definition on the grid. */
 interface Found extends AttributeDefinition {
@@ -23,7 +23,7 @@ export const eaDefs = defineCommand({
     ['ea-defs', 'List them as the service would write them, with its settings'],
     [
       'ea-defs --create --wapi-username=admin --wapi-password-file=/etc/infoblox-cni/admin-password',
-      'Define what is missing',
+      'Define missing attributes',
     ],
   ],
   groups: { Attributes: own, Output: json, 'Infoblox grid': gridFlags, Daemon: daemonPlace },
@@ -61,7 +61,7 @@ async function create(
     if (!(error instanceof GridError)) throw error;
     if (error.reason === 'conflict') return false;
     const hint = ['permission', 'rejected'].includes(error.reason)
-      ? 'only superusers define attributes: name one with --wapi-username and --wapi-password-file this once, or have the DDI team define what is missing'
+      ? 'only superusers define attributes: name one with --wapi-username and --wapi-password-file this once, or have the DDI team define the missing ones'
       : error.hint;
     throw new CommandError(`cannot define "${attribute.name}": ${error.message}`, hint);
   }

@@ -33,7 +33,7 @@ export const leases = defineCommand({
   examples: [
     ['leases', 'Everything that this host holds'],
     ['leases --phase=releasing', 'Addresses that are being released'],
-    ['leases shop/web-1', 'What a pod holds: by its name, a container by the beginning of its ID, or an address'],
+    ['leases shop/web-1', 'Addresses of a pod by name or of a container by the beginning of its ID, or one address'],
     ['leases --address=172.18.1.7 --json', 'Who has this address, for a program'],
     ['leases --history=172.18.1.7', 'Who has held this address in the last weeks'],
     ['leases --original=cluster-1', 'Addresses that the original driver has left on the grid'],

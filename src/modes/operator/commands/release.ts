@@ -9,7 +9,7 @@ import { ambiguousText, printedLines, releasedText } from '../output/results.ts'
 
 const own = {
   network: text('', 'Only in this network, by its "name" in the configuration'),
-  force: flag('Release also what a living container uses'),
+  force: flag('Release even the addresses of a live container'),
 };
 const ofHost = {
   blocks: flag('Give the blocks of addresses of this host back, each when it is empty, and take no more'),
@@ -22,9 +22,9 @@ const minIdLength = 4;
 export const release = defineCommand({
   operands: 'ADDRESS|POD|CONTAINER',
   examples: [
-    ['release 3f2b9c', 'Release what the container whose ID begins like this holds, if it is not alive'],
-    ['release shop/web-1 --network=net-1', 'What a pod holds in one network'],
-    ['release 172.18.1.7', 'What the container with this address holds at that interface'],
+    ['release 3f2b9c', 'Release the addresses of the container whose ID begins like this, unless it is alive'],
+    ['release shop/web-1 --network=net-1', 'Release the addresses of a pod in one network'],
+    ['release 172.18.1.7', 'Release this address, and the others of that interface'],
     ['release --blocks', 'Give the blocks of this host back, before it leaves'],
   ],
   groups: { Release: own, 'Blocks of addresses': ofHost, Output: json, Daemon: daemonPlace },

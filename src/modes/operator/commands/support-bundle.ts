@@ -1,4 +1,4 @@
-/** `support-bundle` collects what is known of this driver on this host in one archive. */
+/** `support-bundle` collects all diagnostic data about this driver on this host in one archive. */
 import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';

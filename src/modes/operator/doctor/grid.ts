@@ -243,7 +243,7 @@ export function judgePermissions(
  * @param found undefined if the user may not see them
  */
 export function judgeLicenses(found: readonly License[] | undefined): Verdict {
-  if (found === undefined) return ok('this user may not see them, which is fine');
+  if (found === undefined) return ok('this user may not see them, and need not');
   const namesOf = (licenses: readonly License[]) => [...new Set(licenses.map(({ type }) => type))].join(', ');
   const ofDhcp = found.filter(({ type }) => type.toLowerCase() === 'dhcp');
   if (ofDhcp.length > 0 && ofDhcp.every(({ status }) => /^(EXPIRED|DELETED)$/.test(status))) {
@@ -270,7 +270,7 @@ export function judgeAttributes(
   const isDefined = (name: string) => defined.includes(name);
   const missing = written.filter((name) => !isDefined(name) && !labels.includes(name));
   const lost = labels.filter((name) => !isDefined(name));
-  const what = `--labels names what the grid does not define: ${lost.join(', ')}`;
+  const what = `--labels names attributes that the grid does not define: ${lost.join(', ')}`;
   return [
     ok(`defined: ${written.filter(isDefined).join(', ') || 'none'}`),
     ...(missing.length === 0 ? [] : [ok(`not defined, and left out: ${missing.join(', ')}`)]),
@@ -283,10 +283,10 @@ const noticeableMs = 10_000;
 /** With a larger difference, the logs of the grid and of this host cannot be correlated. */
 const intolerableMs = 300_000;
 
-/** Compares the clocks of this host and of the grid. @param readings one an answer; the quickest counts */
+/** Compares the clocks of this host and of the grid. @param readings one per answer, of which the quickest counts */
 export function judgeClock(readings: readonly ClockReading[]): Verdict {
   const [best] = readings.toSorted((one, other) => one.received - one.sent - (other.received - other.sent));
-  if (best === undefined) return ok('the grid does not say what time it is');
+  if (best === undefined) return ok('the grid does not report its time');
   // The header has whole seconds: add half a second on average.
   const ahead = (best.sent + best.received) / 2 - (best.grid + 500);
   const seconds = Math.round(Math.abs(ahead) / 1000);

@@ -117,7 +117,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
       if (cidr === undefined) return [];
       // This host's bridge may have the gateway's address.
       const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== gateway);
-      if (inside.length === 0) return ok(`none lies in ${cidr.text}, the gateway aside`);
+      if (inside.length === 0) return ok(`none lies in ${cidr.text}, except the gateway`);
       const judge = async (own: HostAddress) =>
         judgeOwnAddress({ ...own, known: await isKnown(grid, { ...own, view }, signal) }, ranges);
       return Promise.all(inside.map(judge));
@@ -280,9 +280,7 @@ export function judgeGateway(
 ): Verdict {
   if (address === undefined) {
     const isKept = spec.gateway !== undefined || spec.keepFirst;
-    return ok(
-      isKept ? 'reserved with the network, once that is there' : 'none configured, so containers are told none',
-    );
+    return ok(isKept ? 'will be reserved when the network is created' : 'none configured, so containers get none');
   }
   if (holder === undefined) return ok(`${address} has no reservation: the first ADD makes one, unless it is in use`);
   const { comment, mac, matchedBy } = holder;
@@ -302,12 +300,12 @@ export function judgeOwnAddress(
   ranges: Place['ranges'] = [],
 ): Verdict {
   const what = `${address} (${device})`;
-  if (known === true) return ok(`${what} is in use for the grid, too`);
+  if (known === true) return ok(`the grid, too, regards ${what} as used`);
   if (ranges.some((range) => !isBlock(range) && isWithin(address, range))) {
     return ok(`${what} lies in a DHCP range, of which no container gets an address`);
   }
   const fix = `reserve ${address} on the grid: a fixed address, or a host record`;
-  if (known === undefined) return warning(`whether the grid knows ${what} cannot be seen by this user`, fix);
+  if (known === undefined) return warning(`this user may not see whether the grid knows ${what}`, fix);
   return failure(`the grid does not know ${what}: another host may give it to a container`, fix);
 }
 

@@ -62,7 +62,7 @@ describe.each([
     expect(deletes()).toEqual([]);
     expect(host.log.at(-1)).toMatchObject({
       level: 'error',
-      message: 'the reservation of an ended attachment is not released: somebody has changed it on the grid',
+      message: 'the reservation of an ended attachment is not released: it was changed on the grid',
       details: { address, now: expect.stringContaining('was changed in the grid and is n') },
     });
     expect(reports(host)).toHaveLength(1);

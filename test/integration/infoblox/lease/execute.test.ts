@@ -39,7 +39,7 @@ test('a live attachment whose address was taken is logged once, and is a conditi
   expect(leases.log).toMatchObject([
     {
       level: 'error',
-      message: 'the grid has lost the reservation of a live attachment and does not take it again',
+      message: 'the grid has lost the reservation of a live attachment and refuses to re-create it',
       details: { attachment: mark, address: '10.0.0.2', hint: expect.stringContaining('restart this container') },
     },
   ]);

@@ -53,7 +53,7 @@ test.each([
   [
     'a range that a DHCP member serves',
     { start_addr: '10.0.0.50', end_addr: '10.0.0.52', server_association_type: 'MEMBER', comment: 'dhcp' },
-    'the range 10.0.0.50-10.0.0.52 is served to clients of DHCP: "dhcp"',
+    'the range 10.0.0.50-10.0.0.52 is served to DHCP clients: "dhcp"',
   ],
   [
     "a stranger's range that overlaps",

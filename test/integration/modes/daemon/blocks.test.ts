@@ -80,13 +80,13 @@ test.each<[string, () => void, RegExp, RegExp]>([
   [
     'this user may not read ranges',
     () => void fixture.grid.denied.add('range'),
-    /^no block of 16 addresses can be had in 10\.0\.0\.0\/24 \(view default\): .*range/,
+    /^no block of 16 addresses is available in 10\.0\.0\.0\/24 \(view default\): .*range/,
     /read, create and delete ranges/,
   ],
   [
     'ranges leave no room for one',
     () => void fixture.grid.add('range', { start_addr: '10.0.0.10', end_addr: '10.0.0.240' }),
-    /^no block of 16 addresses can be had in 10\.0\.0\.0\/24 \(view default\): ranges have all but a quarter of it/,
+    /^no block of 16 addresses is available in 10\.0\.0\.0\/24 \(view default\): ranges have all but a quarter of it/,
     /larger subnet/,
   ],
   [

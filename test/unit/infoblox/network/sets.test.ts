@@ -68,7 +68,7 @@ test.each<[string, Source[][], string]>([
   ['an exclusion outside the subnet', [[{ subnet, exclude: ['10.0.1.1'] }]], 'ranges[0][0].exclude[0] 10.0.1.1 is outside the subnet 10.0.0.0/24. exclude addresses of 10.0.0.0/24 only'],
   ['an exclusion that ends before it begins', [[{ subnet, exclude: ['10.0.0.9-10.0.0.8'] }]], 'ranges[0][0].exclude[0] 10.0.0.9-10.0.0.8 ends before it begins. exchange the two addresses'],
   ['nothing left', [[{ ...ends('10.0.0.1', '10.0.0.9'), gateway: '10.0.0.1', exclude: ['10.0.0.2-10.0.0.9'] }]], 'ranges[0][0].exclude leaves no address of 10.0.0.1-10.0.0.9. exclude less, or choose a larger range'],
-  ['a long list of exclusions beside a subnet', [[{ subnet, exclude: ['10.0.0.128/25'] }]], 'ranges[0][0].exclude names 127 addresses, more than 64 beside a subnet without a range. set ranges[0][0].rangeStart and ranges[0][0].rangeEnd: what is excluded from a range may be of any size'],
+  ['a long list of exclusions beside a subnet', [[{ subnet, exclude: ['10.0.0.128/25'] }]], 'ranges[0][0].exclude names 127 addresses, more than 64 beside a subnet without a range. set ranges[0][0].rangeStart and ranges[0][0].rangeEnd: a range may have any number of exclusions'],
   ['subnets that overlap', [[{ subnet }], [{ subnet: '10.0.0.0/16' }]], 'ranges[1][0]: 10.0.0.0/16 overlaps ranges[0][0]: 10.0.0.0/24. choose subnets that do not overlap'],
   ['the same subnet twice', [[{ subnet }], [{ subnet }]], 'ranges[1][0]: 10.0.0.0/24 overlaps ranges[0][0]: 10.0.0.0/24. choose ranges that do not overlap'],
   ['ranges that overlap', [[ends('10.0.0.1', '10.0.0.9'), ends('10.0.0.9', '10.0.0.20')]], 'ranges[0][1]: 10.0.0.9-10.0.0.20 of 10.0.0.0/24 overlaps ranges[0][0]: 10.0.0.1-10.0.0.9 of 10.0.0.0/24. choose ranges that do not overlap'],

@@ -144,7 +144,7 @@ test('an unconfirmed answer names the host that answered, and the host that coul
   expect(unconfirmed(read(true), { host: 'a', writer: 'b' }, cause)).toMatchObject({
     ...{ reason: 'unconfirmed', outcome: 'none', cause },
     message:
-      'GET network: a is not known to accept writes and may lack what was written last; b, which does, cannot be asked',
+      'GET network: a is not known to accept writes and may lack the latest writes; b, which does, cannot be asked',
   });
   expect(unconfirmed(read(true), { host: 'a', writer: undefined }, undefined).message).toMatch(
     /; no host is known to$/,

@@ -4,18 +4,20 @@ import { aLeaseRecord, now } from '../../../fixture/a-status.ts';
 
 const lease = aLeaseRecord({ address: '10.0.0.2', containerId: 'c1', workload: 'c1' });
 const nothing = { leases: [], holders: [], uses: [], last: [], notes: [], hasGridAnswered: true };
-const away = { ...nothing, hasGridAnswered: false, notes: ['what the grid has is not known: no answer'] };
+const away = { ...nothing, hasGridAnswered: false, notes: ['the contents of the grid are unknown: no answer'] };
 
 test('a lease that the grid does not show is told so, if the grid was asked', () => {
   expect(whoisText('10.0.0.2', { ...nothing, leases: [lease] }, now)).toContain('the grid shows no such');
   const text = whoisText('10.0.0.2', { ...away, leases: [lease] }, now);
-  expect(text).toMatch(/^10\.0\.0\.2 in network .*container c1, .*\nwhat the grid has is not known: no answer\n$/s);
+  expect(text).toMatch(
+    /^10\.0\.0\.2 in network .*container c1, .*\nthe contents of the grid are unknown: no answer\n$/s,
+  );
   expect(text).not.toContain('the grid shows');
 });
 
 test('what nobody knows is told for those who were asked', () => {
   expect(whoisText('web-9', nothing, now)).toBe('neither this host nor the grid knows web-9\n');
   expect(whoisText('web-9', away, now)).toBe(
-    'this host does not know web-9\nwhat the grid has is not known: no answer\n',
+    'this host does not know web-9\nthe contents of the grid are unknown: no answer\n',
   );
 });

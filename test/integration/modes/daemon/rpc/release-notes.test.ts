@@ -333,7 +333,7 @@ describe('in the daemon', () => {
       const begin = performance.now();
       expect(await errorOf(host.add('c1'))).toMatchObject({
         code: 11,
-        msg: 'an earlier release of this attachment was not settled in the time for one ADD',
+        msg: 'an earlier release of this attachment was not completed in time for this ADD',
       });
       expect(performance.now() - begin).toBeLessThan(3_000);
       expect(held(grid)).toContain('10.0.0.2');

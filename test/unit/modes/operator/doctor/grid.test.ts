@@ -25,7 +25,7 @@ test.each([
 });
 
 test.each([
-  [undefined, 'ok: this user may not see them, which is fine'],
+  [undefined, 'ok: this user may not see them, and need not'],
   [[], 'ok: the grid shows none to this user'],
   [
     [
@@ -133,7 +133,7 @@ test.each<[readonly string[] | undefined, string[], (string | RegExp)[]]>([
     ['Site'],
     [
       'ok: defined: VM ID, Tenant ID',
-      'warning: --labels names what the grid does not define: Site -> define it with ea-defs --create, or take it out of --labels',
+      'warning: --labels names attributes that the grid does not define: Site -> define it with ea-defs --create, or take it out of --labels',
     ],
   ],
 ])('attributes: defined %j, labels %j', (defined, labels, expected) => {
@@ -150,7 +150,7 @@ const reading = (ahead: number, took = 100) => ({
 });
 
 test.each([
-  [[], 'ok: the grid does not say what time it is'],
+  [[], 'ok: the grid does not report its time'],
   [[reading(0)], "ok: within 1 s of the grid's"],
   [[reading(-4_000)], "ok: within 4 s of the grid's"],
   [[reading(60_000)], /^warning: this host's clock is 60 s ahead of the grid's -> set both by NTP/],

@@ -146,18 +146,18 @@ describe('gateway', () => {
   test('none, or one that is known only with the network', () => {
     expect(linesOf(judgeGateway(byContainer, undefined))[0]).toMatch(/^ok: none configured/);
     const kept = networkSpec({ ...input, keepFirst: true });
-    expect(linesOf(judgeGateway(kept, undefined))[0]).toMatch(/^ok: reserved with the network/);
+    expect(linesOf(judgeGateway(kept, undefined))[0]).toMatch(/^ok: will be reserved when the network is created/);
   });
 });
 
 test.each([
-  ['10.0.0.7', true, 'ok: 10.0.0.7 (eth1) is in use for the grid, too'],
+  ['10.0.0.7', true, 'ok: the grid, too, regards 10.0.0.7 (eth1) as used'],
   [
     '10.0.0.7',
     false,
     'failure: the grid does not know 10.0.0.7 (eth1): another host may give it to a container -> reserve 10.0.0.7 on the grid: a fixed address, or a host record',
   ],
-  ['10.0.0.7', undefined, /^warning: whether the grid knows 10.0.0.7 \(eth1\) cannot be seen by this user -> reserve/],
+  ['10.0.0.7', undefined, /^warning: this user may not see whether the grid knows 10.0.0.7 \(eth1\) -> reserve/],
   ['10.0.0.150', false, /^ok: 10.0.0.150 \(eth1\) lies in a DHCP range/],
   ['10.0.0.210', false, /^failure: the grid does not know 10.0.0.210 \(eth1\): another host may give it/],
 ])("this host's address %s, known to the grid: %s", (address, known, expected) => {
