@@ -32,7 +32,7 @@ const aBlock = ({ method, url }: HttpRequest) => method === 'POST' && url.includ
 
 export const blockSituations: readonly Situation[] = [
   {
-    name: 'somebody makes a range over a block that serves: it serves no more, and another one is taken',
+    name: 'somebody makes a range over a serving block: it stops, and the host takes another one',
     run: async () => {
       const site = new Site({ blocks: 'all', quirks: { rangesMayOverlap: true } });
       await startAll(site, 0);
@@ -44,7 +44,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'somebody makes a range over a block that is being taken: it goes back',
+    name: 'somebody makes a range over a block that is being taken: it is returned',
     run: async () => {
       const site = new Site({ blocks: 'all', quirks: { rangesMayOverlap: true } });
       await startAll(site, 0);
@@ -56,7 +56,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'another machine gives an address of a block that is being taken: it gives none, and is forgotten when a person has removed it',
+    name: 'another machine gives an address of a block that is being taken: the block gives none, and is forgotten after a person removes it',
     run: async () => {
       const site = new Site({ blocks: 'all' });
       await startAll(site, 0);
@@ -79,7 +79,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'another machine gives an address of a block that serves: it gives none until a person has removed the reservation',
+    name: 'another machine gives an address of a serving block: the block stops until a person removes the reservation',
     run: async () => {
       const site = new Site({ blocks: 'all' });
       await startAll(site, 0);
@@ -100,7 +100,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'a person wants no blocks while the create of one may still be carried out, and while leases are in another: both go back',
+    name: 'a person releases all blocks while one has a create in doubt and another one has leases: both are returned',
     run: async () => {
       const site = new Site({ blocks: 'all' });
       site.arrange(aBlock, { fate: 'late', ms: 30_000 });
@@ -125,7 +125,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'somebody deletes a block that serves, and means it: it is forgotten when its host wants no more blocks and has nothing in it',
+    name: 'somebody deletes a serving block for good: it is forgotten when its host needs no blocks and has no lease in it',
     run: async () => {
       const site = new Site({ blocks: 'all' });
       await startAll(site, 0);
@@ -145,7 +145,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'a host is renamed, and a person says elsewhere that the old name is gone: no block goes in which the host gives addresses',
+    name: 'a host is renamed, and a person releases the old name on another host: the blocks in use are kept',
     run: async () => {
       const site = new Site({ blocks: 'all', hosts: 2 });
       await startAll(site, 0);
@@ -168,7 +168,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'somebody deletes a block, and another host takes its place: of two containers with one address one is named, and one host gives on',
+    name: 'somebody deletes a block, and another host takes its place: a doubly used address is reported, and one host continues',
     run: async () => {
       const site = new Site({ blocks: 'all', hosts: 2 });
       await startAll(site, 0);
@@ -190,7 +190,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'somebody has a DHCP member serve the range of a block: its host gives nothing of it, and leaves the range alone when it is done with it',
+    name: 'a DHCP member serves the range of a block: its host stops it, and never deletes the range',
     run: async () => {
       const site = new Site({ blocks: 'all' });
       await startAll(site, 0);
@@ -209,7 +209,7 @@ export const blockSituations: readonly Situation[] = [
     },
   },
   {
-    name: 'somebody deletes a block, and its host takes the same place again: only the new block is left, and nothing is wrong any more',
+    name: 'somebody deletes a block, and its host takes the same place again: only the new block is left, without a condition',
     run: async () => {
       const site = new Site({ blocks: 'all' });
       await startAll(site, 0);

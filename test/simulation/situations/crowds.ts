@@ -47,11 +47,11 @@ async function judged(begin: (site: Site) => Promise<void>): Promise<void> {
 
 export const crowds: readonly Situation[] = [
   {
-    name: 'while the reaper releases the dead, a namespace is seen again, and a DEL comes: what it had judged before does not count',
+    name: 'a namespace appears again, and a DEL comes, while the reaper releases dead containers: its earlier judgement does not count',
     run: () => judged((site) => site.pass(graceMs)),
   },
   {
-    name: 'while a person has the dead released, a namespace is seen again, and a DEL comes: what was listed before does not count',
+    name: 'a namespace appears again, and a DEL comes, while a person releases dead containers: the earlier list does not count',
     run: () => judged(async (site) => site.runtime(0).gcByHand()),
   },
 ];

@@ -17,7 +17,7 @@ async function resting() {
 
 export const defects: readonly Situation[] = [
   {
-    name: 'a host is renamed while its disk is full: it knows its containers by their leases, and a GC that lists them releases none',
+    name: 'a host is renamed while its disk is full: it knows its containers by their leases, and a GC with them as valid releases none',
     run: async () => {
       const site = new Site();
       await startAll(site);
@@ -39,7 +39,7 @@ export const defects: readonly Situation[] = [
     },
   },
   {
-    name: 'a host has lost its state, and only a candidate answers: a repeated ADD that it cannot settle in time releases nothing',
+    name: 'a host has lost its state, and only a candidate answers: a repeated ADD that times out releases nothing',
     run: async () => {
       const site = new Site({ mayLoseWrites: true });
       await startAll(site);
@@ -60,7 +60,7 @@ export const defects: readonly Situation[] = [
     },
   },
   {
-    name: 'a view is renamed while what a failed ADD has left in it is being released: it is found where it is',
+    name: 'a view is renamed while the leftover of a failed ADD is being released: it is found in its new view',
     run: async () => {
       const site = new Site({ setup: { ...plainSetup, view: 'blue' } });
       const [c0 = ''] = await startAll(site, 0);
@@ -135,7 +135,7 @@ export const defects: readonly Situation[] = [
     },
   },
   {
-    name: 'a promoted master still has what a container had before it came back and asked for another address: a GC removes it',
+    name: 'a promoted master still has the former address of a restarted container that requested another one: a GC removes it',
     run: async () => {
       const site = new Site({ lagMs: 60_000, mayLoseWrites: true });
       const [c0 = ''] = await startAll(site, 0, 1);
@@ -155,7 +155,7 @@ export const defects: readonly Situation[] = [
     },
   },
   {
-    name: 'a container comes back while its address rests, and leaves before it is answered: the address rests on',
+    name: 'a container returns while its address rests, and leaves before its answer: the address continues to rest',
     run: async () => {
       const { site, address } = await resting();
       site.runtime(0).start(0, { again: true, way: 'unread' });
@@ -167,7 +167,7 @@ export const defects: readonly Situation[] = [
     },
   },
   {
-    name: 'somebody alters a reservation while it rests, and its container comes back: it gets another address',
+    name: 'somebody alters a resting reservation, and its container returns: it gets another address',
     run: async () => {
       const { site, c0, address } = await resting();
       const object = site.members.contents.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);

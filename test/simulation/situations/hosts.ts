@@ -28,9 +28,9 @@ interface Crowd {
 const inBlue = { place: 'by name', view: 'blue' } as const;
 const crowdsToAgree: readonly Crowd[] = [
   { name: 'by its subnet', setup: {}, networks: 0 },
-  { name: 'by its subnet in a view that has to be made', setup: { view: 'blue' }, networks: 1 },
+  { name: 'by its subnet in a new view', setup: { view: 'blue' }, networks: 1 },
   { name: 'by its name', setup: { place: 'by name' }, networks: 1 },
-  { name: 'by its name in a view that has to be made', setup: inBlue, networks: 1 },
+  { name: 'by its name in a new view', setup: inBlue, networks: 1 },
   {
     name: 'by its name with two prefix lengths',
     setup: inBlue,
@@ -38,7 +38,7 @@ const crowdsToAgree: readonly Crowd[] = [
     configOf: (host) => ({ prefixLength: 26 + (host % 2) }),
   },
   {
-    name: 'by its name from lists of containers that begin differently',
+    name: 'by its name from lists of containers in different order',
     setup: inBlue,
     networks: 1,
     configOf: (host) => ({ containers: host % 2 === 0 ? '10.0.0.0/24,10.1.0.0/24' : '10.1.0.0/24,10.0.0.0/24' }),
@@ -188,7 +188,7 @@ export const hosts: readonly Situation[] = [
     },
   },
   {
-    name: 'a container comes back in another namespace before the grace is over: it keeps its address',
+    name: 'a container returns in another namespace within the grace period: it keeps its address',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);

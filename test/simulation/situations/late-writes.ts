@@ -29,7 +29,7 @@ export const lateWrites: readonly Situation[] = [
     },
   },
   {
-    name: 'a late create of an ADD that was given up takes the address of another container, which has lost it: it is given back',
+    name: 'a late create of an abandoned ADD takes the lost address of another container: it is given back',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
@@ -45,7 +45,7 @@ export const lateWrites: readonly Situation[] = [
     },
   },
   {
-    name: 'a living container loses its reservation while the delete of a surplus is in doubt: it is reserved again',
+    name: 'a live container loses its reservation while the delete of a surplus is in doubt: it is re-created',
     run: async () => {
       const site = new Site();
       await startAll(site);
@@ -84,7 +84,7 @@ export const lateWrites: readonly Situation[] = [
     },
   },
   {
-    name: 'what was reserved for a request that failed does not fit the next one, which asks for another address: it is removed',
+    name: 'the reservation of a failed ADD does not fit the next one, which requests another address: it is removed',
     run: async () => {
       const site = new Site();
       await startAll(site, 9);
@@ -101,7 +101,7 @@ export const lateWrites: readonly Situation[] = [
     },
   },
   {
-    name: 'a view is renamed before an ADD has looked for what a create has made whose answer was lost: it fails, and leaves nothing',
+    name: 'a view is renamed before an ADD looks for the result of a create in doubt: it fails, and leaves nothing',
     run: async () => {
       const site = new Site({ setup: { ...plainSetup, view: 'blue' } });
       await startAll(site, 0);

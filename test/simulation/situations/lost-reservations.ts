@@ -38,7 +38,7 @@ const addressesOf = (site: Site, container: string) =>
 
 export const lostReservations: readonly Situation[] = [
   {
-    name: 'an address that is passed back to who lives on it, late and after the DEL of that one, does not stay reserved',
+    name: 'a late reassignment of an address after the DEL of its container does not keep it reserved',
     run: async () => {
       const site = new Site();
       await startAll(site, 0);
@@ -55,7 +55,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'an ADD of a container whose reservation is lost fails: its address stays its own',
+    name: 'a failed ADD of a container with a lost reservation leaves it its address',
     run: async () => {
       const site = new Site();
       await startAll(site, 0);
@@ -72,7 +72,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'a late create of what is reserved again after a fail-over is looked for when its container is gone',
+    name: 'a late re-creation after a fail-over is looked for when its container is gone',
     run: async () => {
       const site = await beforeFailOver();
       const address = told(site, c0);
@@ -104,7 +104,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'what was reserved again lately is looked at after a fail-over, however long ago it was given',
+    name: 'a recently re-created reservation is looked at after a fail-over, however old its lease',
     run: async () => {
       const site = await beforeFailOver();
       const address = told(site, c0);
@@ -123,7 +123,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'a GC releases a dead container that is merely looked at after a fail-over',
+    name: 'a GC releases a dead container whose lease only waits for a look after a fail-over',
     run: async () => {
       const site = await beforeFailOver({ reaps: false });
       for (let n = 0; n < 9; n += 1) site.arrange(lookFor(c0), { fate: 'silence' });
@@ -140,7 +140,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'a DEL does not wait for a look after a fail-over that nobody asked for',
+    name: 'a DEL does not wait for an unneeded look after a fail-over',
     run: async () => {
       const site = await beforeFailOver();
       site.arrange(lookFor(c0), { fate: 'silence' });
@@ -162,7 +162,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'a DEL that waits for the grid is not carried out behind the back of the ADD that follows',
+    name: 'a DEL that waits for the grid is not carried out after the ADD that follows',
     run: async () => {
       const site = new Site();
       await startAll(site, 0);
@@ -177,7 +177,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'a delete that is carried out between the look of an ADD and its answer leaves that without an address that is not reserved',
+    name: 'a delete that is carried out between the look of an ADD and its answer does not leave the container without a reservation',
     run: async () => {
       const site = new Site();
       await startAll(site, 0);
@@ -211,7 +211,7 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
-    name: 'a delete that never arrived is sent again when it can be carried out no more',
+    name: 'a lost delete is repeated when it cannot be carried out any more',
     run: async () => {
       const site = new Site();
       await startAll(site, 0);

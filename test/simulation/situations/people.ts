@@ -20,7 +20,7 @@ const doubtMs = 62_000;
 
 export const people: readonly Situation[] = [
   {
-    name: 'gc --host is called again while a release of it is in doubt: it sends no second delete',
+    name: 'a repeated gc --host sends no second delete while one is in doubt',
     run: async () => {
       const site = new Site({ hosts: 2 });
       await startAll(site, 0);
@@ -36,7 +36,7 @@ export const people: readonly Situation[] = [
     },
   },
   {
-    name: 'gc comes while a dead container is started again under its name: it keeps its address',
+    name: 'a dead container that is restarted under its name during gc keeps its address',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
@@ -52,7 +52,7 @@ export const people: readonly Situation[] = [
     },
   },
   {
-    name: 'the reaper looks while a dead container is started again under its name: it keeps its address',
+    name: 'a dead container that is restarted under its name during a look of the reaper keeps its address',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
@@ -85,7 +85,7 @@ export const people: readonly Situation[] = [
     },
   },
   {
-    name: 'somebody has given the reservation of a container to another one, and the state is lost: the first gets it back',
+    name: 'somebody gave the reservation of a container to another one, and the state is lost: the first one gets it back',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
@@ -106,7 +106,7 @@ export const people: readonly Situation[] = [
     },
   },
   {
-    name: 'a person releases one that lives: it keeps its address, unless the person insists',
+    name: 'a live container keeps its address when a person releases it, unless the person insists',
     run: async () => {
       const site = new Site();
       const [c0 = ''] = await startAll(site, 0);
