@@ -142,14 +142,10 @@ describe('a faulty server in place of the daemon', () => {
       (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
       'is not a compatible infoblox-cni-daemon',
     ],
-    [
-      'answers with nonsense for a result',
-      (socket) => socket.end(answerFrame({ result: 'yes' })),
-      'is not a compatible',
-    ],
+    ['answers with an invalid result', (socket) => socket.end(answerFrame({ result: 'yes' })), 'is not a compatible'],
     ['answers other JSON', (socket) => socket.end('[1]\n'), 'is not a compatible infoblox-cni-daemon'],
     ['answers half a document', (socket) => socket.end('{"jsonrpc":"2.0","id":1,"resu'), ''],
-    ['answers without end', (socket) => flood(socket), 'is not a compatible infoblox-cni-daemon'],
+    ['answers endlessly', (socket) => flood(socket), 'is not a compatible infoblox-cni-daemon'],
   ])('%s', (_, serve, why) => {
     test('makes ADD and CHECK fail with 11, DEL leave a note, and STATUS fail with 50, all but ADD at once', async () => {
       await listen(serve);

@@ -212,14 +212,14 @@ test.runIf(process.getuid?.() === 0)(
 
 test.each<[string, string, number, number, RegExp]>([
   [
-    'a wrong flag in it, with status 2, by which nobody starts the daemon again',
+    'a wrong flag in it, with status 2, after which systemd does not restart the daemon',
     "DAEMON_FLAGS='--grid-hots=a'",
     0o600,
     2,
     /DAEMON_FLAGS in .*\/daemon\.env: unknown flag --grid-hots; did you mean --grid-host\?/,
   ],
   [
-    'others that could change it',
+    'a file that others could change',
     '',
     0o666,
     1,

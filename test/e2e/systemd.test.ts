@@ -205,7 +205,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     expect(await isSetAside()).toBe(false);
   });
 
-  /** A unit without one for the socket, like before: the daemon of root made socket and notes itself. */
+  /** The relevant parts of the former unit, without one for the socket: the daemon of root made socket and notes itself. */
   const unitWithoutSocket = `[Unit]
 [Service]
 Type=notify

@@ -70,7 +70,7 @@ const scripts = ['daemon-environment', 'run-aci-daemon', 'run-daemon', 'run-dock
   (name) => `infoblox-cni/${name}.sh`,
 );
 
-/** Paths that the installed texts name. */
+/** Installed documents, at the paths that the texts name. */
 const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs', 'deploy/monitoring', 'deploy/kubernetes']
   .flatMap((path) => (path.endsWith('.md') ? [path] : filesUnder(join(project, path)).map((file) => `${path}/${file}`)))
   .filter((file) => !file.endsWith('.test.yml'))

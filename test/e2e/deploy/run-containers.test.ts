@@ -100,11 +100,11 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
 
   it.each([
     ['no docker', { DOCKER: 'no-docker' }, [], 'no no-docker (Debian: apt-get install docker.io docker-cli)'],
-    ['a docker that does not work', {}, ['info) exit 1 ;;'], 'docker does not work here; run docker info'],
+    ['a docker that fails', {}, ['info) exit 1 ;;'], 'docker does not work here; run docker info'],
     ['no image', {}, [], 'no image: run make image, set ARCHIVE to its archive, or set IMAGE to an image'],
     ['several images', {}, ["'image ls'*) echo a:1; echo a:2 ;;"], 'several images; set IMAGE to one of them: a:1 a:2'],
     ['no such file', { ARCHIVE: '/nowhere.tar' }, [], 'no image at /nowhere.tar'],
-    ['a file that is no image', { ARCHIVE: '/etc/passwd' }, [], '/etc/passwd is not an image of make image'],
+    ['a file that is not an image', { ARCHIVE: '/etc/passwd' }, [], '/etc/passwd is not an image of make image'],
     [
       'wrong flags',
       { IMAGE: 'image' },

@@ -120,19 +120,19 @@ test('a running plugin can be replaced', async () => {
 
 describe('nothing is changed, and the reason is given,', () => {
   test.each<[string, string, RegExp]>([
-    ['a file that is no JSON', '{', /is not valid JSON/],
+    ['a file that is not JSON', '{', /is not valid JSON/],
     [
       'a network that does not use the driver',
       list({ plugins: [{ type: 'bridge' }] }),
       /no plugin in it uses the IPAM plugin infoblox/,
     ],
     [
-      'a mistake in it',
+      'a mistyped key',
       list({ plugins: [{ ...bridge, ipam: { ...bridge.ipam, subnett: '10.0.0.0/8' } }] }),
       /subnett.*subnet/s,
     ],
     [
-      'plugins that are not there',
+      'missing plugins of its chain',
       list({ plugins: [bridge, { type: 'sbr' }, { type: 'tuning' }] }),
       /names sbr, tuning, not in .*\/bin\. Install these plugins first/,
     ],

@@ -45,7 +45,7 @@ mount -t tmpfs -o mode=0755 tmpfs $dir
 mkdir $dir/upper $dir/work $dir/system
 mount -t overlay overlay -o lowerdir=/,upperdir=$dir/upper,workdir=$dir/work $dir/system`;
 
-/** Files of the driver and of main plugins that this machine may have, and that the root hides. */
+/** Removes the driver and plugins that this machine may have, and puts `bridge` into Debian's directory. */
 const blank = `
 rm -rf /etc/infoblox-cni /var/lib/infoblox-cni /usr/local/*bin/infoblox* /usr/local/lib/systemd /usr/lib/cni /opt/cni /usr/libexec/cni /usr/lib/rkt
 rm -f /usr/sbin/policy-rc.d

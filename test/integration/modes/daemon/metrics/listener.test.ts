@@ -43,7 +43,7 @@ async function ask(path: string, headers: Readonly<Record<string, string>> = {})
 test('40 open connections do not block other clients', async () => {
   for (let count = 0; count < 40; count += 1) {
     (await client()).write('GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n');
-    await client(); // An idle client.
+    await client(); // It sends nothing.
   }
   expect((await ask('/livez')).text).toBe('ok\n');
 });
