@@ -1,5 +1,5 @@
 /**
- * Safety conditions that `make mutations` takes out of a copy of the source, one by one: each time the test that is named fails.
+ * Safety conditions that `make mutations` removes from a copy of the source, one by one. Each time the named test fails.
  * test/unit/docs/mutations.test.ts compares the list with the source and with docs/reliability.md.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Mutation {
-  /** What holds no longer, as a sentence. */
+  /** The broken promise, as a sentence. */
   readonly condition: string;
-  /** The test of the simulation that fails then. */
+  /** Title of the simulation test that then fails. */
   readonly fails: string;
   readonly file: string;
-  /** Stands in the file once, and is replaced. */
+  /** A text that the file contains once, and that is replaced. */
   readonly text: string;
   readonly instead: string;
 }

@@ -1,13 +1,13 @@
-/** One directory for all that a run of the tests puts into temporary ones, so that a run that is broken off leaves nothing, either. */
+/** One directory for all temporary files of a test run, so that an interrupted run leaves nothing, either. */
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Run by vitest before it starts the workers, which inherit the variable. */
+/** Sets the variable. vitest calls this before it starts the workers, which inherit it. */
 export function setup(): void {
-  // A short name: it becomes a part of paths of unix sockets, which hold 107 bytes.
+  // The name is short, as it becomes a part of paths of unix sockets, which have at most 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), 'icni-'));
-  chmodSync(directory, 0o711); // some programs are run as nobody
+  chmodSync(directory, 0o711); // Some programs run as the user `nobody`.
   process.env.TMPDIR = directory;
   process.once('exit', () => {
     endUsers(directory);
@@ -19,15 +19,15 @@ export function setup(): void {
 }
 
 /**
- * Ends what a run that is broken off leaves running: workers, and the daemons that their tests have started. All have the
- * directory's name, which is unique, in their environment or arguments; until they are gone they would make files in it.
+ * Ends the processes that an interrupted run leaves: workers, and the daemons of their tests. All have the directory's unique
+ * name in their environment or arguments, and would make files in it until their end.
  */
 function endUsers(directory: string): void {
   for (let tries = 0; tries < 200; tries++) {
     const users = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && uses(Number(pid), directory));
     if (users.length === 0) return;
     for (const pid of users) end(Number(pid));
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10); // they take a moment to go
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10); // They need a moment to end.
   }
 }
 
@@ -36,7 +36,7 @@ function uses(pid: number, directory: string): boolean {
   try {
     return ['environ', 'cmdline'].some((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(directory));
   } catch {
-    return false; // gone meanwhile, or somebody else's
+    return false; // The process has ended, or belongs to another user.
   }
 }
 
@@ -44,6 +44,6 @@ function end(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Gone meanwhile.
+    // The process has ended.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What `make demo` runs: a container gets its address from a (simulated) Infoblox grid and gives it back, the whole way,
- * with the executable as built and the real bridge plugin of the CNI project. Each step shows what it does.
+ * `make demo`: a container gets its address from a (simulated) Infoblox grid and gives it back, with the built executable and
+ * the real bridge plugin of the CNI project. Each step is shown.
  */
 import { mkdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -17,7 +17,7 @@ import { type Grid, startGrid } from '../simulator/grid.ts';
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (interrupted = true));
 
-/** What has been started or made, taken down again in reverse order whatever happens. */
+/** Clean-ups of everything started or made, run in reverse order in any case. */
 const cleanUp: (() => unknown)[] = [];
 
 try {
@@ -109,7 +109,7 @@ async function demo(): Promise<void> {
   show('No container holds an address any more.');
 }
 
-/** On a second host, which has a block of addresses: the grid is taken away, and a container starts. */
+/** Starts a container during an outage, on a second host with a block of addresses. */
 async function startWithoutGrid(grid: Grid): Promise<void> {
   step('The grid is away. A host with a block of addresses starts containers all the same:');
   const host = new BuiltHost(grid, { node: 'host-b' });
@@ -168,7 +168,7 @@ function exampleNetconf(socketDir: string) {
   };
 }
 
-/** Network namespaces for a host and its container, if this machine lets us have them. */
+/** Makes network namespaces for a host and its container, if this machine allows it. */
 function openLab(): NetworkLab | undefined {
   const obstacle = labObstacle();
   if (obstacle !== undefined) {
@@ -181,7 +181,7 @@ function openLab(): NetworkLab | undefined {
   return lab;
 }
 
-/** As a container runtime does it: through the bridge plugin where that is possible. */
+/** Calls the plugin like a container runtime, through the bridge plugin if possible. */
 function callPlugin(
   command: 'ADD' | 'DEL',
   host: BuiltHost,
@@ -199,14 +199,14 @@ function succeed(run: Run): Run {
   return run;
 }
 
-/** Asks the grid as a person with curl would. */
+/** Asks the grid like a person with curl. */
 async function showReservations(grid: Grid): Promise<void> {
   const query = 'fixedaddress?network_view=priv-view&_return_fields=ipv4addr,name,comment';
   show(`GET /wapi/v2.3/${query}`);
   show(await wapiGet(grid, query));
 }
 
-/** DEL was answered when the release was on disk; the grid is asked in the background. */
+/** Waits for the release on the grid, as DEL is answered once it is on disk. */
 async function released(grid: Grid, mark: string): Promise<void> {
   const end = performance.now() + 10_000;
   for (;;) {

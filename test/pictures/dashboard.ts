@@ -1,6 +1,6 @@
 /**
- * The dashboard of deploy/monitoring with figures of a real Prometheus. Grafana is not part of it: its panels are read from
- * dashboard.json, their queries answered by Prometheus, and drawn with uPlot.
+ * Draws the dashboard of deploy/monitoring with data of a real Prometheus. It does so without Grafana: it reads the panels
+ * from dashboard.json, asks Prometheus their queries, and draws them with uPlot.
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -9,15 +9,15 @@ import { legendOf, type Panel, queryOf, readDashboard } from '../e2e/deploy/dash
 import type { Prometheus } from '../fixture/prometheus.ts';
 import { observeHosts } from './monitored-hosts.ts';
 
-/** Pixels. */
+/** The size in pixels. */
 const width = 1320;
 const row = 30;
 
-/** A panel with its data, as draw-panels.js takes it. */
+/** A panel with its data, for draw-panels.js. */
 interface DrawnPanel extends Pick<Panel, 'type' | 'title' | 'gridPos' | 'fieldConfig'> {
-  /** Seconds since 1970. */
+  /** Times in seconds since 1970. */
   readonly times: readonly number[];
-  /** A value for each time; null where there is none. */
+  /** A value for each time, or null without one. */
   readonly series: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
 }
 

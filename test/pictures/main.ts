@@ -1,6 +1,6 @@
 /**
- * Makes the pictures of the documentation anew, from what is built: `node test/pictures/main.ts [NAME...]`, all of them
- * without names. A new one is a file beside this and a line in the list.
+ * Makes the pictures of the documentation again from the build: `node test/pictures/main.ts [NAME...]`, by default all. A new
+ * one is a file beside this and a line in the list.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { startBrowser } from '../fixture/browser.ts';
 import { dashboard } from './dashboard.ts';
 import { doctor, leases, page, status } from './operator.ts';
 
-/** Draws one in a browser. @returns PNG */
+/** Draws a picture in a browser. @returns PNG */
 export type Picture = (browser: Browser, progress: (text: string) => void) => Promise<Uint8Array>;
 
 const pictures: Readonly<Record<string, Picture>> = { dashboard, status, leases, doctor, page };

@@ -1,4 +1,4 @@
-/** Two hosts with the built daemon on a simulated grid, and a Prometheus that scrapes them while they live through some trouble. */
+/** Two hosts with the built daemon on a simulated grid, and a Prometheus that scrapes them during some trouble. */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BuiltHost, type CallOptions } from '../e2e/built-host.ts';
@@ -11,27 +11,27 @@ import { reservation } from '../simulator/grid-fixture.ts';
 interface Network {
   readonly name: string;
   readonly ipam: Readonly<Record<string, string | number>>;
-  /** Containers that a host keeps running in it. */
+  /** Number of containers that a host keeps running in it. */
   readonly kept: number;
 }
 
 const networks = [
   { name: 'web', ipam: { subnet: '10.20.0.0/26', gateway: '10.20.0.1' }, kept: 12 },
   { name: 'batch', ipam: { subnet: '10.20.1.0/25', gateway: '10.20.1.1', 'block-size': 16 }, kept: 20 },
-  // Full before long, since nothing there ends.
+  // This network fills soon, as no container there ends.
   { name: 'edge', ipam: { subnet: '10.20.2.0/28', gateway: '10.20.2.1', 'network-view': 'dmz' }, kept: 99 },
 ] as const satisfies readonly Network[];
 
-/** Addresses that somebody else has. */
+/** Addresses of others. */
 const others = [
   { network: '10.20.0.0/26', taken: 30 },
   { network: '10.20.1.0/25', taken: 12 },
 ];
 
-/** Seconds before anything is scraped. */
+/** Seconds before the first scrape. */
 const warmUp = 20;
 
-/** How the grid is, one after another: milliseconds that a request takes, none while it is away. */
+/** The states of the grid in order: milliseconds for a request, undefined during an outage. */
 const weather: readonly { readonly seconds: number; readonly latency?: number }[] = [
   { seconds: 35, latency: 15 },
   { seconds: 25, latency: 350 },
@@ -42,12 +42,12 @@ const weather: readonly { readonly seconds: number; readonly latency?: number }[
 
 export interface Observed {
   readonly prometheus: Prometheus;
-  /** How long it has been going on. */
+  /** Duration of the observation. */
   readonly seconds: number;
   stop(): Promise<void>;
 }
 
-/** Lives through it all. Takes as long as the weather. */
+/** Runs the hosts through all states of the grid, in real time. */
 export async function observeHosts(progress: (text: string) => void): Promise<Observed> {
   const obstacle = prometheusObstacle();
   if (obstacle !== undefined) throw new Error(`cannot be drawn here: ${obstacle}`);
@@ -86,13 +86,13 @@ async function change(grid: Grid): Promise<void> {
     else grid.latencyMs = latency;
     await pause(seconds * 1_000);
     if (latency !== undefined) continue;
-    // A grid that has been away knows nobody.
+    // After an outage the grid has lost its sessions.
     grid.expireSessions();
     await grid.resume();
   }
 }
 
-/** Containers come and go on a host, now and then a few at once. */
+/** Starts and ends containers on a host, sometimes a few at once. */
 async function live(host: BuiltHost, signal: AbortSignal): Promise<void> {
   const running = new Map<string, string[]>(networks.map(({ name }) => [name, []]));
   for (let n = 0; !signal.aborted; n += 1) {
@@ -103,13 +103,13 @@ async function live(host: BuiltHost, signal: AbortSignal): Promise<void> {
     const started = start(host, { ...options, containerId }).then((isRunning) => isRunning && mine.push(containerId));
     const oldest = mine.length >= kept ? mine.shift() : undefined;
     if (oldest !== undefined) void host.call('DEL', { ...options, containerId: oldest });
-    // A grid that is away is no reason to start fewer.
+    // An outage does not reduce the starts.
     await Promise.race([started, pause(1_000)]);
     await pause(n % 20 < 6 ? 60 : 350);
   }
 }
 
-/** ADD and, if it succeeds, CHECK. */
+/** Calls ADD and, if it succeeds, CHECK. */
 async function start(host: BuiltHost, options: CallOptions): Promise<boolean> {
   const { exitCode, stdout } = await host.call('ADD', options);
   if (exitCode !== 0) return false;

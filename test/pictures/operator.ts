@@ -1,4 +1,4 @@
-/** What an operator sees of a host: the commands in a terminal, and the page in a browser. */
+/** The operator's view of a host: the commands in a terminal, and the page in a browser. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,10 +12,10 @@ import { terminal } from './terminal.ts';
 
 const web = { config: { name: 'web' }, ipam: { subnet: '10.20.0.0/26', gateway: '10.20.0.1' } };
 const batch = { config: { name: 'batch' }, ipam: { subnet: '10.20.1.0/24', gateway: '10.20.1.1' } };
-/** A network that is full when one container more asks for it. */
+/** A network that is full for one more container. */
 const edge = { config: { name: 'edge' }, ipam: { subnet: '10.20.2.0/29', gateway: '10.20.2.1' } };
 
-/** Where Debian has the main plugins. */
+/** Debian's directory of main plugins. */
 const debianPlugins = '/usr/lib/cni';
 
 const pods = ['cart', 'catalog', 'checkout', 'search', 'mail', 'ledger', 'report', 'import'];
@@ -46,7 +46,7 @@ function commandPicture(browser: Browser, name: string, ...operands: readonly st
     const flags = name === 'doctor' ? host.flags : [`--socket-dir=${host.socketDir}`];
     const env = { WAPI_PASSWORD: grid.password, CNI_PATH: pluginDirectory(host) };
     const { stdout } = await run(daemonFile, [name, ...files, ...flags], env);
-    // A real host has them elsewhere.
+    // A real host has other paths.
     const usual: readonly (readonly [string, string])[] = [
       [host.socketDir, '/run/cni'],
       [host.stateDir, '/var/lib/infoblox-cni'],

@@ -1,4 +1,4 @@
-/** What a command prints, as a terminal shows it. */
+/** The output of a command on a terminal. */
 import type { Browser } from 'puppeteer-core';
 
 const style = `
@@ -7,12 +7,12 @@ const style = `
   b { color: #7fd6a2; font-weight: normal; }
 `;
 
-/** Draws a command line and what it printed. @returns PNG */
+/** Draws a command line and its output. @returns PNG */
 export async function terminal(browser: Browser, line: string, printed: string): Promise<Uint8Array> {
   const page = await browser.newPage();
   await page.setContent('<pre></pre>');
   await page.addStyleTag({ content: style });
-  // As text: what a grid or a runtime calls something is no markup.
+  // Inserted as text: names from a grid or a runtime must not become markup.
   await page.evaluate(
     `{ const pre = document.querySelector('pre'); const typed = document.createElement('b');
        typed.textContent = ${JSON.stringify(`# ${line}\n`)}; pre.append(typed, ${JSON.stringify(printed)}); }`,

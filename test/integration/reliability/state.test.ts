@@ -66,7 +66,7 @@ function otherTables(directory: string): void {
 }
 
 for (const [what, damage, setAside] of damages) {
-  worldTest(`a state file that is ${what} is no loss: the grid tells what this host holds`, async (world) => {
+  worldTest(`a state file that is ${what} loses nothing, as the leases are imported from the grid`, async (world) => {
     await inhabit(world);
     await restart(world, () => damage(stateDir(world)));
     const aside = readdirSync(stateDir(world)).filter((name) => name.includes('unreadable'));

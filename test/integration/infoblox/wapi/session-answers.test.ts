@@ -19,7 +19,7 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** A broken answer to a write, and the error that it makes. What a whole answer means: test/unit/infoblox/wapi/answer.test.ts. */
+/** A broken answer to a write, and the resulting error. For complete answers see test/unit/infoblox/wapi/answer.test.ts. */
 const broken: readonly (readonly [string, Effect, RegExp])[] = [
   ['half an answer', { kind: 'truncate' }, /the connection to the grid at 127\.0\.0\.1:\d+ broke/],
   ['9 MiB', { kind: 'oversize', bytes: 9 * 1024 * 1024 }, /broke: more than 262144 bytes/],

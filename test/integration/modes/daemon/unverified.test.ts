@@ -36,13 +36,13 @@ describe.each([
     expect(warnings.map(({ level }) => level)).toEqual(verified ? [] : ['warn']);
   });
 
-  test(`/health ${verified ? 'leaves it out' : 'says so'} when all is well`, async () => {
+  test(`/health ${verified ? 'does not mention it' : 'mentions it'} on a healthy host`, async () => {
     await host.start();
     await until('the grid is well', async () => (await fetch(`${url}/health`)).status === 200);
     expect(await health()).toEqual(['ok', ...more]);
   });
 
-  test(`/health and the details of STATUS ${verified ? 'leave it out' : 'say so'} when the grid is away`, async () => {
+  test(`/health and the details of STATUS ${verified ? 'do not mention it' : 'mention it'} during an outage`, async () => {
     await grid.pause();
     await host.start();
     const [trouble, ...rest] = await health();

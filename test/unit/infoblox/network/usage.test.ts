@@ -42,7 +42,7 @@ beforeEach(() => {
   usage = new NetworkUsage({ grid: { utilization }, conditions, known: () => known, leased: () => leased, clock });
 });
 
-/** Refreshes. @returns the number of requests, and what is known then */
+/** Refreshes. @returns the number of requests, and the networks known afterwards */
 async function refreshed(): Promise<[number, string[]]> {
   requests = 0;
   await usage.refresh();

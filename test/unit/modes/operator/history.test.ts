@@ -19,7 +19,7 @@ test.each(['yesterday', '10:00', '2026-13-01', '2026-01-02T25:00', '176736624500
   expect(() => readTime(text)).toThrow(/must be a time such as/);
 });
 
-test('a holder whose address the grid still has is told so, until it is returned', () => {
+test('a holder whose reservation is still on the grid is marked so, until it is returned', () => {
   const one = { address: '10.0.0.2', view: 'default', network: 'net-1', container: 'c1', interface: 'eth0' };
   const times = { from: '2026-01-02T03:04:05.000Z', recorded: '2026-01-02T03:04:05.000Z', overlaps: false };
   const ended = { ...one, ...times, until: '2026-01-02T04:04:05.000Z', releasedBy: 'DEL', returned: null };
