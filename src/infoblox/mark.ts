@@ -56,11 +56,6 @@ export function marksOfSets(mark: string, { containerId, ifName }: Attachment, s
   return [mark, ...Array.from({ length: sets - 1 }, (_, index) => `${ofSet} set=${index + 1}`)];
 }
 
-/** Returns the index of an address's set in its configuration, from 0. */
-export function setIn(mark: string): number {
-  return Number(/ set=(\d+)$/.exec(mark)?.[1] ?? 0);
-}
-
 /** Returns a key that is the same for the marks of all addresses of an attachment. */
 export function attachmentKey(mark: string): string {
   const [, start, containerId = '', end] = /^(.* container=)(\S+)( interface=\S+)/.exec(mark) ?? [];
@@ -114,7 +109,7 @@ export function startOf(comment: string): { node: string; network: string } {
 }
 
 /** The owner of a block, a range of addresses that a host keeps for its containers. */
-export interface BlockMark {
+interface BlockMark {
   readonly origin: Origin;
   /** `name` of the network configuration. */
   readonly network: string;

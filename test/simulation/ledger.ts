@@ -10,7 +10,7 @@ import {
   isWithin,
   parseCidr,
 } from '../../src/infoblox/address.ts';
-import { parseMark, setIn } from '../../src/infoblox/mark.ts';
+import { parseMark } from '../../src/infoblox/mark.ts';
 import { cluster } from './daemon-run.ts';
 import type { GridMembers, Holder } from './grid-members.ts';
 
@@ -247,4 +247,9 @@ function misfitOf({ address, network }: Told, ownAddresses: ReadonlySet<string>)
 
 function keyOf({ view, address, comment }: Holder): string {
   return `${view}/${address}/${comment}`;
+}
+
+/** Returns the index of an address's set in its configuration, from 0. */
+function setIn(mark: string): number {
+  return Number(/ set=(\d+)$/.exec(mark)?.[1] ?? 0);
 }

@@ -13,7 +13,7 @@ export function narrower(one: Creation, other: Creation): Creation {
 }
 
 /** A missing object. */
-export type Missing =
+type Missing =
   | { readonly kind: 'network view' }
   | { readonly kind: 'network container' | 'network'; readonly cidr: Cidr }
   | { readonly kind: 'range'; readonly interval: Interval }

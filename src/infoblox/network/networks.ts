@@ -248,7 +248,7 @@ interface Gateway {
  * meanwhile, the create conflicts with that reservation: an address can be reserved once in a view.
  * @throws GridError `network-conflict` if a container has it, or the grid's answer
  */
-export async function reserveGateway(
+async function reserveGateway(
   { grid, log }: { readonly grid: Grid; readonly log: Pick<Log, 'info'> },
   gateway: Gateway,
   signal: AbortSignal,

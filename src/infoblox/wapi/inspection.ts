@@ -29,7 +29,7 @@ const texts = v.optional(v.pipe(v.array(text), v.maxLength(1_000)), []);
 const UseSchema = v.object({ network: text, network_view: text, status: text, types: texts, names: texts });
 
 /** Use of an address in the grid's words: status `UNUSED` or `USED`; types such as `HOST`, `LEASE`; names of objects. */
-export interface AddressUse extends Pick<v.InferOutput<typeof UseSchema>, 'network' | 'status' | 'types' | 'names'> {
+interface AddressUse extends Pick<v.InferOutput<typeof UseSchema>, 'network' | 'status' | 'types' | 'names'> {
   readonly view: string;
 }
 
