@@ -177,9 +177,10 @@ async function run(scenario: Scenario, at?: Point): Promise<Record<PointKind, nu
       isArmed = false;
       where.host(0).kill();
       where.time.after(1_000, () => where.host(0).start());
-      // Other containers request addresses soon, and after late writes were carried out.
+      // Other containers request addresses soon, when the restarted daemon has carried out its releases, and after late writes.
       for (const [slot, ms] of [
-        [8, 1_500],
+        [7, 1_500],
+        [8, 10_000],
         [9, 40_000],
       ] as const) {
         where.time.after(ms, () => where.runtime(0).start(slot));
