@@ -23,7 +23,7 @@ afterEach(() => {
 
 test.each([
   ['ea-defs', /asking the grid, for \d+s/],
-  ['doctor', /checking \[.*\] \d+ of \d+/],
+  ['doctor', /checking \d+ of \d+ \[.*\]/],
   ['support-bundle', /examining.* \d+/],
 ])('%s ends at once, reports it, and leaves neither a bar nor half a file', async (command, when) => {
   const file = join(directory, 'bundle.tar.gz');
