@@ -93,11 +93,11 @@ test('check-config says whether the daemon would start with these flags, and cha
   const noCertificate = await check('--node-name=a', '--wapi-client-cert=/nonexistent/client.pem');
   expect([noCertificate.exitCode, noCertificate.stdout]).toEqual([1, '']);
   expect(noCertificate.stderr).toMatch(
-    /cannot read the client certificate: .*no such file.*\. Put a PEM file of root there/,
+    /cannot read the client certificate: there is no .*\. Put a PEM file of root there/,
   );
   const noPassword = await check('--node-name=a', '--wapi-password-file=/nonexistent/password');
   expect([noPassword.exitCode, noPassword.stdout]).toEqual([1, '']);
-  expect(noPassword.stderr).toMatch(/cannot read the WAPI password: .*no such file.*\. Put it into /);
+  expect(noPassword.stderr).toMatch(/cannot read the WAPI password: there is no .*\. Put it into /);
   for (const place of places) expect(existsSync(place.replace(/^.*=/, ''))).toBe(false);
 });
 
