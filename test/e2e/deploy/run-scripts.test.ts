@@ -129,9 +129,13 @@ esac`;
     ]);
   });
 
-  it.runIf(isRoot)('accepts the shipped settings', () => {
+  it.runIf(isRoot)('accepts the shipped settings, which pin the key of the grid', () => {
     room.configure(readFileSync(join(deploy, 'systemd/daemon.env'), 'utf8'));
-    expect(flagsOf(run().stdout)).toMatchObject({ 'grid-host': '192.168.124.200', 'wapi-username': 'infoblox' });
+    expect(flagsOf(run().stdout)).toMatchObject({
+      'grid-host': '192.168.124.200',
+      'wapi-username': 'infoblox',
+      'ssl-verify': 'pin',
+    });
   });
 
   // The result of systemd 257 for the same lines.
