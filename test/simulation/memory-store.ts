@@ -5,8 +5,9 @@ import { GridError } from '../../src/infoblox/errors.ts';
 import type { Block } from '../../src/infoblox/lease/block/block.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
 import type { Lease } from '../../src/infoblox/lease/lease.ts';
-import { type Batch, BatchedLeaseStore, type Changes } from '../../src/infoblox/lease/store/batched-store.ts';
+import { type Batch, BatchedLeaseStore } from '../../src/infoblox/lease/store/batched-store.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from '../../src/infoblox/lease/store/owner.ts';
+import type { Changes } from '../../src/infoblox/lease/store/values.ts';
 
 /** The disk of a host. */
 export class Disk {

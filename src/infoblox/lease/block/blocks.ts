@@ -24,8 +24,6 @@ const maxLossMs = 3_600_000;
 const maxOwedMs = 300_000;
 /** Remembered ended leases, and places that were in use. */
 const maxEnded = 10_000;
-/** Share of free addresses below which another block is taken. */
-const minFree = 1 / 4;
 /** The fact that records `release --blocks`. */
 const releasedFact = 'blocksReleased';
 
@@ -272,11 +270,6 @@ export class Blocks {
     const serving = this.#serving(spec).flatMap(({ block }) => (block.mark === except ? [] : [block]));
     const size = serving.reduce((sum, block) => sum + block.size, 0);
     return { size, free: serving.reduce((sum, block) => sum + this.#free(block).length, 0) };
-  }
-
-  /** Tells whether another block must be taken. */
-  isScarce({ size, free }: Room): boolean {
-    return free < size * minFree || size === 0;
   }
 
   /** Lists the addresses of a block that can be assigned. @param mark mark of a lease to ignore */

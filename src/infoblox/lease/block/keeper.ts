@@ -7,12 +7,13 @@ import { families, isPartOf } from '../../address.ts';
 import { abortable, type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../../errors.ts';
 import type { Pool } from '../../grid.ts';
-import { beginsAs, type Origin, shortNetworkName } from '../../mark.ts';
+import { beginsAs, type Origin } from '../../mark.ts';
 import { subjectOf } from '../../network/exhaustion.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import { type NetworkSpec, sourceText, specKey } from '../../network/spec.ts';
+import { type NetworkSpec, specKey } from '../../network/spec.ts';
 import type { Target } from '../../network/succession.ts';
 import { type Block, type BlockIdentity, disowned, drain, foreign, intervalOf, isOfSpec } from './block.ts';
+import { Demand, type Wanted } from './demand.ts';
 import { identityOf, lostIn, takeBlock } from './taking.ts';
 import { type VisitDeps, visit } from './visit.ts';
 
@@ -22,9 +23,6 @@ const lookIntervalMs = 300_000;
 const releasedLookIntervalMs = 30_000;
 /** Milliseconds for one visit, or for taking a block. */
 const attemptTimeoutMs = 60_000;
-/** Milliseconds after which an unused block is released, and an empty one if others have free addresses. */
-const maxIdleMs = 86_400_000;
-const maxEmptyMs = 3_600_000;
 /** Milliseconds for which a host without a connection to the grid may assign addresses: the maximum validity and an hour. */
 const goneHostWaitMs = 90_000_000;
 const retry: Backoff = { firstMs: 5_000, maxMs: lookIntervalMs };
@@ -34,27 +32,13 @@ const noRoomHint =
 const permissionHint =
   'give the user of --wapi-username the right to read, create and delete ranges, and to read ipv4address';
 
-/** A network with ADDs. */
-interface Wanted {
-  spec: NetworkSpec;
-  network: ReadyNetwork;
-  /** Time of the last successful ADD, as the clock's `now`. */
-  addedAt: number;
-  /** Earliest time to take a block, as the clock's `now`. */
-  takeAt: number;
-  failures: number;
-}
-
 export class BlockKeeper {
   readonly #deps: VisitDeps;
-  /** By network and place. */
-  readonly #wanted = new Map<string, Wanted>();
+  readonly #demand: Demand;
   /** Last and next visit to each block, by mark, as the clock's `now`; absent: visit now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
   /** First visits, begun at the start; undefined once they have ended. */
   #firstLooks: Promise<void> | undefined;
-  /** Since when each block is empty, by mark. */
-  readonly #emptySince = new Map<string, number>();
   /** Blocks being taken for waiting ADDs, by spec and part. */
   readonly #taking = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
@@ -64,6 +48,7 @@ export class BlockKeeper {
 
   constructor(deps: VisitDeps) {
     this.#deps = deps;
+    this.#demand = new Demand(deps);
   }
 
   /** Continues with the blocks of the last run. */
@@ -104,7 +89,7 @@ export class BlockKeeper {
   /** Visits all blocks because the grid answers again, perhaps after a failover. Resolves after the attempt. */
   async gridIsBack(): Promise<void> {
     this.#deps.blocks.noteGridBack();
-    for (const wanted of this.#wanted.values()) wanted.takeAt = 0;
+    this.#demand.retry();
     await this.lookAtAll();
   }
 
@@ -124,13 +109,7 @@ export class BlockKeeper {
   /** Records a successful ADD of a network. */
   noteAdd(spec: NetworkSpec, network: ReadyNetwork): void {
     if (network.blockSize === 0 && this.#deps.store.blocks().length === 0) return;
-    // The latest configuration of each place counts: blocks of an earlier one are released.
-    const key = JSON.stringify([spec.view, spec.name, sourceText(spec)]);
-    const wanted = this.#wanted.get(key) ?? { spec, network, addedAt: 0, takeAt: 0, failures: 0 };
-    wanted.spec = spec;
-    wanted.network = network;
-    wanted.addedAt = this.#deps.clock.now();
-    this.#wanted.set(key, wanted);
+    this.#demand.noteAdd(spec, network);
     this.#wake();
   }
 
@@ -244,8 +223,13 @@ export class BlockKeeper {
 
   #nextDue(): number {
     const looks = this.#deps.store.blocks().map((block) => this.#nextLook(block));
-    const takes = [...this.#wanted.values()].flatMap((wanted) => (this.#isNeeded(wanted) ? wanted.takeAt : []));
+    const takes = this.#unmet().map(({ takeAt }) => takeAt);
     return Math.min(Number.POSITIVE_INFINITY, ...looks, ...takes);
+  }
+
+  /** Lists the networks that need another block, and have none that waits for its first visit. */
+  #unmet(): Wanted[] {
+    return this.#demand.unmet(({ mark, phase }) => phase === 'held' && !this.#looks.has(mark));
   }
 
   #nextLook({ mark, phase, createInDoubtUntil }: Block): number {
@@ -258,8 +242,8 @@ export class BlockKeeper {
     for (const block of store.blocks()) {
       if (this.#nextLook(block) <= clock.now()) await this.#lookAt(block);
     }
-    for (const wanted of this.#wanted.values()) {
-      if (!this.#isNeeded(wanted) || wanted.takeAt > clock.now()) continue;
+    for (const wanted of this.#unmet()) {
+      if (wanted.takeAt > clock.now()) continue;
       wanted.takeAt = clock.now() + pauseBefore(wanted.failures, retry, host.random);
       wanted.failures += 1;
       const isTaken = await this.#attempt(wanted.spec.name, (signal) => this.#takeOrSay(wanted, signal));
@@ -273,14 +257,12 @@ export class BlockKeeper {
     const now = clock.now();
     const sinceLast = now - (this.#looks.get(mark)?.at ?? now);
     this.#looks.set(mark, { at: now, nextAt: now + (blocks.areReleased ? releasedLookIntervalMs : lookIntervalMs) });
-    if (blocks.leasesIn(block).length > 0) this.#emptySince.delete(mark);
-    else if (!this.#emptySince.has(mark)) this.#emptySince.set(mark, now);
-    const isSurplus = this.#isSurplus(block);
+    const isSurplus = this.#demand.isSurplus(block);
     await this.#attempt(mark, (signal) => visit(this.#deps, { mark, isSurplus, sinceLast }, signal));
     const after = store.blocks().find((one) => one.mark === mark);
     if (after === undefined) {
+      this.#demand.forget(block);
       this.#looks.delete(mark);
-      this.#emptySince.delete(mark);
       return;
     }
     const doubtUntil = Math.max(after.createInDoubtUntil ?? 0, after.deleteInDoubtUntil ?? 0);
@@ -302,36 +284,6 @@ export class BlockKeeper {
       });
       return undefined;
     }
-  }
-
-  /**
-   * Tells whether to take a block: the serving ones are nearly full, and none of its kind is being taken, waits for its first visit, or has
-   * its reservations refused, which would also happen in another one.
-   */
-  #isNeeded({ spec, network, addedAt }: Wanted): boolean {
-    const { blocks, store, clock } = this.#deps;
-    if (network.blockSize === 0 || blocks.areReleased || !store.isWhole) return false;
-    if (clock.now() - addedAt >= maxIdleMs) return false;
-    const isUnclear = (block: Block) => block.phase === 'held' && !this.#looks.has(block.mark);
-    const keepsFromTaking = (block: Block) =>
-      isOfSpec(block, spec) && (block.phase === 'taking' || isUnclear(block) || blocks.isRefused(block));
-    return !store.blocks().some(keepsFromTaking) && blocks.isScarce(blocks.room(spec));
-  }
-
-  /** Tells whether this host does not need an empty block. */
-  #isSurplus(block: Block): boolean {
-    const { blocks, clock } = this.#deps;
-    const emptySince = this.#emptySince.get(block.mark);
-    if (emptySince === undefined) return false;
-    const wanted = [...this.#wanted.values()].map(({ spec }) => spec);
-    const ofNetwork = wanted.filter(
-      ({ name, view }) => view === block.view && shortNetworkName(name) === block.network,
-    );
-    const spec = ofNetwork.find((one) => isOfSpec(block, one));
-    const idleMs = clock.wall() - block.usedAt;
-    if (blocks.areReleased || idleMs >= maxIdleMs || (ofNetwork.length > 0 && spec === undefined)) return true;
-    const isEmptyForLong = clock.now() - emptySince >= maxEmptyMs && idleMs >= maxEmptyMs;
-    return isEmptyForLong && spec !== undefined && !blocks.isScarce(blocks.room(spec, block.mark));
   }
 
   /**

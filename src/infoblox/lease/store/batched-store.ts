@@ -13,6 +13,7 @@ import { type DoubtWindow, resumedDoubt, wallTimeOf } from '../doubt.ts';
 import { type HistoryChange, historyChanges } from '../history.ts';
 import { type Lease, type Phase, resumed, type ShownPhase, shownPhase } from '../lease.ts';
 import type { BlockTransition, Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
+import { type Changes, Values } from './values.ts';
 
 /** The fact that records that the state is whole. */
 const wholeFact = 'imported';
@@ -25,9 +26,6 @@ const maxGatheringMs = 100;
 /** Milliseconds before the condition of a failed commit lapses: only the next commit can show that the state is writable. */
 const failureLapsesAfterMs = 30_000;
 const noMarks: Except = new Set();
-
-/** Present values by key; undefined: it is gone. */
-export type Changes<T> = ReadonlyMap<string, T | undefined>;
 
 /** All changes since the last commit. */
 export interface Batch {
@@ -49,48 +47,6 @@ export interface BatchedStoreOptions {
   readonly clock: Clock;
   readonly window: DoubtWindow;
   readonly conditions: Conditions;
-}
-
-/** Values in memory, and the durable values of those that changed since the last commit. */
-class Values<T> {
-  readonly present = new Map<string, T>();
-  readonly #durable = new Map<string, T | undefined>();
-  readonly #noteChange: (before: T | undefined, after: T | undefined) => void;
-
-  /** @param noteChange called for each stored value, and for each change */
-  constructor(stored: Iterable<readonly [string, T]>, noteChange: (before?: T, after?: T) => void = () => {}) {
-    this.#noteChange = noteChange;
-    for (const [key, value] of stored) this.#put(key, value);
-  }
-
-  set(key: string, value: T | undefined): void {
-    if (!this.#durable.has(key)) this.#durable.set(key, this.present.get(key));
-    this.#put(key, value);
-  }
-
-  changes(): Changes<T> {
-    return new Map([...this.#durable.keys()].map((key) => [key, this.present.get(key)]));
-  }
-
-  /** Records that the changes are durable. */
-  keep(): void {
-    this.#durable.clear();
-  }
-
-  /** Returns to the durable values. @returns those that had changed */
-  undo(): Changes<T> {
-    const undone = new Map(this.#durable);
-    this.#durable.clear();
-    for (const [key, value] of undone) this.#put(key, value);
-    return undone;
-  }
-
-  #put(key: string, value: T | undefined): void {
-    const before = this.present.get(key);
-    if (value === undefined) this.present.delete(key);
-    else this.present.set(key, value);
-    this.#noteChange(before, value);
-  }
 }
 
 export abstract class BatchedLeaseStore implements LeaseStore {

@@ -6,7 +6,7 @@ import { readWorkload, workloadText } from '../../workload.ts';
 import { type Block, blockPhases } from '../block/block.ts';
 import { releasers } from '../history.ts';
 import { type Lease, phases } from '../lease.ts';
-import type { Changes } from './batched-store.ts';
+import type { Changes } from './values.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());
