@@ -187,7 +187,7 @@ describe('a block of a host', () => {
     expect(await site.add('d0')).toBe(given[0]);
     const { store } = site.run().leases;
     expect(store.where(({ phase }) => phase === 'releasing')).toHaveLength(7);
-    expect(site.log.join('\n')).toContain('no free address but those that rest');
+    expect(site.log.join('\n')).toContain('no free address except resting ones');
   });
 
   test('gives a resting address to the container that requests it', async () => {

@@ -24,11 +24,11 @@ import { SimHost } from './sim-host.ts';
 import { epoch, VirtualTime } from './virtual-time.ts';
 
 /** Log messages of the core about impossible combinations. */
-const cannotBe = /\b(shows what cannot be|was to end where it cannot)\b/;
+const cannotBe = /\b(shows an impossible combination|impossible end of a lease)\b/;
 /** Log message of the core about a container whose address has another owner. */
 const saidLost = /has lost the reservation of a live attachment and refuses to re-create it \{"attachment":"([^"]+)"/;
 /** Log message of the core about an address assigned before the end of its cool-down. */
-const saidRestless = /no free address but those that rest: .*"address":"([^"]+)"/;
+const saidRestless = /no free address except resting ones: .*"address":"([^"]+)"/;
 /** Block size of hosts with blocks. */
 const blockSize = 8;
 /** A note that an administrator appends to the mark of a reservation. */

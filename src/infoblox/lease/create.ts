@@ -1,5 +1,5 @@
 /**
- * One create of an ADD: whether the requested address can be had, which pool is asked, and how the grid's answer compares with the request.
+ * One create of an ADD: whether the requested address is available, which pool is asked, and how the grid's answer compares with the request.
  */
 import { GridError } from '../errors.ts';
 import type { AddressSource, Description, Reservation } from '../grid.ts';

@@ -194,7 +194,7 @@ export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reas
   // An ADD without another free address gets this one.
   if (lease !== undefined && shownPhase(lease, moment().now) === 'resting') exhaustion.released(lease.view);
   if (answer === 'impossible')
-    log.error('a lease was to end where it cannot', { attachment: identity.mark, cause: reason.cause, because });
+    log.error('impossible end of a lease', { attachment: identity.mark, cause: reason.cause, because });
   return ended;
 }
 

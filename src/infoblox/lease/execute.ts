@@ -122,7 +122,7 @@ export async function execute(
 /** Logs an impossible combination, which is a bug. */
 export function reportImpossible({ log }: Pick<LeaseDeps, 'log'>, { mark, address }: Lease, step: Step): void {
   if (step.kind !== 'look again' || step.impossible === undefined) return;
-  log.error('the grid shows what cannot be', { attachment: mark, address, because: step.impossible });
+  log.error('the grid shows an impossible combination', { attachment: mark, address, because: step.impossible });
 }
 
 /** Makes a bound lease for an object without one: a container may use its address. */

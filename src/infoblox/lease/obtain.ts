@@ -139,7 +139,7 @@ export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Pro
 
   try {
     // Begin. Look at a bound lease before ensuring the network: a renamed view must not be created again. Record its callers before the
-    // first wait, so that it is not released when one leaves who is not the last.
+    // first wait, so that it is kept while one of several leaves.
     if (known?.phase === 'bound') {
       store.apply(mark, joinedBy(work));
       look = await lookAtHeld(deps, { held: known, wish }, signal);
@@ -219,7 +219,7 @@ export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Pro
             await pauseAfterLoss(reply);
             look = undefined;
           } else if (!isInPlace) {
-            // The refusal of a wrong network means nothing.
+            // The network was replaced, so its refusal does not count.
           } else if (reply.reason === 'conflict' && requested === undefined) {
             const why = collisionError(network, reply);
             work.delay = why;
@@ -363,7 +363,7 @@ async function leaveView(deps: LeaseDeps, known: Lease, signal: AbortSignal): Pr
   apply(deps.store, known.mark, (lease) => endRest(lease, deps.moment()));
   await reconcileLocked(deps, known.mark, signal);
   if (deps.store.get(known.mark) === undefined) return;
-  throw new GridError('busy', `an earlier release in view ${known.view} is not settled yet`, {
+  throw new GridError('busy', `an earlier release in view ${known.view} is not completed yet`, {
     hint: 'try again in a minute',
   });
 }

@@ -110,7 +110,7 @@ export function warnOfRest({ store, clock, log }: LeaseDeps, mark: string, { cid
   const lease = store.get(mark);
   if (lease === undefined || shownPhase(lease, clock.now()) !== 'resting') return;
   const seconds = Math.ceil(((lease.restsUntil ?? 0) - clock.now()) / 1_000);
-  log.warn('no free address but those that rest: giving the one that has rested longest', {
+  log.warn('no free address except resting ones: giving the one that has rested longest', {
     network: cidr.text,
     view,
     address: lease.address,

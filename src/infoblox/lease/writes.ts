@@ -189,7 +189,7 @@ export async function reassign(
     return without(look, object);
   }
   if (locks.busy(owner) && (lease.phase !== 'pending' || !mayWaitForOthers(deps, lease.mark))) {
-    throw new GridError('busy', `${address} belongs to ${owner}, whose lease is being worked on`);
+    throw new GridError('busy', `${address} belongs to ${owner}, whose lease is locked`);
   }
   return locks.run(owner, async () => {
     const newOwner = store.get(owner);
@@ -277,7 +277,7 @@ async function takeAway(
 function warnOfLoss({ log, tally }: LeaseDeps, mark: string, address: string): void {
   tally.recreated += 1;
   const hint =
-    'nothing while its container lives; if it was deleted because that is gone, send a DEL for the container';
+    'no action while its container is alive; if it was deleted because the container is gone, send a DEL for it';
   const fields = isAttachmentMark(mark) ? { attachment: mark, address, hint } : { attachment: mark, address };
   log.warn('re-created a reservation that the grid had lost', fields);
 }

@@ -48,7 +48,7 @@ export async function visit(
     if (block === undefined) return;
     const step = planBlock(block, lookOf(deps, block, shown), moment());
     if (step.impossible !== undefined)
-      log.error('a block shows what cannot be', { block: mark, because: step.impossible });
+      log.error('a block shows an impossible combination', { block: mark, because: step.impossible });
     const isSeen = step.kind === 'confirm' || step.kind === 'stop';
     if (isSeen && isSurplus && blocks.leasesIn(block).length === 0) {
       store.applyBlock(mark, (one) => one && drain(one));

@@ -43,7 +43,7 @@ describe('with a cool-down', () => {
   /** A subnet with two addresses for containers. */
   const small = { subnet: '10.0.7.0/30', gateway: '10.0.7.1' };
   const rest = () =>
-    fixture.host.log.filter(({ message }) => message.startsWith('no free address but those that rest'));
+    fixture.host.log.filter(({ message }) => message.startsWith('no free address except resting ones'));
 
   test('an address is not given again, and a DEL sends no request', async () => {
     const { grid, host } = fixture;

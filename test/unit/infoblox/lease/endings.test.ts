@@ -228,7 +228,7 @@ describe('a lease', () => {
     const apply = (_: string, change: (lease?: Lease) => Lease | undefined) => change(leaseOf('bound'));
     const ended = endLease({ ...depsOf(apply), log }, identity, { cause: 'gc --host' });
     expect(ended).toMatchObject({ answer: 'impossible', lease: leaseOf('bound') });
-    expect(errors).toEqual(['a lease was to end where it cannot']);
+    expect(errors).toEqual(['impossible end of a lease']);
   });
 });
 
