@@ -31,6 +31,8 @@ rootTest(
         expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2']);
         free();
         await host.del('c1');
+        // The reconciler looks again after a pause.
+        await until('c1 is released', () => !held(grid).includes('10.0.0.2'));
         expect(await host.add('c2')).toBe('10.0.0.2');
       } finally {
         await host.dispose().catch(() => undefined);
