@@ -23,8 +23,7 @@ export async function findOrCreateSubnet(
   const { name, view, place } = spec;
   let found = await findSubnet(grid, spec, signal);
   for (let tries = 0; found === undefined; tries += 1) {
-    const { viewExists } = await refuseNewSubnet(deps, spec, signal);
-    if (!viewExists) await createView(deps, view, signal);
+    if (!(await refuseNewSubnet(deps, spec, signal))) await createView(deps, view, signal);
     try {
       const source = { view, cidr: place.cidr };
       const cidr = await grid.createNetwork({ source, name, comment: networkMark(name) }, signal);
@@ -66,7 +65,7 @@ export async function refuseNewSubnet(
   deps: NetworkReadDeps,
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
-): Promise<{ readonly viewExists: boolean }> {
+): Promise<boolean> {
   const [viewExists] = await Promise.all([
     refuseRenamedView(deps, { spec }, signal),
     refuseOverlap(deps.grid, spec, signal),
@@ -78,7 +77,7 @@ export async function refuseNewSubnet(
     { kind: 'network', cidr: spec.place.cidr },
     ...ranges.map((interval) => ({ kind: 'range', interval }) as const),
   ]);
-  return { viewExists };
+  return viewExists;
 }
 
 /** Refuses a name that is another subnet's: one of the configurations must be wrong. */
