@@ -31,15 +31,11 @@ export function pluginPaths(env: NodeJS.ProcessEnv): string[] {
   return named.length > 0 ? named : usualDirectories.filter((path) => existsSync(path));
 }
 
-/**
- * Says that a main plugin is in none of the directories, with the name that may be meant.
- * @returns nothing if there is no directory: this need not be the host
- */
-export function missingPlugin(type: unknown, paths: readonly string[]): string[] {
-  if (typeof type !== 'string' || paths.length === 0 || paths.some((path) => existsSync(join(path, type)))) return [];
+/** Says that a main plugin, which is in none of the directories, has nearly the name of a known one: a mistake wherever this runs. */
+export function misspeltPlugin(type: unknown, paths: readonly string[]): string[] {
+  if (typeof type !== 'string' || paths.some((path) => existsSync(join(path, type)))) return [];
   const meant = nearest(type, mainPlugins);
-  const spelling = meant === undefined ? '' : `; did you mean ${meant}?`;
-  return [`its main plugin ${type} does not exist on this host: it is not in ${paths.join(', ')}${spelling}`];
+  return meant === undefined || meant === type ? [] : [`there is no main plugin ${type}; did you mean ${meant}?`];
 }
 
 /** Asks the plugins of a directory for their versions. @param types file names of further main plugins */

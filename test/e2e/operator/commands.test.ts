@@ -473,7 +473,7 @@ describe('check-config', () => {
       ),
     });
     expect((await host.type('check-config', device({ type: 'brdige', brige: 'br1' }), ...flags)).stdout).toMatch(
-      /warning: its key brige has no effect; did you mean bridge\?\n.*its main plugin brdige does not exist on this host: .*; did you mean bridge\?\n/,
+      /warning: its key brige has no effect; did you mean bridge\?\n.*there is no main plugin brdige; did you mean bridge\?\n/,
     );
   });
 

@@ -10,7 +10,7 @@ import { calledName, defineCommand } from '../command.ts';
 import { checkNetworkFiles } from '../network-configurations.ts';
 import { printedLines } from '../output/results.ts';
 import { whatToDo } from '../output/terminal.ts';
-import { missingPlugin, pluginPaths } from '../plugin-directories.ts';
+import { misspeltPlugin, pluginPaths } from '../plugin-directories.ts';
 
 export const checkConfig = defineCommand({
   operands: '[FILE...]',
@@ -53,7 +53,7 @@ export const checkConfig = defineCommand({
     const right = found.flatMap(({ file, config, spec, remarks }, index) => [
       // List a configuration with several address sources once.
       ...(found[index - 1]?.config === config ? [] : [`${file}: network ${spec.name} is fine`]),
-      ...[...remarks, ...missingPlugin(config.type, pluginPaths(env))].map((remark) => `${file}: warning: ${remark}`),
+      ...[...remarks, ...misspeltPlugin(config.type, pluginPaths(env))].map((remark) => `${file}: warning: ${remark}`),
     ]);
     const failed = errors.length > 0;
     return {
