@@ -81,7 +81,8 @@ export async function reserve(
     if (requested === undefined) source = await keeper.poolIn(target, full, signal);
     return { source, reply: await grid.reserve({ source, ...description, neededBy }, signal) };
   } catch (error) {
-    return { source, reply: asGridError(error) };
+    if (!(error instanceof GridError)) throw error;
+    return { source, reply: error };
   }
 }
 
@@ -117,10 +118,4 @@ export async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: A
   const there = await observer.look(store.get(mark) ?? lease, signal);
   if (there.found.some(({ address }) => address === made.address)) return there;
   throw nonsense('and does not have it');
-}
-
-/** Returns a GridError. @throws any other error */
-function asGridError(error: unknown): GridError {
-  if (error instanceof GridError) return error;
-  throw error;
 }

@@ -55,8 +55,6 @@ const lossPause: Backoff = { firstMs: 250, maxMs: 4_000 };
  */
 const collisionPause: Backoff = { firstMs: 5, maxMs: 4_000 };
 
-const noAddresses: ReadonlySet<string> = new Set();
-
 /** What an ADD requests for one of its leases. */
 export interface Wish {
   readonly mark: string;
@@ -129,7 +127,7 @@ export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Pro
    */
   const canBeOfBlock = (): boolean => {
     if (mayBeOnGrid || isDoubtful || made !== undefined) return false;
-    return wish.sources.some((one) => blocks.hasFor(one, { mark, requested, except: noAddresses }));
+    return wish.sources.some((one) => blocks.hasFor(one, { mark, requested }));
   };
   /** Ends the lease, so that a block gives the address. */
   const leave = (): undefined => {

@@ -44,7 +44,7 @@ interface Wish {
   readonly mark: string;
   readonly requested: string | undefined;
   /** Addresses to skip. */
-  readonly except: ReadonlySet<string>;
+  readonly except?: ReadonlySet<string>;
 }
 
 /** An address offered to an ADD. */
@@ -231,7 +231,7 @@ export class Blocks {
       const rank = (one: string) => (one === again ? -2 : (this.#lastUse.get(placeOf(block.view, one)) ?? -1));
       const free = new Set(this.#free(block, mark));
       const [address] = [...all.slice(next), ...all.slice(0, next)]
-        .filter((one) => free.has(one) && !except.has(one) && fits(one, network, requested))
+        .filter((one) => free.has(one) && !except?.has(one) && fits(one, network, requested))
         .sort((one, other) => rank(one) - rank(other));
       if (address === undefined) continue;
       this.#offered.add(placeOf(block.view, address));
