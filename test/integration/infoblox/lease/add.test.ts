@@ -346,8 +346,8 @@ describe('a failed ADD', () => {
     const { grid } = fixture;
     const host = await mistrustful();
     grid.clearLog();
-    grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 800 } });
-    expect(await errorOf(host.call('ADD', 'c1', { limit: 400 }))).toMatchObject({ code: 11 });
+    grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 500 } });
+    expect(await errorOf(host.call('ADD', 'c1', { limit: 300 }))).toMatchObject({ code: 11 });
     await until('the address has gone back', () => writes(grid).includes('DELETE fixedaddress 200'));
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2']);
   });
