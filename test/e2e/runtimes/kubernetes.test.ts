@@ -144,7 +144,7 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     const file = '/var/lib/infoblox-cni/bundle.tar.gz';
     const bundle = await daemon.exec('infoblox-cni-daemon', 'support-bundle', `--output=${file}`);
     expect(bundle).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('without status') });
-    expect(await runtime.host.succeed(`tar -tzf ${file}`)).toMatch(/state\.json$/m);
+    expect(await runtime.host.succeed(`tar -tzf ${file}`)).toMatch(/leases\.json$/m);
   });
 
   test('can be replaced while pods keep their addresses, and takes over the DELs in between', async () => {
