@@ -17,9 +17,9 @@ const shared = { isolate: false };
 export default defineConfig({
   test: {
     globalSetup: ['test/temporary-directory.ts'],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
-    expect: { poll: { timeout: 25_000 } },
+    expect: { poll: { timeout: 60_000 } },
     projects: [
       { extends: true, test: { ...tier('unit', 0, 2), ...shared } },
       { extends: true, test: tier('simulation', 1, 2) },

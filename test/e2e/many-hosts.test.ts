@@ -10,7 +10,7 @@ const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: many hosts on one network: ${obstacle}\n`);
 
 /** Waiting time, as the daemon answers DEL before it asks the grid. */
-const release = { timeout: 10_000 };
+const release = { timeout: 60_000 };
 
 /** One of the hosts, with its daemon. */
 interface Member {

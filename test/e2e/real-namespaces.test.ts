@@ -7,7 +7,7 @@ import { BuiltHost } from './built-host.ts';
 import { type Container, kernelHas, labObstacle, type MainNetconf, NetworkLab } from './network-lab.ts';
 
 /** Waiting time, as the daemon answers DEL before it asks the grid. */
-const release = { timeout: 10_000 };
+const release = { timeout: 60_000 };
 
 /** In CI, where everything is installed, the tests fail instead of being skipped. */
 const obstacle = labObstacle();

@@ -12,7 +12,7 @@ const service = 'infoblox-cni-daemon';
 /** Flags with an address without a listener: these tests need no grid. */
 const flags =
   '--grid-host=127.0.0.1 --wapi-port=4443 --wapi-username=admin --node-name=lab --log-format=text --add-timeout=1s';
-const patience = 30_000;
+const patience = 60_000;
 
 const lab = await SystemdLab.start();
 afterAll(() => lab?.stop());

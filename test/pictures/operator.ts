@@ -55,7 +55,7 @@ function commandPicture(browser: Browser, name: string, ...operands: readonly st
       [dist, '/usr/local/bin'],
     ];
     const shown = (text: string) => usual.reduce((text, [here, there]) => text.replaceAll(here, there), text);
-    return terminal(browser, shown(['infoblox-cni-daemon', name, ...files].join(' ')), shown(stdout));
+    return terminal(browser, shown(['infoblox-cni', name, ...files].join(' ')), shown(stdout));
   });
 }
 

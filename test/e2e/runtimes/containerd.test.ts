@@ -17,7 +17,7 @@ const origins = [
 ];
 
 /** Waiting time: the daemon answers DEL before it asks the grid, and finds a dead container after --reap-after. */
-const release = { timeout: 15_000 };
+const release = { timeout: 60_000 };
 
 const pod = (name: string): Pod => ({ name, namespace: 'shop', uid: `5f0c2e9a-${name}` });
 

@@ -7,7 +7,7 @@ import { imageLeftOut, leftOut, printTried, RuntimeHost, runDaemon } from './run
 const isLeftOut = leftOut('docker', { dockerd: 'docker.io', docker: 'docker.io', containerd: 'containerd' });
 
 /** Waiting time: the daemon answers DEL before it asks the grid, and finds a dead container after --reap-after. */
-const release = { timeout: 15_000 };
+const release = { timeout: 60_000 };
 
 let runtime: RuntimeHost;
 

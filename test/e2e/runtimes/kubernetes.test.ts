@@ -19,7 +19,7 @@ const isLeftOut =
 
 const node = 'worker-3';
 /** Waiting time, as the daemon answers DEL before it asks the grid. */
-const release = { timeout: 15_000 };
+const release = { timeout: 60_000 };
 const readiness = { timeout: 15_000 };
 
 let runtime: RuntimeHost;

@@ -201,7 +201,7 @@ describe('a candidate that is promoted after its master is lost', () => {
     await master.pause();
     await host.del('c1');
     candidate.promote();
-    await until('nothing is left to release', () => logged('release').length === 1, 20_000);
+    await until('nothing is left to release', () => logged('release').length === 1);
     expect(Object.values(holders(candidate.grid))).not.toContain('c1');
   });
 

@@ -276,7 +276,7 @@ reaperTest('a container that dies during an outage is released when the grid is 
   caller.dies('c1');
   await pause(longEnough);
   await grid.resume();
-  await until('the dead is found', () => held(world).length === 0, 25_000);
+  await until('the dead is found', () => held(world).length === 0);
 });
 
 reaperTest('a daemon that starts with another view of the host releases nothing that it cannot see', async (world) => {

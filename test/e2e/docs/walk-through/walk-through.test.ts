@@ -91,7 +91,7 @@ async function runScript({ text, comment = '' }: Block): Promise<void> {
     writeFileSync(host.path(`/run/${name}.sh`), inProject(text));
     await host.start(name, `bash /run/${name}.sh`);
     const holds = async () => (await host.run(condition)).exitCode === 0;
-    await until(`${condition}: ${host.log(name)}`, holds, 15_000).catch((error) => {
+    await until(`${condition}: ${host.log(name)}`, holds, 60_000).catch((error) => {
       throw new Error(host.log(name), { cause: error });
     });
   }
@@ -116,7 +116,7 @@ describe.skipIf(leftOut)('the walk-through', () => {
       for (const { host, command, output } of stepsOf(block)) {
         expect(names, where).toContain(host);
         if (condition !== undefined) {
-          await until(condition, async () => (await hostOf(host).run(condition)).exitCode === 0, 20_000);
+          await until(condition, async () => (await hostOf(host).run(condition)).exitCode === 0, 60_000);
         }
         const run = await hostOf(host).run(`cd "$ROOM/project"; ${command}`);
         expect(`${run.stdout}${run.stderr}`.trim(), `${where}: ${command}`).toMatch(outputPattern(output));

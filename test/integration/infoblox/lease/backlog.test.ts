@@ -46,7 +46,7 @@ async function owe(containers: number): Promise<void> {
 /** Waits until the grid holds at most that many addresses, including the gateway. */
 async function payBack(left = 1): Promise<void> {
   await grid.resume();
-  await until('the others are back', () => held(grid).length === left, 20_000);
+  await until('the others are back', () => held(grid).length === left);
 }
 
 test('a backlog costs a look and a delete for each release', async () => {

@@ -48,5 +48,5 @@ test('a GC that is stopped during its releases is answered, few requests follow,
   expect(line?.details.releasing).toBeGreaterThan(stale / 2);
   quicken();
   await host.start();
-  await until('all of it is back', () => held(grid).length === 1, 30_000);
+  await until('all of it is back', () => held(grid).length === 1);
 });
