@@ -17,7 +17,7 @@ const patience = 60_000;
 const lab = await SystemdLab.start();
 afterAll(() => lab?.stop());
 
-describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
+describe.skipIf(lab === undefined)('the service', () => {
   if (lab === undefined) return;
 
   beforeEach(async () => {

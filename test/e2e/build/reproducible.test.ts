@@ -63,7 +63,7 @@ function copyOfProject(): string {
 }
 
 describe('two builds of one commit', () => {
-  it('give equal bytes in different places, with links, and within the size limit', { timeout: 120_000 }, () => {
+  it('give equal bytes in different places, with links, and within the size limit', () => {
     const one = join(work, 'one');
     const two = join(work, 'a', 'longer', 'path');
     const elsewhere = copyOfProject();
@@ -185,7 +185,7 @@ describe('a broken build', () => {
     expect(readdirSync(join(work, 'unlicensed'))).toEqual([]);
   });
 
-  it('fails if the executable does not answer VERSION, and leaves nothing in dist', { timeout: 60_000 }, () => {
+  it('fails if the executable does not answer VERSION, and leaves nothing in dist', () => {
     const script = projectWith(`process.stdout.write('hello');`, '');
     const build = run(script, '--outdir', join(work, 'mute'));
     expect(build.status).toBe(1);

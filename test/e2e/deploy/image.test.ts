@@ -184,7 +184,7 @@ describe.skipIf(isLeftOut)('writing images', () => {
   }
 
   it('twice gives equal bytes for any place and user, and other libraries for another architecture', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, () => {
     const builds = [build('one', 0o777), build('two', 0o700)];
     for (const [index, directory] of builds.entries()) {

@@ -117,7 +117,7 @@ function release(root: string, env: Record<string, string> = {}) {
 const published = (root: string) => readdirSync(join(root, 'dist/release')).sort();
 const read = (root: string, name: string) => readFileSync(join(root, 'dist/release', name), 'utf8');
 
-describe.skipIf(leftOut)('make release', { timeout: 120_000 }, () => {
+describe.skipIf(leftOut)('make release', () => {
   test('refuses a tree that is not a release, gives all reasons and fixes, and writes nothing', () => {
     const root = repository('root', { changelog: `## ${version} (unreleased)`, isTagged: false });
     writeFileSync(join(root, 'deploy/stray'), '');

@@ -130,7 +130,7 @@ describe.skipIf(leftOut)('the commands run', () => {
     })
     .filter(({ blocks }) => blocks.length > 0);
 
-  test.each(runnable)('of $page', { timeout: 90_000 }, ({ page, blocks }) => {
+  test.each(runnable)('of $page', ({ page, blocks }) => {
     requireBuilt();
     const bare = ['README.md', 'docs/install.md', 'docs/migration.md'].includes(page);
     const script = [

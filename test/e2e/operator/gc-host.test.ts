@@ -254,7 +254,7 @@ describe('an incomplete release', () => {
 });
 
 test('thousands of reservations are read and released in pages, with at most 8 requests at once', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   const count = 1_500;
   for (let last = 1; last <= count; last += 1) leave(last, { age: 2 * hour });

@@ -149,7 +149,7 @@ ln -s "$PROJECT/dist/infoblox" /opt/cni/bin/infoblox
 ${add('4f1c')}
 `;
 
-describe.skipIf(leftOut)('with a secret in every place', { timeout: 90_000 }, () => {
+describe.skipIf(leftOut)('with a secret in every place', () => {
   test('a bundle contains none of them, in any encoding', () => {
     requireBuilt();
     const { output } = runOnThrowawayHost(

@@ -6,7 +6,7 @@ import { startChaosWorld } from './chaos-world.ts';
 const duration = 12_000;
 
 test('no address is lost or given twice while runtimes, daemons and the grid fail at random', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
   const world = await startChaosWorld();

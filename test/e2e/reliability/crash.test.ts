@@ -96,7 +96,7 @@ async function crash(scenario: Scenario, point: DieAtWrite): Promise<void> {
 }
 
 describe.concurrent('killed during', () => {
-  test.each(scenarios)('$name', { timeout: 120_000 }, async (scenario) => {
+  test.each(scenarios)('$name', async (scenario) => {
     const points = await pointsOf(scenario);
     expect(points.length).toBeGreaterThanOrEqual(4);
     await Promise.all(points.map((point) => running(() => crash(scenario, point))));

@@ -165,7 +165,7 @@ const steps = fc.commands(
 );
 
 test('in every sequence of calls and faults, each call ends as the model says, and the invariants hold', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   const parameters = { numRuns: 60, interruptAfterTimeLimit: 7_000, markInterruptAsFailure: false };
   const property = fc.asyncProperty(steps, async (commands) => {

@@ -39,7 +39,7 @@ function distWith(executable: Uint8Array): string {
 }
 
 describe.skipIf(leftOut)('the packages', () => {
-  test('have the same bytes whenever and wherever they are made of one build', { timeout: 120_000 }, async () => {
+  test('have the same bytes whenever and wherever they are made of one build', async () => {
     const root = join(work, 'elsewhere');
     for (const part of ['deploy', 'docs', 'LICENSE', 'README.md', 'SECURITY.md', 'CHANGELOG.md', 'package.json'])
       cpSync(join(project, part), join(root, part), { recursive: true });

@@ -3,7 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import { deb, leftOut, madePackages, nextDeb, packageTimeoutMs, quickDeb, version } from './packages.ts';
 import { ThrowawayRoot } from './throwaway-root.ts';
 
-describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
+describe.skipIf(leftOut)('on a host with dpkg', () => {
   let packages: string;
   let root: ThrowawayRoot;
   const dpkg = 'dpkg --force-unsafe-io';

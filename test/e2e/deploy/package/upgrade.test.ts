@@ -17,7 +17,7 @@ if (!hasSystemd) {
   );
 }
 
-describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', { timeout: 120_000 }, () => {
+describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', () => {
   let root: ThrowawayRoot;
   let grid: Grid;
 

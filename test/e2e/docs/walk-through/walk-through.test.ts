@@ -102,7 +102,7 @@ function inProject(script: string): string {
 }
 
 describe.skipIf(leftOut)('the walk-through', () => {
-  test('leads from nothing to pods that reach each other, and back', { timeout: 90_000 }, async () => {
+  test('leads from nothing to pods that reach each other, and back', async () => {
     const blocks = blocksOf(page);
     expect(blocks.length).toBeGreaterThan(10);
     for (const block of blocks) {
