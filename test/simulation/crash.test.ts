@@ -198,7 +198,7 @@ async function run(scenario: Scenario, at?: Point): Promise<Record<PointKind, nu
 }
 
 for (const scenario of scenarios) {
-  test(`killed during ${scenario.name}`, async () => {
+  test(`killed during ${scenario.name}`, { timeout: 60_000 }, async () => {
     const counts = await run(scenario);
     for (const kind of ['request', 'commit'] as const) {
       for (let number = 1; number <= counts[kind]; number += 1) {
