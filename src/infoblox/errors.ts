@@ -114,6 +114,11 @@ export function isRefused(error: unknown): error is GridError {
   return hasReason(error, 'credentials', 'permission', 'licence', 'wapi-version');
 }
 
+/** Tells whether a write may still be carried out after this error. */
+export function isOpen(error: unknown): boolean {
+  return error instanceof GridError && error.outcome === 'open';
+}
+
 /** Tells whether `error` is a GridError of one of the given reasons. */
 export function hasReason(error: unknown, ...reasons: readonly Reason[]): error is GridError {
   return error instanceof GridError && reasons.includes(error.reason);

@@ -4,7 +4,7 @@
  * hold the lock of the lease.
  */
 import { type Attributes, describeReservation, ofNetwork } from '../attributes.ts';
-import { GridError, hasReason, isRefused } from '../errors.ts';
+import { GridError, hasReason, isOpen, isRefused } from '../errors.ts';
 import { attachmentIn, beginsAs, isAttachmentMark, isHostMark, whoOf } from '../mark.ts';
 import { gatewayName } from '../network/networks.ts';
 import { workloadOfLease } from '../workload.ts';
@@ -292,9 +292,4 @@ export function without(look: Look, object: Found): Look | undefined {
 export function asNobodys(look: Look, object: Found): Look {
   const found = look.found.map((one) => (isSame(one, object) ? { ...one, owner: undefined } : one));
   return { ...look, found };
-}
-
-/** Tells whether a write may still be carried out after this error. */
-function isOpen(error: unknown): boolean {
-  return error instanceof GridError && error.outcome === 'open';
 }

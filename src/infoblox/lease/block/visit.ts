@@ -1,5 +1,5 @@
 /** Visits a block: looks at the grid, asks block-plan.ts, executes its step, until there is nothing more to do now. */
-import { GridError, hasReason } from '../../errors.ts';
+import { GridError, hasReason, isOpen } from '../../errors.ts';
 import type { Occupant, Range } from '../../grid.ts';
 import { beginsAs, parseBlockMark } from '../../mark.ts';
 import type { LeaseDeps } from '../deps.ts';
@@ -179,8 +179,8 @@ async function remove(
       throw new GridError('busy', `${mark} is in use again`);
     await grid.remove(object, signal);
   } catch (error) {
-    const isOpen = error instanceof GridError && error.outcome === 'open';
-    store.applyBlock(mark, (one) => one && (isOpen ? deleteInDoubt(one, moment()) : deleteAnswered(one, block)));
+    const isLost = isOpen(error);
+    store.applyBlock(mark, (one) => one && (isLost ? deleteInDoubt(one, moment()) : deleteAnswered(one, block)));
     throw error;
   }
   forget(deps, block);
