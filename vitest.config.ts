@@ -17,6 +17,7 @@ const shared = { isolate: false };
 export default defineConfig({
   test: {
     globalSetup: ['test/temporary-directory.ts'],
+    setupFiles: ['test/seed.ts'],
     testTimeout: 180_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 60_000 } },

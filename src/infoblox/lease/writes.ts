@@ -108,6 +108,8 @@ export async function recreate(deps: LeaseDeps, { lease, look }: Situation, sign
       if (isItsOwn || look.unconfirmed !== undefined) return { kind: 'go on', look: undefined };
     }
     if (phase === 'releasing') throw error;
+    // After a DEL meanwhile, the lease is released now and not after the pause before a person's repair.
+    if (store.get(mark)?.phase !== phase) return { kind: 'go on', look: undefined };
     return { kind: 'lost', why: error };
   }
   if (lease.owedSince !== null) {

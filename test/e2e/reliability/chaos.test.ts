@@ -1,5 +1,6 @@
 /** A short chaos run. `make soak` runs the long one. */
 import { expect, test } from 'vitest';
+import { seed } from '../../seed.ts';
 import { Chaos } from './chaos.ts';
 import { startChaosWorld } from './chaos-world.ts';
 
@@ -8,7 +9,6 @@ const duration = 12_000;
 test('no address is lost or given twice while runtimes, daemons and the grid fail at random', {
   timeout: 180_000,
 }, async () => {
-  const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
   const world = await startChaosWorld();
   try {
     const end = performance.now() + duration;
@@ -21,7 +21,7 @@ test('no address is lost or given twice while runtimes, daemons and the grid fai
       enough: () => performance.now() > end,
     });
     const { operations, kills, outcomes } = await chaos.run().catch((error) => {
-      throw new Error(`CHAOS_SEED=${seed} repeats the choices of this run`, { cause: error });
+      throw new Error(`SEED=${seed} repeats the choices of this run`, { cause: error });
     });
     expect(operations).toBeGreaterThan(300);
     expect(kills).toBeGreaterThan(2);

@@ -3,6 +3,7 @@ import type { Clock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { deleteInDoubt } from '../../../../src/infoblox/lease/doubt.ts';
 import { reconcile } from '../../../../src/infoblox/lease/execute.ts';
 import { personPauseMs, startRelease } from '../../../../src/infoblox/lease/lease.ts';
+import { apply } from '../../../../src/infoblox/lease/store/lease-store.ts';
 import { aLease, momentAt, put } from '../../../fixture/a-lease.ts';
 import { inTime } from '../wapi/session-fixture.ts';
 import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';
@@ -58,6 +59,18 @@ test('a reservation that appears between the look and the create is not reported
   leases.grid.inject({ method: 'GET', skip: 2, effect: { kind: 'alter', answer } });
   expect(await reconciled()).toMatchObject({ phase: 'bound', attempts: 0 });
   expect([onTheGrid(), leases.log, leases.deps.conditions.all()]).toEqual([[['10.0.0.2', mark]], [], []]);
+});
+
+test('a container that is deleted while the grid refuses to re-create its reservation is released at once, and not reported', async () => {
+  leases.grid.add('fixedaddress', { ipv4addr: '10.0.0.2', mac: '02:00:00:00:00:01', comment: 'printer' });
+  put(leases.store, aLease(mark, { dueAt: 1 }));
+  const answer = (body: string) => {
+    apply(leases.store, mark, (lease) => startRelease(lease, 'DEL', leases.deps.moment()));
+    return body;
+  };
+  leases.grid.inject({ method: 'POST', effect: { kind: 'alter', answer } });
+  expect(await reconciled()).toBeUndefined();
+  expect([onTheGrid(), leases.deps.conditions.all()]).toEqual([[['10.0.0.2', 'printer']], []]);
 });
 
 test('a release sends its delete only when the state can be written', async () => {

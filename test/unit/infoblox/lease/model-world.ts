@@ -431,6 +431,7 @@ export class World {
         return 'look';
       }
       if (phase === 'releasing' || this.view !== lease.view) throw error;
+      if (this.state.get(mark)?.phase !== phase) return 'look';
       const { add } = how;
       if (add === undefined) {
         this.givenAway.add(mark);
