@@ -24,7 +24,7 @@ export default defineConfig({
     projects: [
       { extends: true, test: { ...tier('unit', 0, 2), ...shared } },
       { extends: true, test: tier('simulation', 1, 2) },
-      { extends: true, test: { ...tier('integration', 2, 3), ...shared } },
+      { extends: true, test: { ...tier('integration', 2, 6), ...shared } },
       { extends: true, test: { ...tier('e2e', 3, 4), ...shared } },
       { extends: true, test: { ...tier('load', 4, 1), include: [load], exclude: [] } },
     ],

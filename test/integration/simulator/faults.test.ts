@@ -57,7 +57,7 @@ test('a fault can inspect the request, last for ever and be cancelled', async ()
 
 test('a pause between look-up and insert lets another create come in between', async () => {
   const { client, grid } = fixture;
-  grid.inject({ method: 'POST', times: 2, effect: { kind: 'look-first', ms: 20 } });
+  grid.inject({ method: 'POST', times: 2, effect: { kind: 'look-first', ms: 500 } });
   const next = reservation('func:nextavailableip:10.0.0.0/24');
   const answers = await Promise.all([client.create('fixedaddress', next), client.create('fixedaddress', next)]);
   expect(answers.map(({ status }) => status).sort()).toEqual([201, 400]);
