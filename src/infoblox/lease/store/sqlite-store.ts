@@ -1,5 +1,5 @@
 /** The daemon's lease store: a SQLite file, locked by this process, read when opened and then only written. */
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type Clock, hostClock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
@@ -16,7 +16,7 @@ import {
   type StatePlace,
   stateError,
 } from './state-file.ts';
-import { blockTable, leaseTable, writeRows } from './stored-lease.ts';
+import { blockTable, leaseTable, rowWriter } from './stored-lease.ts';
 
 export interface StoreOptions extends Expected {
   /** Milliseconds for which the history is kept; 0: no history. */
@@ -33,6 +33,9 @@ const defaultHistoryAgeMs = 30 * 86_400_000;
 export class SqliteLeaseStore extends BatchedLeaseStore {
   readonly #place: StatePlace;
   readonly #database: DatabaseSync;
+  readonly #writeLeases: (changes: Batch['leases']) => void;
+  readonly #writeBlocks: (changes: Batch['blocks']) => void;
+  readonly #setFact: StatementSync;
   readonly #history: HistoryTable;
   readonly #aroundCommit: (commit: () => void) => void;
   /** The error that showed damage of the file. */
@@ -43,6 +46,9 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     super(file.stored, { clock, window, conditions });
     this.#place = file.place;
     this.#database = file.database;
+    this.#writeLeases = rowWriter(this.#database, leaseTable);
+    this.#writeBlocks = rowWriter(this.#database, blockTable);
+    this.#setFact = this.#database.prepare('INSERT OR REPLACE INTO fact VALUES (?, ?)');
     this.#history = new HistoryTable(this.#database, conditions, { age: historyAgeMs, now: clock.wall });
     this.#aroundCommit = options.aroundCommit ?? ((commit) => commit());
   }
@@ -96,11 +102,10 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
 
   #write({ leases, blocks, history, facts }: Batch): void {
     inTransaction(this.#database, () => {
-      writeRows(this.#database, leaseTable, leases);
-      writeRows(this.#database, blockTable, blocks);
+      this.#writeLeases(leases);
+      this.#writeBlocks(blocks);
       this.#history.write(history);
-      const setFact = this.#database.prepare('INSERT OR REPLACE INTO fact VALUES (?, ?)');
-      for (const [name, value = ''] of facts) setFact.run(name, value);
+      for (const [name, value = ''] of facts) this.#setFact.run(name, value);
     });
   }
 

@@ -85,13 +85,18 @@ export function schemaOf<T>({ name, columns }: Table<T>): string {
   return `CREATE TABLE ${name} (${columns.join(', ')}, PRIMARY KEY (mark)) WITHOUT ROWID;`;
 }
 
-/** Writes the present value of each changed mark to its row. @throws the error of SQLite */
-export function writeRows<T>(database: DatabaseSync, { name, columns, stored }: Table<T>, changes: Changes<T>): void {
+/** Returns a function that writes the present value of each changed mark to its row. Both throw the errors of SQLite. */
+export function rowWriter<T>(
+  database: DatabaseSync,
+  { name, columns, stored }: Table<T>,
+): (changes: Changes<T>) => void {
   const places = columns.map(() => '?').join(', ');
   const put = database.prepare(`INSERT OR REPLACE INTO ${name} (${columns.join(', ')}) VALUES (${places})`);
   const drop = database.prepare(`DELETE FROM ${name} WHERE mark = ?`);
-  for (const [mark, one] of changes) {
-    if (one === undefined) drop.run(mark);
-    else put.run(...columns.map((column) => stored(one, column)));
-  }
+  return (changes) => {
+    for (const [mark, one] of changes) {
+      if (one === undefined) drop.run(mark);
+      else put.run(...columns.map((column) => stored(one, column)));
+    }
+  };
 }
