@@ -1,31 +1,21 @@
-/** The built command `ea-defs` asks the grid for its extensible attributes, without a daemon. */
+/** `ea-defs` asks the grid for its extensible attributes, without a daemon. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Grid, startGrid } from '../../simulator/grid.ts';
-import type { Run } from '../program.ts';
-import { OperatorHost } from './operator-host.ts';
+import { type CommandRun, operate } from '../../../fixture/operator.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
 
 let grid: Grid;
-let host: OperatorHost;
 
 beforeEach(async () => {
   grid = await startGrid({ attributes: ['Tenant ID'] });
   grid.add('extensibleattributedef', { name: 'VM Name', type: 'INTEGER' });
-  host = new OperatorHost(grid);
 });
 afterEach(async () => {
-  await host.dispose();
   await grid.stop();
 });
 
-function eaDefs(...args: readonly string[]): Promise<Run> {
+function eaDefs(...args: readonly string[]): Promise<CommandRun> {
   const login = [`--grid-host=${grid.host}`, `--wapi-port=${grid.port}`, `--ssl-verify=${grid.caFile}`];
-  return host.type(
-    'ea-defs',
-    ...login,
-    `--wapi-username=${grid.username}`,
-    `--wapi-password=${grid.password}`,
-    ...args,
-  );
+  return operate('ea-defs', ...login, `--wapi-username=${grid.username}`, `--wapi-password=${grid.password}`, ...args);
 }
 const defined = () => grid.objects('extensibleattributedef').map(({ name }) => name);
 

@@ -1,18 +1,18 @@
-/** `audit`: this host's leases beside the grid, and all hosts of the cluster, through the built command. */
+/** `audit`: this host's leases beside the grid, and all hosts of the cluster. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Grid, startGrid } from '../../simulator/grid.ts';
-import { OperatorHost } from './operator-host.ts';
+import { OperatedHost } from '../../../fixture/operator.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
 
 let grid: Grid;
-let host: OperatorHost;
-let other: OperatorHost;
+let host: OperatedHost;
+let other: OperatedHost;
 
 beforeEach(async () => {
   grid = await startGrid({ attributes: ['Reserved At'] });
-  host = await new OperatorHost(grid).start();
-  other = await new OperatorHost(grid, { node: 'host-b' }).start();
+  host = await new OperatedHost(grid).start();
+  other = await new OperatedHost(grid, { node: 'host-b' }).start();
 });
 afterEach(async () => {
   await Promise.all([host.dispose(), other.dispose()]);
@@ -51,7 +51,6 @@ test('a host that agrees with the grid is reported so, and each difference with 
     'doctor',
     '--json',
     ...host.flags.filter((flag) => !flag.startsWith('--socket-dir')),
-    `--wapi-password=${grid.password}`,
   );
   const found = JSON.parse(json).findings.filter(({ group }: { group: string }) => group === 'leases');
   expect(
@@ -63,11 +62,8 @@ test('a cluster is listed by host, with unexpected hosts and unused networks, as
   await host.add('c1');
   await other.add('c2');
   await other.add('c3');
-  await other.call('ADD', {
-    containerId: 'c5',
-    config: { name: 'old' },
-    ipam: { subnet: '10.7.0.0/24', gateway: undefined, 'network-view': 'blue' },
-  });
+  const ipam = { subnet: '10.7.0.0/24', gateway: undefined, 'network-view': 'blue' };
+  await other.add('c5', { config: { name: 'old' }, ipam });
   grid.remove(grid.fixedAddresses('blue')[0]?._ref ?? '');
   const hosts = join(host.directory, 'hosts');
   writeFileSync(hosts, '# of the inventory\nhost-a\n\nhost-c\n');
