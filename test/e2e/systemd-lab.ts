@@ -22,6 +22,7 @@ export class SystemdLab {
   readonly directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-systemd-'));
   readonly #units = join(this.directory, 'units');
   readonly #cgroup: string;
+  #configured = '';
   readonly #child: ChildProcess;
 
   /** @param cgroup an empty control group for it */
@@ -58,8 +59,10 @@ export class SystemdLab {
     }
   }
 
-  /** Adds settings to the unit, and runs `systemctl daemon-reload`. */
+  /** Replaces the settings that a test adds to the unit, and runs `systemctl daemon-reload`. */
   async configure(settings: string): Promise<void> {
+    if (settings === this.#configured) return;
+    this.#configured = settings;
     this.dropIn('test', `[Service]\n${settings}\n`);
     await this.systemctl('daemon-reload');
   }
