@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { readSettings } from '../../../../../src/modes/daemon/tracing/open-telemetry.ts';
+import { noTracing, openTracing } from '../../../../../src/modes/daemon/tracing/tracing.ts';
 
 const warnings: unknown[] = [];
 const nothing = () => undefined;
@@ -48,4 +49,24 @@ test.each([
   const { sampler, batches } = readSettings({ [name]: value }, log);
   expect([String(sampler), batches]).toEqual([String(readSettings({}, log).sampler), {}]);
   expect(warnings).toEqual([{ name, value, hint }]);
+});
+
+const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' };
+
+test.each([
+  [{}],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: '' }],
+  [{ ...endpoint, OTEL_TRACES_EXPORTER: 'none' }],
+  [{ ...endpoint, OTEL_SDK_DISABLED: 'true' }],
+])('%o disables all traces', (env) => {
+  expect(openTracing({ env, node: 'host-a', log })).toBe(noTracing);
+  expect(warnings).toEqual([]);
+});
+
+test('an invalid endpoint is ignored, with a warning', () => {
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' };
+  expect(openTracing({ env, node: 'host-a', log })).toBe(noTracing);
+  expect(warnings).toEqual([
+    { hint: expect.stringContaining('set OTEL_EXPORTER_OTLP_ENDPOINT to an address such as') },
+  ]);
 });
