@@ -1,6 +1,6 @@
 /** `gc` releases addresses of dead containers without the reaper's grace period; `gc --host` releases those of a lost host. */
 import type { ParsedArgs } from 'citty';
-import { UsageError } from '../../daemon/config/command-line.ts';
+import { plainSpelling, UsageError } from '../../daemon/config/command-line.ts';
 import type { HostReservation, OperatorResult } from '../../operator-protocol.ts';
 import { ago, counted, hour } from '../../quantity.ts';
 import type { Column } from '../../status-text.ts';
@@ -61,7 +61,8 @@ async function releaseLostHost(socket: string, flags: Flags): Promise<Outcome> {
   const found = await showingProgress('asking the grid', () =>
     askDaemon({ socket, method: 'operator/host-reservations', params: { host } }),
   );
-  if (flags['dry-run']) return { value: found, text: () => listOf(found, flags) };
+  const meant = json ? '' : await suggestionFor(socket, host, found);
+  if (flags['dry-run']) return { value: found, text: () => `${listOf(found, flags)}${meant}` };
   if (!json) process.stdout.write(listOf(found, flags));
   const { reservations, unclear } = found;
   const isAny = reservations.length + found.blocks.length > 0;
@@ -69,8 +70,20 @@ async function releaseLostHost(socket: string, flags: Flags): Promise<Outcome> {
   const release = await releaseAll(socket, host, reservations);
   const blocks = release.stopped === null ? await releaseBlocks(socket, found, flags) : noBlocks;
   const failed = release.released < reservations.length;
-  const text = () => `${reportOf(found, release, host)}${blocksText(blocks, host)}`;
+  const text = () => `${reportOf(found, release, host)}${blocksText(blocks, host)}${meant}`;
   return { value: { ...release, unclear, blocks: blocks.blocks }, text, failed };
+}
+
+/**
+ * Suggests a host for a name without objects on the grid. Its name differs in case and separators alone: another letter may be another host.
+ */
+async function suggestionFor(socket: string, host: string, { reservations, blocks, unclear }: Found): Promise<string> {
+  if (reservations.length + blocks.length + unclear.length > 0) return '';
+  const cluster = await showingProgress('asking the grid', () =>
+    askDaemon({ socket, method: 'operator/audit-cluster', params: {} }).catch(() => undefined),
+  );
+  const meant = cluster?.rows.find((row) => plainSpelling(row.host) === plainSpelling(host));
+  return meant === undefined ? '' : printedLines([`did you mean ${meant.host}?`]);
 }
 
 /** Asks the daemon to delete the host's blocks, once the host can no longer assign addresses from them. */

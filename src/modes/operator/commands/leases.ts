@@ -48,9 +48,9 @@ export const leases = defineCommand({
     'Infoblox grid, with --original': gridFlags,
   },
   asksForFlags: true,
-  async run({ flags, operands: [who, ...more], socket, ...settings }) {
+  async run({ flags, operands, socket, ...settings }) {
+    const who = readWho(operands);
     refuseMixture(flags, who);
-    if (more.length > 0) throw new UsageError('one address, pod or container at a time');
     const address = readAddress('address', flags.address);
     const history = readAddress('history', flags.history);
     if (history !== undefined) return showHistory(history, flags.at, socket);
@@ -67,6 +67,18 @@ export const leases = defineCommand({
     return { value: found.leases, text: () => (found.leases.length === 0 ? 'no leases\n' : leaseTable(found.leases)) };
   },
 });
+
+/** An address, valid or not, perhaps with a prefix length; no pod or container has such a name. */
+const likeAddress = /^\d+(\.\d+){2,}(\/\d+)?$|:.*:/;
+
+/** Reads the operand of a command: an address, a pod or a container; undefined without one. @throws UsageError */
+export function readWho([who, ...more]: readonly string[]): string | undefined {
+  if (more.length > 0) throw new UsageError('one address, pod or container at a time');
+  if (who === '') throw new UsageError('name an address, a pod or a container');
+  if (who !== undefined && likeAddress.test(who) && parseAddress(who) === undefined)
+    throw new UsageError(`${JSON.stringify(who)} is not an IP address`);
+  return who;
+}
 
 /** Refuses flags that exclude each other. @throws UsageError */
 function refuseMixture(

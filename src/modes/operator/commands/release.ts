@@ -6,6 +6,7 @@ import { calledName, daemonPlace, defineCommand, flag, json, type Outcome, text 
 import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { ambiguousText, printedLines, releasedText } from '../output/results.ts';
+import { readWho } from './leases.ts';
 
 const own = {
   network: text('', 'Only in this network, by its "name" in the configuration'),
@@ -28,12 +29,12 @@ export const release = defineCommand({
     ['release --blocks', 'Give the blocks of this host back, before it leaves'],
   ],
   groups: { Release: own, 'Blocks of addresses': ofHost, Output: json, Daemon: daemonPlace },
-  async run({ flags: { network, force, blocks, undo }, operands: [who, ...more], socket }) {
+  async run({ flags: { network, force, blocks, undo }, operands, socket }) {
+    const who = readWho(operands);
     if (blocks === true && who === undefined) return releaseBlocks(socket, undo === true);
     if (blocks === true || undo === true)
       throw new UsageError('--blocks takes no container, and --undo needs --blocks');
     if (who === undefined) throw new UsageError('name the container, the pod or the address that is to be released');
-    if (more.length > 0) throw new UsageError('one container at a time');
     const isWhole = who.length < minIdLength;
     const params = { who, isWhole, evenIfAlive: force === true, network: network || undefined };
     const value = await askDaemon({ socket, method: 'operator/release', params });

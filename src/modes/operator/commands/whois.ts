@@ -7,7 +7,7 @@ import { daemonPlace, defineCommand, json } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { secondOf } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
-import { described } from './leases.ts';
+import { described, readWho } from './leases.ts';
 
 export const whois = defineCommand({
   operands: 'ADDRESS|POD|CONTAINER',
@@ -17,9 +17,9 @@ export const whois = defineCommand({
     ['whois 3f2b9c', 'Which addresses the containers have whose ID begins like this'],
   ],
   groups: { Output: json, Daemon: daemonPlace },
-  async run({ operands: [who, ...more], socket }) {
-    if (who === undefined || who === '') throw new UsageError('name an address, a pod or a container');
-    if (more.length > 0) throw new UsageError('one address, pod or container at a time');
+  async run({ operands, socket }) {
+    const who = readWho(operands);
+    if (who === undefined) throw new UsageError('name an address, a pod or a container');
     const value = await showingProgress('asking the grid', () =>
       askDaemon({ socket, method: 'operator/whois', params: { who } }),
     );

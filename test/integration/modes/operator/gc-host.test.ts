@@ -98,6 +98,15 @@ describe('a found reservation', () => {
     expect(addresses()).toContain('10.0.0.2');
   });
 
+  test('is suggested for a name that differs in case and separators, and not for that of another host', async () => {
+    leave(1, { node: 'host-9.example.com' });
+    for (const flag of ['--dry-run', '--yes'])
+      expect((await host.command('gc', '--host=Host9.example.com', flag)).stdout).toMatch(
+        /^did you mean host-9\.example\.com\?$/m,
+      );
+    expect((await host.command('gc', '--host=host-8.example.com', '--yes')).stdout).not.toContain('did you mean');
+  });
+
   test('under a former name of this host stays while this host has leases under it', async () => {
     await host.add('c1');
     await host.stop();

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { allHolders, readTime } from '../../../../src/modes/operator/commands/leases.ts';
+import { allHolders, readTime, readWho } from '../../../../src/modes/operator/commands/leases.ts';
 import type { Holding } from '../../../../src/modes/operator-protocol.ts';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -18,6 +18,18 @@ test.each([
 test.each(['yesterday', '10:00', '2026-13-01', '2026-01-02T25:00', '1767366245000'])('%s is not a time', (text) => {
   expect(() => readTime(text)).toThrow(/must be a time such as/);
 });
+
+test.each(['172.18.1.300', '172.18.1', '172.18.01.2', '172.18.1.7/24', '2001:db8::g', 'fe80::1%eth0'])(
+  '%s is neither an address nor the name of a pod or container',
+  (who) => expect(() => readWho([who])).toThrow(`"${who}" is not an IP address`),
+);
+
+test.each(['172.18.1.30', '2001:DB8::1', 'web-1', 'shop/web-1.2', '3f2b9c', 'batch/job:7'])(
+  '%s names something',
+  (who) => {
+    expect(readWho([who])).toBe(who);
+  },
+);
 
 test('a holder whose reservation is still on the grid is marked so, until it is returned', () => {
   const one = { address: '10.0.0.2', view: 'default', network: 'net-1', container: 'c1', interface: 'eth0' };
