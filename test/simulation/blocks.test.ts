@@ -740,6 +740,22 @@ describe('blocks are returned', () => {
     expect(site.ranges).toEqual([]);
   });
 
+  test('not while the grid has an unknown reservation of this host in one, which a condition names', async () => {
+    const site = await Site.serving();
+    await site.del('first');
+    const { leases, keeper, conditions } = site.run();
+    leases.blocks.release(true);
+    const comment = 'infoblox-cni cluster=sim node=host-0 network=net-1 container=ghost interface=eth0';
+    const { body } = site.members.byHand('POST', 'fixedaddress', {
+      ...{ ipv4addr: site.block().first, match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment },
+    });
+    await site.settle(keeper.lookAtAll());
+    expect([site.ranges.length, conditions().join()]).toEqual([1, expect.stringMatching(/block-shared .*=ghost/)]);
+    site.members.byHand('DELETE', JSON.parse(body));
+    await site.pass(1 * minutes);
+    expect([site.ranges, conditions()]).toEqual([[], []]);
+  });
+
   test.each([16, 0])('if the configuration asks for blocks of %s addresses', async (size) => {
     const site = await Site.serving();
     const [before] = site.ranges;

@@ -2,6 +2,8 @@
  * Doubt: a create or a delete was sent and its answer was lost, so it may still be carried out. It lasts for a fixed time; then a look at
  * the grid shows the result.
  */
+import { isOpen } from '../errors.ts';
+import type { LeaseDeps } from './deps.ts';
 
 /** The doubt that a lease or a block records. */
 export interface Doubtful {
@@ -79,6 +81,27 @@ export function deleteInDoubt<T extends Doubtful>(one: T, { now, window }: Momen
  */
 export function deleteAnswered<T extends Doubtful>(one: T, before: T): T {
   return { ...one, deleteInDoubtUntil: before.deleteInDoubtUntil };
+}
+
+/**
+ * Sends a write that takes an object from a lease or block. Its doubt is durable before. After success the caller ends the doubt
+ * (`deleteAnswered`), together with its next change.
+ * @param of `before`: the lease or block as it was; `change` applies a transition to it
+ * @throws GridError; in doubt only if its outcome is `open`. `state` if the doubt cannot be recorded: then nothing is sent
+ */
+export async function sendDelete<T extends Doubtful>(
+  { store, moment }: Pick<LeaseDeps, 'store' | 'moment'>,
+  { before, change }: { readonly before: T; readonly change: (transition: (one: T) => T) => void },
+  send: () => Promise<void>,
+): Promise<void> {
+  change((one) => deleteInDoubt(one, moment()));
+  await store.durable();
+  try {
+    await send();
+  } catch (error) {
+    change((one) => (isOpen(error) ? deleteInDoubt(one, moment()) : deleteAnswered(one, before)));
+    throw error;
+  }
 }
 
 /** Adapts a lease or a block of an earlier run to this run's clock: doubt starts again in full. */

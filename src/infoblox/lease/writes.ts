@@ -11,7 +11,7 @@ import { workloadOfLease } from '../workload.ts';
 import { movedError } from './address-errors.ts';
 import { refusedError } from './block/visit.ts';
 import type { LeaseDeps } from './deps.ts';
-import { deleteAnswered, deleteInDoubt } from './doubt.ts';
+import { deleteAnswered, sendDelete } from './doubt.ts';
 import {
   createInDoubt,
   createRefused,
@@ -250,29 +250,17 @@ async function relabel(
   });
 }
 
-/**
- * Sends a write that takes an object from a lease. The caller ends the doubt (`deleteAnswered`) together with its next change.
- * @throws GridError; in doubt only if its outcome is `open`. `state` if the doubt cannot be recorded: then nothing is sent
- */
+/** Sends a write that takes an object from a lease, as `sendDelete`. */
 async function takeAway(
-  { store, moment }: LeaseDeps,
-  { lease, object }: { readonly lease: Lease; readonly object: Found },
+  deps: LeaseDeps,
+  { lease, object: { seen, address } }: { readonly lease: Lease; readonly object: Found },
   send: (seen: { readonly seen: NonNullable<Found['seen']> }) => Promise<void>,
 ): Promise<void> {
-  const { mark } = lease;
-  const { seen, address } = object;
   if (seen === undefined) {
     throw new GridError('busy', `${address} has not been looked at since it was made`, { mayLookAgain: true });
   }
-  apply(store, mark, (current) => deleteInDoubt(current, moment()));
-  await store.durable();
-  try {
-    await send({ seen });
-  } catch (error) {
-    const isLost = isOpen(error);
-    apply(store, mark, (current) => (isLost ? deleteInDoubt(current, moment()) : deleteAnswered(current, lease)));
-    throw error;
-  }
+  const change = (transition: (one: Lease) => Lease) => apply(deps.store, lease.mark, transition);
+  await sendDelete(deps, { before: lease, change }, () => send({ seen }));
 }
 
 /** Logs and counts a re-created reservation. */

@@ -1,9 +1,9 @@
 /** Visits a block: looks at the grid, asks block-plan.ts, executes its step, until there is nothing more to do now. */
-import { GridError, hasReason, isOpen } from '../../errors.ts';
+import { GridError, hasReason } from '../../errors.ts';
 import type { Occupant, Range } from '../../grid.ts';
 import { beginsAs, parseBlockMark } from '../../mark.ts';
 import type { LeaseDeps } from '../deps.ts';
-import { deleteAnswered, deleteInDoubt } from '../doubt.ts';
+import { sendDelete } from '../doubt.ts';
 import { type Block, drain, hold, intervalOf, networkOfBlock, waited } from './block.ts';
 import { type BlockLook, type BlockStep, type Inside, planBlock } from './block-plan.ts';
 import { subjectOf } from './blocks.ts';
@@ -42,13 +42,16 @@ export async function visit(
   const visited = current();
   if (visited === undefined || mustWait(deps, visited)) return;
   if (await hasReturned(deps, visited, signal)) return;
-  const shown = await look(deps, visited, signal);
+  const shown = await lookAt(deps, visited, signal);
   for (;;) {
     const block = current();
     if (block === undefined) return;
-    const step = planBlock(block, lookOf(deps, block, shown), moment());
+    const look = lookOf(deps, block, shown);
+    const step = planBlock(block, look, moment());
     if (step.impossible !== undefined)
       log.error('a block shows an impossible combination', { block: mark, because: step.impossible });
+    if (block.phase === 'draining' && look.inside === 'unknown marks')
+      blocks.stop(block, 'block-shared', sharedError(deps, block, shown));
     const isSeen = step.kind === 'confirm' || step.kind === 'stop';
     if (isSeen && isSurplus && blocks.leasesIn(block).length === 0) {
       store.applyBlock(mark, (one) => one && drain(one));
@@ -82,7 +85,7 @@ async function hasReturned({ grid, store, log }: VisitDeps, block: Block, signal
   return false;
 }
 
-async function look({ grid, moment }: VisitDeps, block: Block, signal: AbortSignal): Promise<Shown> {
+async function lookAt({ grid, moment }: VisitDeps, block: Block, signal: AbortSignal): Promise<Shown> {
   const [network, interval, { view }] = [networkOfBlock(block), intervalOf(block), block];
   const { now, wall } = moment();
   try {
@@ -99,15 +102,20 @@ async function look({ grid, moment }: VisitDeps, block: Block, signal: AbortSign
 
 /** Combines a look with the present leases. */
 function lookOf(deps: VisitDeps, block: Block, { ranges, occupants, now, unconfirmed }: Shown): BlockLook {
-  const { store, blocks, releaseLeftover } = deps;
-  const origin = parseBlockMark(block.mark)?.origin ?? deps.names.present;
-  const unknown = occupants.filter(({ comment }) => beginsAs(comment, origin) && store.get(comment) === undefined);
+  const { blocks, releaseLeftover } = deps;
+  const unknown = unknownIn(deps, block, occupants);
   const leftovers = unknown.filter(({ comment }) => blocks.hasEnded(comment));
   // A promoted master may still have released reservations: release them again.
   for (const { comment } of leftovers) releaseLeftover(comment, block.view);
   let inside: Inside = blocks.leasesIn(block).length + leftovers.length > 0 ? 'leases' : 'empty';
   if (unknown.length > leftovers.length) inside = 'unknown marks';
   return { ranges, inside, askedAt: now, unconfirmed };
+}
+
+/** Lists reservations under marks of the block's host that have no lease. */
+function unknownIn({ store, names }: VisitDeps, { mark }: Block, occupants: readonly Occupant[]): readonly Occupant[] {
+  const origin = parseBlockMark(mark)?.origin ?? names.present;
+  return occupants.filter(({ comment }) => beginsAs(comment, origin) && store.get(comment) === undefined);
 }
 
 /** Executes a step. @returns whether there is more to do now */
@@ -143,8 +151,9 @@ async function carryOut(
       return false;
     }
     case 'stop': {
-      const kind = step.inside === 'unknown marks' && step.seen === 'alone' ? 'block-shared' : 'block-altered';
-      blocks.stop(block, kind, stopError(block, step, shown));
+      const isShared = step.inside === 'unknown marks' && step.seen === 'alone';
+      if (isShared) blocks.stop(block, 'block-shared', sharedError(deps, block, shown));
+      else blocks.stop(block, 'block-altered', alteredError(block, step, shown));
       return false;
     }
     case 'remove':
@@ -170,19 +179,14 @@ async function remove(
   { block, object }: { readonly block: Block; readonly object: Range },
   signal: AbortSignal,
 ): Promise<void> {
-  const { grid, store, blocks, moment, log } = deps;
+  const { grid, store, blocks, log } = deps;
   const { mark, view } = block;
-  const isSent = store.applyBlock(mark, (one) => one && deleteInDoubt(one, moment()));
-  await store.durable();
-  try {
-    if (isSent === undefined || blocks.leasesIn(block).length > 0)
+  const change = (transition: (one: Block) => Block) => store.applyBlock(mark, (one) => one && transition(one));
+  await sendDelete(deps, { before: block, change }, async () => {
+    if (!store.blocks().some((one) => one.mark === mark) || blocks.leasesIn(block).length > 0)
       throw new GridError('busy', `${mark} is in use again`);
     await grid.remove(object, signal);
-  } catch (error) {
-    const isLost = isOpen(error);
-    store.applyBlock(mark, (one) => one && (isLost ? deleteInDoubt(one, moment()) : deleteAnswered(one, block)));
-    throw error;
-  }
+  });
   forget(deps, block);
   log.info('gave a block of addresses back', { block: mark, view, ...intervalOf(block) });
 }
@@ -223,20 +227,16 @@ function overdueError(block: Block, address: string | null): GridError {
   );
 }
 
-function stopError(block: Block, { seen, inside }: Extract<BlockStep, { kind: 'stop' }>, { ranges, occupants }: Shown) {
-  const subject = subjectOf(block);
+function sharedError(deps: VisitDeps, block: Block, { occupants }: Shown): GridError {
+  const one = unknownIn(deps, block, occupants).find(({ comment }) => !deps.blocks.hasEnded(comment));
+  const what = `${subjectOf(block)} has reservations of this host that its state does not know: ${one?.comment}`;
+  return new GridError('network-conflict', what, {
+    hint: 'look for another machine with the name and the state of this one; if there is none, run CNI GC or delete the reservation',
+  });
+}
+
+function alteredError(block: Block, { seen }: Extract<BlockStep, { kind: 'stop' }>, { ranges }: Shown): GridError {
   const touching = ranges.find(({ comment }) => comment !== block.mark);
-  if (seen === 'alone' && inside === 'unknown marks') {
-    const origin = parseBlockMark(block.mark)?.origin;
-    const one = occupants.find(({ comment }) => origin !== undefined && beginsAs(comment, origin));
-    return new GridError(
-      'network-conflict',
-      `${subject} has reservations of this host that its state does not know: ${one?.comment}`,
-      {
-        hint: 'look for another machine with the name and the state of this one; if there is none, run CNI GC or delete the reservation',
-      },
-    );
-  }
   const isServed = ranges.some(({ comment, isReserved }) => comment === block.mark && !isReserved);
   const what = {
     nothing: 'is gone from the grid',
@@ -246,7 +246,7 @@ function stopError(block: Block, { seen, inside }: Extract<BlockStep, { kind: 's
     unconfirmed: '',
   }[seen];
   const { first, last } = intervalOf(block);
-  return new GridError('network-conflict', `${subject} ${what}`, {
+  return new GridError('network-conflict', `${subjectOf(block)} ${what}`, {
     hint: `on the grid, make it the only range from ${first} to ${last} again, served by no member, with the comment "${block.mark}"; or leave it: the host takes another block, and forgets this one when its containers have ended`,
   });
 }

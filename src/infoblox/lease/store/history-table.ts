@@ -102,11 +102,6 @@ export class HistoryTable {
     };
   }
 
-  /** Counts the entries by reading them all. @throws the error of SQLite */
-  count(): number {
-    return Number(this.#database.prepare('SELECT count(*) AS n FROM history').get()?.n);
-  }
-
   #write({ at, change }: Batch['history'][number]): void {
     switch (change.kind) {
       case 'bound': {

@@ -79,12 +79,6 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     return this.#guarded(() => this.#history.of(address));
   }
 
-  /** Counts the entries of the history by reading them all. */
-  get historyCount(): number {
-    this.commit();
-    return this.#guarded(() => this.#history.count());
-  }
-
   /** Says why writes are lost: the file was removed, replaced or damaged. Undefined if it is fine. */
   get loss(): GridError | undefined {
     if (this.#corruption !== undefined) return this.#corruption;
