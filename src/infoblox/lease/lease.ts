@@ -273,7 +273,11 @@ export const personPauseMs = 300_000;
 /** Schedules the next look at a lease that only a person can repair. */
 export function awaitPerson(lease: Lease, moment: Moment): Lease {
   const at = moment.now + personPauseMs;
-  if (lease.phase === 'releasing') return recheck(lease, at);
+  if (lease.phase === 'releasing') {
+    // A restart must not repeat a cool-down that has ended.
+    const restsUntil = shownPhase(lease, moment.now) === 'resting' ? lease.restsUntil : null;
+    return recheck({ ...lease, restsUntil }, at);
+  }
   const kept = keepDoubt(lease, moment);
   return kept.phase === 'bound' ? { ...kept, dueAt: Math.min(kept.dueAt ?? at, at) } : kept;
 }

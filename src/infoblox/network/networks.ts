@@ -92,7 +92,7 @@ export class Networks {
     const memory = this.#memory.get(specKey(spec));
     if (memory?.network !== network) return false;
     try {
-      if (memory.look === undefined && !this.#isLookDue(memory)) return true;
+      if (memory.look === undefined && !this.#isLookDue(memory, network)) return true;
       memory.look ??= this.#look(memory, network);
       return await abortable(memory.look, signal, () => new GridError('timeout', 'the caller left'));
     } catch (error) {
@@ -137,12 +137,12 @@ export class Networks {
     if (this.#memory.get(key) === memory) this.#memory.delete(key);
   }
 
-  #isLookDue({ spec, network, seenAt }: Memory): boolean {
+  #isLookDue({ spec, seenAt }: Memory, { cidr, view }: ReadyNetwork): boolean {
     const { clock, leases, conditions } = this.#deps;
-    if (network === undefined || clock.now() - seenAt < lookIntervalMs) return false;
-    const { cidr, view } = network;
-    // Only a look shows that a name belongs to one network again.
-    return hasDuplicates(conditions, spec) || !leases.hasBoundIn({ name: shortNetworkName(spec.name), view, cidr });
+    if (clock.now() - seenAt < lookIntervalMs) return false;
+    // A bound lease shows that the network is there, and only a look that no other one has its name.
+    const isInUse = leases.hasBoundIn({ name: shortNetworkName(spec.name), view, cidr });
+    return !isInUse || hasDuplicates(conditions, spec);
   }
 
   async #look(memory: Memory, network: ReadyNetwork): Promise<boolean> {

@@ -1,7 +1,10 @@
 /** Makes connections to grid hosts: their number, keep-alive, client certificate, and checks of the grid's certificate. */
 import type { X509Certificate } from 'node:crypto';
+import { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, Dispatcher } from 'undici';
+import { hostClock } from '../../concurrency/clock.ts';
 import { connectTimeoutMs, NotConnected } from './connection-error.ts';
 import { checkPeer, type KeyJudge, type OnFirstKey, peerName } from './peer-key.ts';
 
@@ -112,6 +115,7 @@ function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): 
       ca = now;
       connector = buildConnector({
         timeout: connectTimeoutMs,
+        lookup: lookupInTime,
         allowH2: false,
         rejectUnauthorized: verify,
         // A resumed TLS session shows no certificate.
@@ -124,6 +128,16 @@ function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): 
     connector(options, callback);
   };
 }
+
+/** Fails before the connection times out, so that the error names the resolver. node:net ignores a later answer. */
+const lookupInTime: LookupFunction = (name, options, done) => {
+  const noAnswer = Object.assign(new Error('no answer'), { code: 'EAI_AGAIN' });
+  const cancel = hostClock().after(connectTimeoutMs - 500, () => done(noAnswer, ''));
+  lookup(name, options, (...found) => {
+    cancel();
+    done(...found);
+  });
+};
 
 /**
  * Makes a connector that checks the peer before any request is written. Failures are `NotConnected`: nothing was sent, although the same

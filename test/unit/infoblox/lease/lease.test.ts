@@ -10,6 +10,7 @@ import {
   abandon,
   answer,
   askAgain,
+  awaitPerson,
   begin,
   bind,
   createInDoubt,
@@ -367,6 +368,14 @@ describe('a cool-down', () => {
     expect(resumed(resting, start)).toMatchObject({ restsUntil: end, dueAt: end });
     const again = resumed(begin(resting, { ...beginning, cooldownMs: 10 * minute }, noon), start);
     expect(abandon(again, 'unfinished', start).dueAt).toBe(end);
+  });
+
+  test('is not repeated in a new run if a look after it left the lease to a person', () => {
+    const looked = awaitPerson(resting, later(11 * minute));
+    const start = later(12 * minute);
+    expect(resumed(looked, start)).toMatchObject({ restsUntil: null, dueAt: start.now + window.end });
+    // A DEL that came during the look.
+    expect(awaitPerson(resting, later(9 * minute))).toMatchObject({ restsUntil: resting.restsUntil });
   });
 });
 

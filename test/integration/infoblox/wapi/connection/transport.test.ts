@@ -1,8 +1,10 @@
 import { X509Certificate } from 'node:crypto';
+import dns from 'node:dns';
 import { readFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { createServer, connect as dial, type Server } from 'node:net';
 import { MockAgent } from 'undici';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { hostClock } from '../../../../../src/infoblox/concurrency/clock.ts';
 import { createAgent, type TlsOptions } from '../../../../../src/infoblox/wapi/connection/agent.ts';
 import { NotConnected } from '../../../../../src/infoblox/wapi/connection/connection-error.ts';
@@ -58,6 +60,20 @@ test('the certificate of a grid host is reported, whether it is checked or not',
     await transport.exchange({ ...read(), url });
     await transport.close();
     expect(shown).toEqual([['127.0.0.1', own.fingerprint256]]);
+  }
+});
+
+test('a resolver that does not answer is named as the reason, not the path to the grid', async () => {
+  const silent = vi.spyOn(dns, 'lookup').mockImplementation((() => {}) as never);
+  syncBuiltinESMExports();
+  try {
+    expect(await failureOf(get(tlsOf('false'), 'grid.example:8443'))).toMatchObject({
+      reason: 'unreachable',
+      message: 'cannot connect to the grid at grid.example:8443: the resolver does not answer',
+    });
+  } finally {
+    silent.mockRestore();
+    syncBuiltinESMExports();
   }
 });
 
