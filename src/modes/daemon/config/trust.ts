@@ -155,7 +155,8 @@ class KnownKeys implements KeyJudge {
   }
 
   #refusal(host: string, key: string, what: string): GridError {
-    const command = `echo ${key} >${join(this.#directory, host)}`;
+    // Root runs it in the service's directory: it replaces a link, where a redirection would follow it.
+    const command = `echo ${key} | install -T -m 644 /dev/stdin ${join(this.#directory, host)}`;
     return new GridError('untrusted', `the grid at ${host} ${what}`, {
       hint: `if the grid says that this is its key, accept it with ${command}; if not, the connection is being intercepted`,
     });

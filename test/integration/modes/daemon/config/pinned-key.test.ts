@@ -75,7 +75,7 @@ test('another key is refused with both keys and the way to accept it, which work
   const refused = {
     code: 11,
     msg: `the grid at 127.0.0.1:${grid.port} has another public key than it had: ${now}; known: ${was}`,
-    details: expect.stringContaining(`accept it with echo ${now} >${keyFile()}`),
+    details: expect.stringContaining(`accept it with echo ${now} | install -T -m 644 /dev/stdin ${keyFile()};`),
   };
   expect(await errorOf(host.add('c2'))).toEqual(refused);
   await host.stop();
@@ -85,6 +85,20 @@ test('another key is refused with both keys and the way to accept it, which work
   execSync(commandIn(await errorOf(host.add('c2'))));
   expect(await host.add('c2')).toBe('10.0.0.3');
   expect(readFileSync(keyFile(), 'utf8')).toBe(`${now}\n`);
+});
+
+test('the command that accepts a key replaces a link in its place, and leaves the target alone', async () => {
+  await host.add('c1');
+  await grid.stop();
+  const now = await keyOf(await newGrid(grid.port));
+  const command = commandIn(await errorOf(host.add('c2')));
+  const target = join(host.directory, 'target');
+  writeFileSync(target, 'of root\n');
+  rmSync(keyFile());
+  symlinkSync(target, keyFile());
+  execSync(command);
+  expect([readFileSync(target, 'utf8'), readFileSync(keyFile(), 'utf8')]).toEqual(['of root\n', `${now}\n`]);
+  expect(await host.add('c2')).toBe('10.0.0.3');
 });
 
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(
