@@ -124,6 +124,11 @@ export function hasReason(error: unknown, ...reasons: readonly Reason[]): error 
   return error instanceof GridError && reasons.includes(error.reason);
 }
 
+/** For `catch` of a read: returns undefined if the user has no right to it. @throws any other error */
+export function undefinedIfUnreadable(error: unknown): undefined {
+  if (!hasReason(error, 'permission', 'rejected')) throw error;
+}
+
 /**
  * Tells whether the object of a failed create may exist: made by another host, or by this create, whose answer was
  * lost.

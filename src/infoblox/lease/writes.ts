@@ -73,11 +73,8 @@ export function forget(deps: LeaseDeps, lease: Lease): void {
   exhaustion.released(view);
   // An owed create may never have reached the grid.
   if (address === null || owedSince !== null) return void log.debug('nothing to release', { attachment: mark, view });
-  log.info('nothing to release: the reservation was removed or changed in the grid', {
-    attachment: mark,
-    view,
-    address,
-  });
+  const fields = { attachment: mark, view, address };
+  log.info('nothing to release: the reservation was removed or changed in the grid', fields);
 }
 
 /** Re-creates the reservation of a lease if it is missing, or if no look can show it. */

@@ -5,7 +5,7 @@
  */
 import { addressBeside, type Cidr, compareAddresses, type Interval, intersect, isPartOf, spanOf } from '../address.ts';
 import { ofNetwork } from '../attributes.ts';
-import { GridError, hasReason, mayExist } from '../errors.ts';
+import { GridError, mayExist, undefinedIfUnreadable } from '../errors.ts';
 import type { Grid, Range } from '../grid.ts';
 import type { Log } from '../log.ts';
 import { parseBlockMark, rangeMark } from '../mark.ts';
@@ -156,11 +156,7 @@ export async function blockHostOf(
   { address, network, view }: { readonly address: string; readonly network: Cidr; readonly view: string },
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  try {
-    const ranges = await grid.ranges({ network, view, touching: { first: address, last: address } }, signal);
-    return ranges.flatMap(({ comment }) => parseBlockMark(comment)?.origin.node ?? [])[0];
-  } catch (error) {
-    if (hasReason(error, 'permission', 'rejected')) return undefined;
-    throw error;
-  }
+  const touching = { first: address, last: address };
+  const ranges = await grid.ranges({ network, view, touching }, signal).catch(undefinedIfUnreadable);
+  return ranges?.flatMap(({ comment }) => parseBlockMark(comment)?.origin.node ?? [])[0];
 }

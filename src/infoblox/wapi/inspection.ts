@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { type Family, families, familyOf } from '../address.ts';
 import type { AttributeDefinition } from '../attributes.ts';
-import { hasReason } from '../errors.ts';
+import { undefinedIfUnreadable } from '../errors.ts';
 import { dialects } from './dialect.ts';
 import { attributeDefinition, type DefinedAttribute, objectsOf, parseAnswer } from './objects.ts';
 import { type Request, referenceTo } from './request.ts';
@@ -86,11 +86,8 @@ export class GridInspection {
     const ofNetworks = families.map((family) => {
       const query = { 'comment~': '^infoblox-cni network=' };
       const search = searchPages(this.#session, { ...objectsOf[family].network, query }, signal);
-      return Array.fromAsync(search).catch((error) => {
-        // A user may lack rights for IPv6.
-        if (hasReason(error, 'permission', 'rejected')) return [];
-        throw error;
-      });
+      // A user may lack rights for IPv6.
+      return Array.fromAsync(search).catch(undefinedIfUnreadable);
     });
     const query = { comment: 'infoblox-cni', _return_fields: 'name' };
     const [views, ...networks] = await Promise.all([
@@ -98,7 +95,9 @@ export class GridInspection {
       ...ofNetworks,
     ]);
     return [
-      ...networks.flat().map(({ cidr, view, comment }) => ({ network: cidr.text, view, comment })),
+      ...networks
+        .flatMap((found) => found ?? [])
+        .map(({ cidr, view, comment }) => ({ network: cidr.text, view, comment })),
       ...views.map(({ name }) => ({ network: null, view: name, comment: '' })),
     ];
   }

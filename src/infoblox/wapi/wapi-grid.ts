@@ -1,7 +1,7 @@
 /** Implements the port `Grid` over WAPI. */
 import { type Cidr, compareAddresses, familyOf, type Interval, intersect, overlaps, spanOf } from '../address.ts';
 import { ofNetwork, reservedAt } from '../attributes.ts';
-import { type GridError, hasReason } from '../errors.ts';
+import { type GridError, hasReason, undefinedIfUnreadable } from '../errors.ts';
 import type {
   DescribedReservation,
   Description,
@@ -101,14 +101,10 @@ export class WapiGrid implements Grid {
 
   async isUsed(address: string, view: string, signal: AbortSignal): Promise<boolean | undefined> {
     const query = { ip_address: address, network_view: view };
-    try {
-      const found = await findExactly(this.#session, { ...this.#families.of(address).occupant, query }, signal);
-      return found.length === 0 ? undefined : found[0] !== undefined;
-    } catch (error) {
-      // Users with restricted rights may not read this type; then the create shows whether the address is free.
-      if (hasReason(error, 'permission', 'rejected')) return undefined;
-      throw error;
-    }
+    const search = findExactly(this.#session, { ...this.#families.of(address).occupant, query }, signal);
+    // Users with restricted rights may not read this type; then the create shows whether the address is free.
+    const found = await search.catch(undefinedIfUnreadable);
+    return found?.length ? found[0] !== undefined : undefined;
   }
 
   async reserve(

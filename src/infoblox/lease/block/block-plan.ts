@@ -32,7 +32,7 @@ export type BlockStep =
   | { readonly kind: 'hold' | 'confirm' | 'drain' | 'forget' | 'wait' }
   | { readonly kind: 'remove'; readonly object: Range }
   /** It assigns no address until a look confirms it. */
-  | { readonly kind: 'stop'; readonly seen: BlockSeen; readonly inside: Inside };
+  | { readonly kind: 'stop'; readonly seen: BlockSeen };
 
 /**
  * One rule of the table: a set of combinations; omitted fields match anything. Every combination meets exactly one. `impossible`: if it
@@ -92,7 +92,7 @@ export function planBlock(block: Block, look: BlockLook, moment: Moment): BlockS
       if (object === undefined) throw new Error('nothing to remove');
       return { kind: step, object };
     case 'stop':
-      return { kind: step, seen, inside: look.inside };
+      return { kind: step, seen };
     default:
       return { kind: step };
   }

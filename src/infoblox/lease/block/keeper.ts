@@ -5,7 +5,7 @@
  */
 import { families, isPartOf } from '../../address.ts';
 import { abortable, type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
-import { GridError, hasReason, isGridAway } from '../../errors.ts';
+import { GridError, hasReason, isGridAway, undefinedIfUnreadable } from '../../errors.ts';
 import type { Pool } from '../../grid.ts';
 import { beginsAs, type Origin } from '../../mark.ts';
 import { subjectOf } from '../../network/exhaustion.ts';
@@ -178,11 +178,8 @@ export class BlockKeeper {
    */
   async blocksOf(host: Origin, signal: AbortSignal): Promise<BlockIdentity[]> {
     const wanted = { marks: { ...host, of: 'blocks' }, families, confirm: true } as const;
-    const ranges = await this.#deps.grid.ranges(wanted, signal).catch((error) => {
-      if (hasReason(error, 'permission', 'rejected')) return [];
-      throw error;
-    });
-    return ranges.flatMap((range) => identityOf(range) ?? []);
+    const ranges = await this.#deps.grid.ranges(wanted, signal).catch(undefinedIfUnreadable);
+    return ranges?.flatMap((range) => identityOf(range) ?? []) ?? [];
   }
 
   /**

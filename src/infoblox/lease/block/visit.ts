@@ -5,7 +5,7 @@ import { beginsAs, parseBlockMark } from '../../mark.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { sendDelete } from '../doubt.ts';
 import { type Block, drain, hold, intervalOf, networkOfBlock, waited } from './block.ts';
-import { type BlockLook, type BlockStep, type Inside, planBlock } from './block-plan.ts';
+import { type BlockSeen, type BlockStep, type Inside, planBlock } from './block-plan.ts';
 import { subjectOf } from './blocks.ts';
 
 export type VisitDeps = Pick<
@@ -50,8 +50,8 @@ export async function visit(
     const step = planBlock(block, look, moment());
     if (step.impossible !== undefined)
       log.error('a block shows an impossible combination', { block: mark, because: step.impossible });
-    if (block.phase === 'draining' && look.inside === 'unknown marks')
-      blocks.stop(block, 'block-shared', sharedError(deps, block, shown));
+    const isStuck = step.kind === 'stop' || (step.kind === 'wait' && block.phase === 'draining');
+    if (isStuck && look.stray !== undefined) blocks.stop(block, 'block-shared', sharedError(block, look.stray));
     const isSeen = step.kind === 'confirm' || step.kind === 'stop';
     if (isSeen && isSurplus && blocks.leasesIn(block).length === 0) {
       store.applyBlock(mark, (one) => one && drain(one));
@@ -69,17 +69,17 @@ function mustWait({ blocks, host }: VisitDeps, block: Block): boolean {
 }
 
 /** Forgets a block of a lost host that has reservations again, so is alive. @returns whether it did */
-async function hasReturned({ grid, store, log }: VisitDeps, block: Block, signal: AbortSignal): Promise<boolean> {
+async function hasReturned(deps: VisitDeps, block: Block, signal: AbortSignal): Promise<boolean> {
   const host = parseBlockMark(block.mark)?.origin;
   // Taken by this host, or by a lost state of it.
   if (host === undefined || block.takenAt !== null || block.bootId !== null) return false;
-  for await (const { address } of grid.list({ marks: host, confirm: true }, signal)) {
-    log.warn('a host that was reported lost has addresses again: its block is kept', {
+  for await (const { address } of deps.grid.list({ marks: host, confirm: true }, signal)) {
+    deps.log.warn('a host that was reported lost has addresses again: its block is kept', {
       block: block.mark,
       address,
       hint: `use gc --host=${host.node} again when it is gone for good`,
     });
-    store.applyBlock(block.mark, () => undefined);
+    forget(deps, block);
     return true;
   }
   return false;
@@ -100,22 +100,18 @@ async function lookAt({ grid, moment }: VisitDeps, block: Block, signal: AbortSi
   }
 }
 
-/** Combines a look with the present leases. */
-function lookOf(deps: VisitDeps, block: Block, { ranges, occupants, now, unconfirmed }: Shown): BlockLook {
-  const { blocks, releaseLeftover } = deps;
-  const unknown = unknownIn(deps, block, occupants);
+/** Combines a look with the present leases. @returns `stray`: a reservation under a mark of the block's host without a lease */
+function lookOf(deps: VisitDeps, block: Block, { ranges, occupants, now, unconfirmed }: Shown) {
+  const { store, blocks, releaseLeftover } = deps;
+  const origin = parseBlockMark(block.mark)?.origin ?? deps.names.present;
+  const unknown = occupants.filter(({ comment }) => beginsAs(comment, origin) && store.get(comment) === undefined);
   const leftovers = unknown.filter(({ comment }) => blocks.hasEnded(comment));
   // A promoted master may still have released reservations: release them again.
   for (const { comment } of leftovers) releaseLeftover(comment, block.view);
+  const stray = unknown.find(({ comment }) => !blocks.hasEnded(comment));
   let inside: Inside = blocks.leasesIn(block).length + leftovers.length > 0 ? 'leases' : 'empty';
-  if (unknown.length > leftovers.length) inside = 'unknown marks';
-  return { ranges, inside, askedAt: now, unconfirmed };
-}
-
-/** Lists reservations under marks of the block's host that have no lease. */
-function unknownIn({ store, names }: VisitDeps, { mark }: Block, occupants: readonly Occupant[]): readonly Occupant[] {
-  const origin = parseBlockMark(mark)?.origin ?? names.present;
-  return occupants.filter(({ comment }) => beginsAs(comment, origin) && store.get(comment) === undefined);
+  if (stray !== undefined) inside = 'unknown marks';
+  return { ranges, inside, stray, askedAt: now, unconfirmed };
 }
 
 /** Executes a step. @returns whether there is more to do now */
@@ -150,12 +146,10 @@ async function carryOut(
       }
       return false;
     }
-    case 'stop': {
-      const isShared = step.inside === 'unknown marks' && step.seen === 'alone';
-      if (isShared) blocks.stop(block, 'block-shared', sharedError(deps, block, shown));
-      else blocks.stop(block, 'block-altered', alteredError(block, step, shown));
+    case 'stop':
+      // Alone, it has unknown reservations, which `visit` reports.
+      if (step.seen !== 'alone') blocks.stop(block, 'block-altered', alteredError(block, step.seen, shown));
       return false;
-    }
     case 'remove':
       await remove(deps, { block, object: step.object }, signal);
       return false;
@@ -207,35 +201,25 @@ function others({ blocks }: VisitDeps, block: Block, { occupants }: Shown): Read
 
 /** Makes the error for a refused reservation of an address of a block. */
 export function refusedError(block: Block, address: string, why: GridError): GridError {
-  return new GridError(
-    why.reason,
-    `${subjectOf(block)}: the grid refuses the reservation of ${address}: ${why.message}`,
-    {
-      hint: why.hint,
-      cause: why,
-    },
-  );
+  const what = `${subjectOf(block)}: the grid refuses the reservation of ${address}: ${why.message}`;
+  return new GridError(why.reason, what, { hint: why.hint, cause: why });
 }
 
 function overdueError(block: Block, address: string | null): GridError {
-  return new GridError(
-    'rejected',
-    `${subjectOf(block)}: the grid has not accepted the reservation of ${address} for minutes`,
-    {
-      hint: "see the grid's answers in the log of the daemon; the block serves again when the reservation is accepted",
-    },
-  );
+  const what = `${subjectOf(block)}: the grid has not accepted the reservation of ${address} for minutes`;
+  const hint =
+    "see the grid's answers in the log of the daemon; the block serves again when the reservation is accepted";
+  return new GridError('rejected', what, { hint });
 }
 
-function sharedError(deps: VisitDeps, block: Block, { occupants }: Shown): GridError {
-  const one = unknownIn(deps, block, occupants).find(({ comment }) => !deps.blocks.hasEnded(comment));
-  const what = `${subjectOf(block)} has reservations of this host that its state does not know: ${one?.comment}`;
+function sharedError(block: Block, { comment }: Occupant): GridError {
+  const what = `${subjectOf(block)} has reservations of this host that its state does not know: ${comment}`;
   return new GridError('network-conflict', what, {
     hint: 'look for another machine with the name and the state of this one; if there is none, run CNI GC or delete the reservation',
   });
 }
 
-function alteredError(block: Block, { seen }: Extract<BlockStep, { kind: 'stop' }>, { ranges }: Shown): GridError {
+function alteredError(block: Block, seen: BlockSeen, { ranges }: Shown): GridError {
   const touching = ranges.find(({ comment }) => comment !== block.mark);
   const isServed = ranges.some(({ comment, isReserved }) => comment === block.mark && !isReserved);
   const what = {

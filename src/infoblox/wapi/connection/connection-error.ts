@@ -19,11 +19,7 @@ export class NotConnected extends Error {
 }
 
 /** The request was too late to be sent: nothing was sent. */
-export class TooLate extends Error {
-  constructor() {
-    super('too late');
-  }
-}
+export class TooLate extends Error {}
 
 interface FailedExchange {
   /** `name:port` */
@@ -64,12 +60,9 @@ export function connectionError(error: unknown, { host, writes, late }: FailedEx
   }
   const notConnected = causes.find((cause) => cause instanceof NotConnected);
   if (notConnected !== undefined) {
-    const {
-      reason = 'unreachable',
-      text = textOf(root),
-      ...rest
-    } = whyNotConnected(root, host, notConnected.trustFile);
-    return new GridError(reason, `cannot connect to the grid at ${host}: ${text}`, { hint: rest.hint, cause: error });
+    const { reason, text, hint } = whyNotConnected(root, host, notConnected.trustFile);
+    const what = `cannot connect to the grid at ${host}: ${text ?? textOf(root)}`;
+    return new GridError(reason ?? 'unreachable', what, { hint, cause: error });
   }
   const message = `the connection to the grid at ${host} broke: ${textOf(root)}`;
   return new GridError('bad-answer', message, { outcome, hint, cause: error });
@@ -123,10 +116,8 @@ function whyNotConnected(
   const text = nameTroubles[code];
   if (text !== undefined) return { text, hint: 'check the name in --grid-host and the resolver of this host' };
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return {
-      reason: 'untrusted',
-      hint: 'set --grid-host to a name that the certificate carries, or --ssl-verify to pin',
-    };
+    const hint = 'set --grid-host to a name that the certificate carries, or --ssl-verify to pin';
+    return { reason: 'untrusted', hint };
   }
   if (/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/.test(code)) {
     const hint = 'renew the certificate on the grid, or set the clock of this host';

@@ -4,7 +4,7 @@
 import { families } from '../../../infoblox/address.ts';
 import { reservedAtIn } from '../../../infoblox/attributes.ts';
 import { deadline } from '../../../infoblox/concurrency/clock.ts';
-import { hasReason } from '../../../infoblox/errors.ts';
+import { undefinedIfUnreadable } from '../../../infoblox/errors.ts';
 import type { Reservation } from '../../../infoblox/grid.ts';
 import { auditBlocks, auditLeases } from '../../../infoblox/lease/audit.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
@@ -36,7 +36,9 @@ export function auditHandler(deps: LeaseDeps): OperatorHandler<'operator/audit'>
       const blocksBefore = new Map(store.blocks().map((block) => [block.mark, block]));
       const shown: Reservation[] = [];
       for (const marks of names.all) for await (const one of grid.list({ marks }, signal)) shown.push(one);
-      const ranges = await grid.ranges({ marks: { ...names.present, of: 'blocks' } }, signal).catch(unlessRefused);
+      const ranges = await grid
+        .ranges({ marks: { ...names.present, of: 'blocks' } }, signal)
+        .catch(undefinedIfUnreadable);
       const bound = [...before.values()].filter((lease) => isSettled(lease) && store.get(lease.mark) === lease);
       const holders = new Map<string, Reservation>();
       const reserved = new Set(shown.map(({ address, view }) => `${view} ${address}`));
@@ -88,7 +90,7 @@ export function clusterAuditHandler(
         const at = reservedAtIn(one.attributes);
         if (at !== null) row.lastReservedAt = Math.max(row.lastReservedAt ?? 0, at);
       }
-      const ranges = await grid.ranges({ marks: { of: 'blocks' }, families }, signal).catch(unlessRefused);
+      const ranges = await grid.ranges({ marks: { of: 'blocks' }, families }, signal).catch(undefinedIfUnreadable);
       for (const { comment, view, network } of ranges ?? []) {
         used.add(`${view} ${network.text}`).add(view);
         const block = beginsAs(comment, { cluster, of: 'blocks' }) ? parseBlockMark(comment) : undefined;
@@ -103,9 +105,4 @@ export function clusterAuditHandler(
       return { result: { cluster, node: shortNodeName(node), rows: sorted, unused } };
     },
   };
-}
-
-/** Returns undefined for a refusal: a user who may not read ranges has no blocks. @throws any other error */
-function unlessRefused(error: unknown): undefined {
-  if (!hasReason(error, 'permission', 'rejected')) throw error;
 }

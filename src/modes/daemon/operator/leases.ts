@@ -28,9 +28,8 @@ export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/lease
   return {
     timeoutMs: 10_000,
     async run({ who, ...filter }) {
-      return {
-        result: { leases: who === undefined ? await findLeases(deps, filter) : await meant(deps, { who, ...filter }) },
-      };
+      const leases = await (who === undefined ? findLeases(deps, filter) : meant(deps, { who, ...filter }));
+      return { result: { leases } };
     },
   };
 }

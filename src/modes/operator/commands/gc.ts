@@ -74,9 +74,7 @@ async function releaseLostHost(socket: string, flags: Flags): Promise<Outcome> {
   return { value: { ...release, unclear, blocks: blocks.blocks }, text, failed };
 }
 
-/**
- * Suggests a host for a name without objects on the grid. Its name differs in case and separators alone: another letter may be another host.
- */
+/** Suggests a name that differs in case and separators alone: another letter or digit may be another host. */
 async function suggestionFor(socket: string, host: string, { reservations, blocks, unclear }: Found): Promise<string> {
   if (reservations.length + blocks.length + unclear.length > 0) return '';
   const cluster = await showingProgress('asking the grid', () =>
@@ -101,17 +99,13 @@ function blocksText({ blocks, waitMs }: ReleasedBlocks, host: string): string {
   return printedLines([`${what} in ${hours} hours, unless it reserves again; use --now if it is known to be off`]);
 }
 
+type Owned = Pick<Found, 'blocks'> & { readonly reservations: readonly Pick<HostReservation, 'reservedAt'>[] };
+
 /**
  * Says why the operator must repeat a host's name before its reservations are released; undefined if a yes is enough.
  * @param now milliseconds since 1970
  */
-export function whyNameIsNeeded(
-  {
-    reservations,
-    blocks,
-  }: { readonly reservations: readonly Pick<HostReservation, 'reservedAt'>[] } & Pick<Found, 'blocks'>,
-  now: number,
-): string | undefined {
+export function whyNameIsNeeded({ reservations, blocks }: Owned, now: number): string | undefined {
   const times = reservations.map(({ reservedAt }) => reservedAt);
   const latest = Math.max(...times.map((at) => at ?? Number.NEGATIVE_INFINITY));
   if (now - latest < youngMs) return `it has reserved an address ${ago(latest, now)} ago, so it may be alive`;

@@ -89,7 +89,7 @@ describe('what to do about a block', () => {
       { kind: 'stop', seen: 'nothing' },
     ],
     ['it is gone', {}, { ranges: [] }, { kind: 'stop', seen: 'nothing' }],
-    ['marks in it have no lease', {}, { inside: 'unknown marks' }, { kind: 'stop', inside: 'unknown marks' }],
+    ['marks in it have no lease', {}, { inside: 'unknown marks' }, { kind: 'stop', seen: 'alone' }],
     ['only a host that may lag shows it', {}, { unconfirmed }, { kind: 'wait' }],
     ['it is draining and empty', { phase: 'draining' }, {}, { kind: 'remove', object: shown() }],
     [
