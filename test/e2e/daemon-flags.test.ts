@@ -33,72 +33,46 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-const spellings: [string, (flag: string, value: string) => string[]][] = [
-  ['--flag value', (flag, value) => [`--${flag}`, value]],
-  ['--flag=value', (flag, value) => [`--${flag}=${value}`]],
-  ['-flag value', (flag, value) => [`-${flag}`, value]],
-  ['-flag=value', (flag, value) => [`-${flag}=${value}`]],
+/** Each spelling of the original driver in turn. */
+const spellings: ((flag: string, value: string) => string[])[] = [
+  (flag, value) => [`--${flag}`, value],
+  (flag, value) => [`--${flag}=${value}`],
+  (flag, value) => [`-${flag}`, value],
+  (flag, value) => [`-${flag}=${value}`],
 ];
 
-describe.each(spellings)('written as %s', (name, spell) => {
-  test('every flag of the original driver is accepted and has its effect', async () => {
-    const socketDir = join(directory, name.replaceAll(' ', '_'), 'sockets');
-    const view = `view ${name}`;
-    const seed = {
-      'grid-host': grid.host,
-      'wapi-port': String(grid.port),
-      'wapi-username': grid.username,
-      'wapi-password': grid.password,
-      'wapi-version': '2.7',
-      'ssl-verify': grid.caFile,
-      'socket-dir': socketDir,
-      'driver-name': 'ibx',
-      'network-view': view,
-      'network-container': '10.64.0.0/16',
-      'prefix-length': '27',
-    };
-    const node = `host${spellings.findIndex(([other]) => other === name)}`;
-    const stateDir = join(socketDir, '../state');
-    const ours = { 'state-dir': stateDir, 'cluster-name': 'blue', 'node-name': node, 'reap-after': '0' };
-    grid.clearLog();
-    const daemon = await DaemonProcess.start(Object.entries({ ...seed, ...ours }).flatMap((flag) => spell(...flag)));
-    try {
-      const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: '/run/netns/none' };
-      const config = { cniVersion: '1.0.0', name: 'net', ipam: { type: 'ibx', 'socket-dir': socketDir } };
-      const { exitCode, stdout } = await run(pluginFile, [], env, { pipe: JSON.stringify(config) });
-      expect(exitCode, stdout).toBe(0);
-      expect(JSON.parse(stdout).ips).toEqual([{ address: '10.64.0.1/27' }]);
-      expect(grid.networks(view).map((network) => network.network)).toEqual(['10.64.0.0/27']);
-      expect(grid.fixedAddresses(view)[0]?.comment).toContain(`cluster=blue node=${node} `);
-      expect(grid.requests.every(({ path }) => path.startsWith('/wapi/v2.7/'))).toBe(true);
-    } finally {
-      expect(await daemon.stop()).toBe(0);
-    }
-  });
-});
-
-test('check-config says whether the daemon would start with these flags, and changes nothing', async () => {
-  const check = (...args: string[]) => run(daemonFile, ['check-config', ...places, ...args], {});
-  expect(await check('--node-name=a')).toMatchObject({
-    exitCode: 0,
-    stdout: expect.stringMatching(/^grid .*\nwarning: .*\nconfiguration accepted\n$/),
-    stderr: '',
-  });
-  const typo = await check('--grid-hots=x');
-  expect([typo.exitCode, typo.stdout]).toEqual([2, '']);
-  expect(typo.stderr).toContain('did you mean --grid-host?');
-  const noFile = await check('--node-name=a', '--ssl-verify=/nonexistent/ca.pem');
-  expect([noFile.exitCode, noFile.stdout]).toEqual([1, '']);
-  expect(noFile.stderr).toMatch(/--ssl-verify .*there is no \/nonexistent\/ca\.pem/);
-  const noCertificate = await check('--node-name=a', '--wapi-client-cert=/nonexistent/client.pem');
-  expect([noCertificate.exitCode, noCertificate.stdout]).toEqual([1, '']);
-  expect(noCertificate.stderr).toMatch(
-    /cannot read the client certificate: there is no .*\. Put a PEM file of root there/,
-  );
-  const noPassword = await check('--node-name=a', '--wapi-password-file=/nonexistent/password');
-  expect([noPassword.exitCode, noPassword.stdout]).toEqual([1, '']);
-  expect(noPassword.stderr).toMatch(/cannot read the WAPI password: there is no .*\. Put it into /);
-  for (const place of places) expect(existsSync(place.replace(/^.*=/, ''))).toBe(false);
+test('every flag of the original driver is accepted and has its effect', async () => {
+  const socketDir = join(directory, 'original', 'sockets');
+  const seed = {
+    'grid-host': grid.host,
+    'wapi-port': String(grid.port),
+    'wapi-username': grid.username,
+    'wapi-password': grid.password,
+    'wapi-version': '2.7',
+    'ssl-verify': grid.caFile,
+    'socket-dir': socketDir,
+    'driver-name': 'ibx',
+    'network-view': 'blue view',
+    'network-container': '10.64.0.0/16',
+    'prefix-length': '27',
+  };
+  const stateDir = join(socketDir, '../state');
+  const ours = { 'state-dir': stateDir, 'cluster-name': 'blue', 'node-name': 'host-1', 'reap-after': '0' };
+  grid.clearLog();
+  const flags = Object.entries({ ...seed, ...ours });
+  const daemon = await DaemonProcess.start(flags.flatMap((flag, at) => spellings[at % 4]?.(...flag) ?? []));
+  try {
+    const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: '/run/netns/none' };
+    const config = { cniVersion: '1.0.0', name: 'net', ipam: { type: 'ibx', 'socket-dir': socketDir } };
+    const { exitCode, stdout } = await run(pluginFile, [], env, { pipe: JSON.stringify(config) });
+    expect(exitCode, stdout).toBe(0);
+    expect(JSON.parse(stdout).ips).toEqual([{ address: '10.64.0.1/27' }]);
+    expect(grid.networks('blue view').map((network) => network.network)).toEqual(['10.64.0.0/27']);
+    expect(grid.fixedAddresses('blue view')[0]?.comment).toContain('cluster=blue node=host-1 ');
+    expect(grid.requests.every(({ path }) => path.startsWith('/wapi/v2.7/'))).toBe(true);
+  } finally {
+    expect(await daemon.stop()).toBe(0);
+  }
 });
 
 test.runIf(process.getuid?.() === 0)('a user other than root gets an error at once', async () => {
@@ -115,27 +89,16 @@ test.runIf(process.getuid?.() === 0)('a user other than root gets an error at on
   });
 });
 
-test('--version names the release; -h and -help are --help', async () => {
-  expect(await run(daemonFile, ['--version'], {})).toMatchObject({
-    exitCode: 0,
-    stdout: expect.stringMatching(/^infoblox-cni \d/),
-  });
-  const help = await run(daemonFile, ['--help'], {});
-  for (const flag of ['-h', '-help']) expect((await run(daemonFile, [flag], {})).stdout).toBe(help.stdout);
-});
-
-test('the daemon starts even if CNI_COMMAND is set', async () => {
-  expect((await run(daemonFile, ['--help'], { CNI_COMMAND: 'ADD' })).stdout).toContain('Usage: infoblox-cni-daemon');
+test('--version and --help are answered, even if CNI_COMMAND is set', async () => {
+  const ask = async (flag: string) => (await run(daemonFile, [flag], { CNI_COMMAND: 'ADD' })).stdout;
+  expect(await ask('--version')).toMatch(/^infoblox-cni \d/);
+  expect(await ask('-h')).toContain('Usage: infoblox-cni-daemon');
 });
 
 describe('a wrong command line ends with status 2 and the reason', () => {
   test.each<[string[], string]>([
     [['--grid-hots=10.0.0.1'], 'unknown flag --grid-hots; did you mean --grid-host?'],
-    [['10.0.0.1'], 'unexpected argument "..."'],
-    [['--wapi-port=https'], '--wapi-port "https" must be a port number'],
     [['--ssl-verify=pinn'], 'nor a file of certificates: there is no pinn; did you mean pin?'],
-    [['--ssl-verify=yes'], '--ssl-verify "yes" is neither true, false nor pin, nor a file of certificates'],
-    [['--prefix-length=16'], 'a /16 network does not fit into 172.18.0.0/16'],
   ])('%j', async (args, text) => {
     const { exitCode, stdout, stderr } = await run(daemonFile, [...places, '--wapi-password=hush-hush', ...args], {});
     expect({ exitCode, stdout }, stderr).toEqual({ exitCode: 2, stdout: '' });

@@ -25,8 +25,16 @@ afterAll(async () => {
   await grid?.stop();
 });
 
+/** All successes, and a failure of each command with each code: test/unit/cni/exec.test.ts replays every case, without a process. */
+const replayed = execCases.filter(({ env, outcome }, index) => {
+  const first = execCases.findIndex(
+    (other) => other.env.CNI_COMMAND === env.CNI_COMMAND && other.outcome.code === outcome.code,
+  );
+  return outcome.code === undefined || index === first;
+});
+
 describe('a call has the same outcome as with the reference', () => {
-  test.each(execCases)('$name', async ({ name, env, stdin, outcome }) => {
+  test.each(replayed)('$name', async ({ name, env, stdin, outcome }) => {
     if (env.CNI_COMMAND === 'CHECK') await holdAddress();
     const { exitCode, stdout, stderr } = await run(pluginFile, [], env, { pipe: withBackend(stdin, env) });
     expect(exitCode, stderr).toBeDefined();

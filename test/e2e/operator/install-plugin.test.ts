@@ -1,8 +1,6 @@
 /** The built command of the DaemonSet's init container, in directories of its own. */
 import { spawn } from 'node:child_process';
 import {
-  chmodSync,
-  chownSync,
   copyFileSync,
   existsSync,
   lstatSync,
@@ -118,76 +116,25 @@ test('a running plugin can be replaced', async () => {
   }
 });
 
-describe('nothing is changed, and the reason is given,', () => {
-  test.each<[string, string, RegExp]>([
-    ['a file that is not JSON', '{', /is not valid JSON/],
-    [
-      'a network that does not use the driver',
-      list({ plugins: [{ type: 'bridge' }] }),
-      /no plugin in it uses the IPAM plugin infoblox/,
-    ],
-    [
-      'a mistyped key',
-      list({ plugins: [{ ...bridge, ipam: { ...bridge.ipam, subnett: '10.0.0.0/8' } }] }),
-      /subnett.*subnet/s,
-    ],
-    [
-      'missing plugins of its chain',
-      list({ plugins: [bridge, { type: 'sbr' }, { type: 'tuning' }] }),
-      /names sbr, tuning, not in .*\/bin\. Install these plugins first/,
-    ],
-  ])('for %s', async (_, text, message) => {
-    writeFileSync(network(), text);
-    await expectRefusal(await install(network()), 1, message);
+test.runIf(process.getuid?.() === 0).each([
+  ['plugins', bin, '--bin-dir'],
+  ['network configurations', conf, '--conf-dir'],
+])('nothing is changed in a directory of %s that is read-only, and the reason is given', async (_, path, flag) => {
+  const script = `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"`;
+  const command = ['sh', '-c', script, 'sh', path(), daemonFile, ...args(network())];
+  const refused = await run('/usr/bin/unshare', ['--mount', ...command], { PATH: '/usr/bin:/bin' });
+  const why = `cannot write to ${path()}: EROFS: read-only file system`;
+  expect(refused).toMatchObject({
+    exitCode: 1,
+    stdout: '',
+    stderr: expect.stringMatching(new RegExp(`${why}.*\\. Mount it writable, or name another one with ${flag}\\.`)),
   });
-
-  test('for a file name that runtimes do not read', async () => {
-    const file = join(directory, 'pods.yaml');
-    writeFileSync(file, whole);
-    await expectRefusal(await install(file), 2, /must end in \.conf, \.conflist or \.json/);
-  });
-
-  test('for a missing directory', async () => {
-    rmSync(conf(), { recursive: true });
-    await expectRefusal(
-      await install(network()),
-      1,
-      /there is no directory .*\/conf\. Make it, or name another one with --conf-dir/,
-    );
-  });
-
-  test.runIf(process.getuid?.() === 0).each([
-    ['plugins', bin, '--bin-dir'],
-    ['network configurations', conf, '--conf-dir'],
-  ])('for a directory of %s that is read-only', async (_, path, flag) => {
-    const script = `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"`;
-    const command = ['sh', '-c', script, 'sh', path(), daemonFile, ...args(network())];
-    const refused = await run('/usr/bin/unshare', ['--mount', ...command], { PATH: '/usr/bin:/bin' });
-    const why = `cannot write to ${path()}: EROFS: read-only file system`;
-    await expectRefusal(refused, 1, new RegExp(`${why}.*\\. Mount it writable, or name another one with ${flag}\\.`));
-  });
-
-  test('for a directory that others can change', async () => {
-    chmodSync(bin(), 0o777);
-    await expectRefusal(await install(), 1, /is writable by users other than root .*\. Run chmod go-w /);
-    chmodSync(bin(), 0o755);
-    chownSync(bin(), 1001, 1001);
-    await expectRefusal(await install(), 1, /belongs to uid 1001, not to root\. Run chown root /);
-  });
-
-  async function expectRefusal(
-    run: { exitCode: number | undefined; stdout: string; stderr: string },
-    status: number,
-    message: RegExp,
-  ) {
-    expect(run).toMatchObject({ exitCode: status, stdout: '', stderr: expect.stringMatching(message) });
-    expect([existsSync(plugin()), existsSync(installed())]).toEqual([false, false]);
-  }
+  expect([existsSync(plugin()), existsSync(installed())]).toEqual([false, false]);
 });
 
 describe('killed at any point', () => {
   const former = '#!/bin/sh\necho "infoblox-cni 0.9.0 (abc123)"\n';
-  const rounds = 30;
+  const rounds = 16;
 
   beforeEach(() => prepare());
 

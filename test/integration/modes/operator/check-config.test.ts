@@ -1,5 +1,5 @@
 /** `check-config` judges flags and network configurations without grid and daemon. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Host } from '../../../fixture/host.ts';
@@ -101,4 +101,30 @@ test('shows the effective settings and their sources, warns about a missing logi
     2,
     expect.stringMatching(/daemon\.env: line 1: a quote is not closed/),
   ]);
+});
+
+test('check-config says whether the daemon would start with these flags, and changes nothing', async () => {
+  const places = [join(host.directory, 'run'), join(host.directory, 'state')];
+  const check = (...args: string[]) =>
+    operate('check-config', `--socket-dir=${places[0]}`, `--state-dir=${places[1]}`, ...args);
+  expect(await check('--node-name=a')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^grid .*\nwarning: .*\nconfiguration accepted\n$/),
+    stderr: '',
+  });
+  const typo = await check('--grid-hots=x');
+  expect([typo.exitCode, typo.stdout]).toEqual([2, '']);
+  expect(typo.stderr).toContain('did you mean --grid-host?');
+  const noFile = await check('--node-name=a', '--ssl-verify=/nonexistent/ca.pem');
+  expect([noFile.exitCode, noFile.stdout]).toEqual([1, '']);
+  expect(noFile.stderr).toMatch(/--ssl-verify .*there is no \/nonexistent\/ca\.pem/);
+  const noCertificate = await check('--node-name=a', '--wapi-client-cert=/nonexistent/client.pem');
+  expect([noCertificate.exitCode, noCertificate.stdout]).toEqual([1, '']);
+  expect(noCertificate.stderr).toMatch(
+    /cannot read the client certificate: there is no .*\. Put a PEM file of root there/,
+  );
+  const noPassword = await check('--node-name=a', '--wapi-password-file=/nonexistent/password');
+  expect([noPassword.exitCode, noPassword.stdout]).toEqual([1, '']);
+  expect(noPassword.stderr).toMatch(/cannot read the WAPI password: there is no .*\. Put it into /);
+  for (const place of places) expect(existsSync(place)).toBe(false);
 });
