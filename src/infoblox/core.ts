@@ -131,7 +131,7 @@ export function buildCore(options: CoreOptions): Core {
     gridState: options.gridState,
     onBack: (afterFailover) => {
       // Blocks first: containers wait for them, but not for releases.
-      void keeper.gridIsBack().then(() => reconciler.gridIsBack(afterFailover));
+      void keeper.gridIsBack(afterFailover).then(() => reconciler.gridIsBack(afterFailover));
       void importer.attempt();
     },
     clock,

@@ -309,6 +309,8 @@ describe('a block of a host', () => {
     await site.pass(1_000);
     const before = site.requests.slice(0, site.requests.indexOf('POST fixedaddress'));
     expect(before).toEqual(expect.arrayContaining(['GET range', 'GET ipv4address']));
+    await site.pass(1 * minutes);
+    expect(site.requests.filter((one) => one === 'GET range')).toHaveLength(1);
   });
 
   test('is followed by another one when less than a quarter of it is left', async () => {

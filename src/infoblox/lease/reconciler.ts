@@ -20,6 +20,11 @@ const outagePauseMs = 5_000;
 const busyPauseMs = 1_000;
 /** Longest wait of a lease for spare capacity, in milliseconds. */
 const maxYieldMs = 1_800_000;
+/**
+ * The same for an owed create. Its container runs, and nobody else gives addresses of its block, while containers of other hosts may wait
+ * for the grid before they can start.
+ */
+const maxOwedYieldMs = 60_000;
 /** Milliseconds between two rounds of retries because the grid is back: a grid that comes and goes must not undo all backoff. */
 const hurryPauseMs = 30_000;
 /**
@@ -138,8 +143,7 @@ export class Reconciler {
     while (now >= this.#pausedUntil && this.#working.size < workers) {
       const lease = store.due(now, { has: (mark) => this.#isTaken(mark) });
       if (lease === undefined) break;
-      // Containers already use addresses with owed creates. All else can wait.
-      const mayWait = lease.owedSince === null && now - (lease.dueAt ?? now) < maxYieldMs;
+      const mayWait = now - (lease.dueAt ?? now) < (lease.owedSince === null ? maxYieldMs : maxOwedYieldMs);
       if (mayWait) spare -= 1;
       if (mayWait && spare < 0) {
         this.#yieldsUntil = now + busyPauseMs;

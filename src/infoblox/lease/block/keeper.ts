@@ -21,8 +21,8 @@ import { type VisitDeps, visit } from './visit.ts';
 const lookIntervalMs = 300_000;
 /** The same during `release --blocks`; blocks with leases cost no request then. */
 const releasedLookIntervalMs = 30_000;
-/** Milliseconds for one visit, or for taking a block. */
-const attemptTimeoutMs = 60_000;
+/** Milliseconds for one visit, or for taking a block: on a slow grid each of their requests may take half a minute. */
+const attemptTimeoutMs = 240_000;
 /** Milliseconds for which a host without a connection to the grid may assign addresses: the maximum validity and an hour. */
 const goneHostWaitMs = 90_000_000;
 const retry: Backoff = { firstMs: 5_000, maxMs: lookIntervalMs };
@@ -86,17 +86,29 @@ export class BlockKeeper {
     this.#cancelTimer();
   }
 
-  /** Visits all blocks because the grid answers again, perhaps after a failover. Resolves after the attempt. */
-  async gridIsBack(): Promise<void> {
-    this.#deps.blocks.noteGridBack();
+  /**
+   * Visits the blocks because the grid answers again. Resolves after the attempt.
+   * @param afterFailover whether another grid host may serve now
+   */
+  async gridIsBack(afterFailover: boolean): Promise<void> {
+    const { blocks } = this.#deps;
+    blocks.noteGridBack();
     this.#demand.retry();
-    await this.lookAtAll();
+    // The first answer ever comes during the first visits.
+    const firstLooks = afterFailover ? undefined : this.#firstLooks;
+    await firstLooks;
+    await this.#lookAgain((block) => firstLooks === undefined || !blocks.serves(block));
   }
 
   /** Visits all blocks now. */
-  async lookAtAll(): Promise<void> {
+  lookAtAll(): Promise<void> {
+    return this.#lookAgain(() => true);
+  }
+
+  async #lookAgain(isMeant: (block: Block) => boolean): Promise<void> {
     const { store, clock } = this.#deps;
-    for (const { mark, phase } of store.blocks()) {
+    for (const block of store.blocks().filter(isMeant)) {
+      const { mark, phase } = block;
       const at = this.#looks.get(mark)?.at ?? (phase === 'taking' ? clock.now() : undefined);
       if (at !== undefined) this.#looks.set(mark, { at, nextAt: 0 });
     }
@@ -235,13 +247,15 @@ export class BlockKeeper {
   }
 
   async #doDue(): Promise<void> {
-    const { store, clock, host } = this.#deps;
+    const { store, clock, host, grid, blocks } = this.#deps;
     for (const block of store.blocks()) {
       if (this.#nextLook(block) <= clock.now()) await this.#lookAt(block);
     }
     for (const wanted of this.#unmet()) {
       if (wanted.takeAt > clock.now()) continue;
       wanted.takeAt = clock.now() + pauseBefore(wanted.failures, retry, host.random);
+      // A host with free addresses can wait until the grid answers quickly.
+      if (grid.spare === 0 && blocks.room(wanted.spec).free > 0) continue;
       wanted.failures += 1;
       const isTaken = await this.#attempt(wanted.spec.name, (signal) => this.#takeOrSay(wanted, signal));
       if (isTaken === true) wanted.failures = 0;

@@ -190,14 +190,17 @@ describe('while the grid has no spare capacity', () => {
     await allReleased();
   });
 
-  test('an owed create does not wait', async () => {
+  test('an owed create waits a minute at most', async () => {
     const { store, grid, deps } = leases;
     const now = deps.clock.now();
-    put(store, aLease(markOf('c1'), { address: '10.0.0.9', owedSince: now, dueAt: now }));
+    put(store, aLease(markOf('c1'), { address: '10.0.0.8', owedSince: now, dueAt: now }));
+    put(store, aLease(markOf('c3'), { address: '10.0.0.9', owedSince: now - 60_000, dueAt: now - 60_000 }));
     leases.releasing('c2', '10.0.0.2');
     reconciler.start();
     await until('it is reserved', () => grid.fixedAddresses().some(({ ipv4addr }) => ipv4addr === '10.0.0.9'));
     expect(grid.fixedAddresses()).toHaveLength(2);
+    spare = 1;
+    await until('the other one is, too', () => grid.fixedAddresses().some(({ ipv4addr }) => ipv4addr === '10.0.0.8'));
   });
 });
 
