@@ -26,6 +26,8 @@ export interface FleetOptions {
   readonly queue: number;
   /** Size of each host's block, which had its containers' addresses; 0: no blocks. */
   readonly blockSize: number;
+  /** Called every ten simulated seconds. */
+  readonly progress?: (now: { readonly seconds: number; readonly running: number; readonly failures: number }) => void;
 }
 
 export interface FleetReport {
@@ -55,7 +57,7 @@ const retryMs = 10_000;
 
 /** Runs until each container has its address, at most one simulated hour. */
 export async function simulateFleet(options: FleetOptions): Promise<FleetReport> {
-  const { hosts, containers, blockSize } = options;
+  const { hosts, containers, blockSize, progress } = options;
   const time = new VirtualTime();
   const chance = chanceOf(1);
   const fill = (contents: GridContents) => void contents.add('network', { network: subnet });
@@ -123,6 +125,11 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetReport>
       for (let number = 0; number < containers; number += 1) void start(host, number);
     });
   }
+  const report = () => {
+    progress?.({ seconds: (time.now - epoch) / 1_000, running: added.length, failures });
+    time.after(10_000, report);
+  };
+  report();
   const wanted = hosts * containers;
   while (added.length < wanted && (await time.step(epoch + 3_600_000))) {
     // Ends when the last container runs.

@@ -70,11 +70,13 @@ async function runFleet(options: FleetOptions): Promise<void> {
   );
 }
 
-const fleet = {
+const fleet: FleetOptions = {
   hosts: Number(HOSTS),
   containers: Number(CONTAINERS),
   requestsPerSecond: Number(RATE),
   queue: 20,
   blockSize: Number(BLOCKS),
+  progress: ({ seconds, running, failures }) =>
+    console.error(`simulate: after ${seconds} s ${running} containers run, ${failures} ADDs have failed`),
 };
 await (SCENARIO === 'fleet' ? runFleet(fleet) : runSeeds(Number(SEED), Number(SEEDS)));
