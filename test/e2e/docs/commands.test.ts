@@ -31,11 +31,15 @@ const waitFor = `wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>
 /** Appends the last lines of all files of the script, including logs, to its output if it fails. */
 const onFailure = `trap '[ $? = 0 ] || find . -maxdepth 1 -type f -name "*.*" -exec tail -v -n 20 {} +' EXIT`;
 
-/** The host that the pages assume: installed, with a serving daemon, and a grid named grid.example.com. */
-const serving = `
+/** A host on which the driver is installed. */
+const installed = `
 install -d /etc/infoblox-cni && (umask 077; echo secret >/etc/infoblox-cni/wapi-password)
 echo "DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=cni --ssl-verify=pin --node-name=host-7'" >/etc/infoblox-cni/daemon.env
 install -d /opt/cni/bin && ln -s "$PROJECT/dist/infoblox" /opt/cni/bin/infoblox
+`;
+
+/** The same with a serving daemon, and a grid named grid.example.com. */
+const serving = `${installed}
 node test/simulator/main.ts --port 443 --username cni --password secret --attribute 'Tenant ID' >simulator.log 2>&1 &
 wait_for 'curl -sk https://grid.example.com/'
 infoblox-cni-daemon --grid-host=grid.example.com --wapi-username=cni --wapi-password-file=/etc/infoblox-cni/wapi-password \\
@@ -66,7 +70,7 @@ echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infob
 CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
 `;
 
-/** What a page assumes: a container of this host, and the reservations of a lost host. */
+/** What else a page assumes: a container of this host, and the reservations of a lost host. */
 const before: Readonly<Record<string, string>> = {
   'docs/migration.md': original,
   'docs/monitoring.md': container,
@@ -86,6 +90,16 @@ for id in 77ab 77ac; do
     curl -sSk --netrc-file ~/.netrc-grid -H 'content-type: application/json' -d @- https://grid.example.com/wapi/v2.3/fixedaddress
 done
 `,
+};
+
+/** The host that a page assumes, by default a serving one: before the installation, or without a daemon. */
+const hosts: Readonly<Record<string, string>> = {
+  'README.md': '',
+  'docs/configuration.md': installed,
+  'docs/install.md': '',
+  'docs/kubernetes.md': installed,
+  'docs/logs.md': installed,
+  'docs/migration.md': '',
 };
 
 const mark = '\u0001';
@@ -132,11 +146,10 @@ describe.skipIf(leftOut)('the commands run', () => {
 
   test.each(runnable)('of $page', ({ page, blocks }) => {
     requireBuilt();
-    const bare = ['README.md', 'docs/install.md', 'docs/migration.md'].includes(page);
     const script = [
       onFailure,
       waitFor,
-      bare ? '' : serving,
+      hosts[page] ?? serving,
       before[page] ?? '',
       ...blocks.map((block, index) => `printf '${mark}${index}\\n'\n${scriptOf(block, index)}`),
       `printf '${mark}end\\n'`,
