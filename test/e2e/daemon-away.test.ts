@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, test as base, beforeAll, describe, expect } from 'vitest';
 import { acceptedFrame, answerFrame, takenFrame } from '../../src/modes/protocol.ts';
 import { type FakeDaemon, startFakeDaemon } from '../fixture/fake-daemon.ts';
 import { until } from '../fixture/host.ts';
@@ -10,7 +10,6 @@ import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, type Command, failure } from './built-host.ts';
 
 let grid: Grid;
-let host: BuiltHost;
 
 beforeAll(async () => {
   grid = await startGrid();
@@ -18,50 +17,63 @@ beforeAll(async () => {
 afterAll(async () => {
   await grid?.stop();
 });
-beforeEach(() => {
-  host = new BuiltHost(grid);
-});
-afterEach(async () => {
-  await host.dispose();
-});
+
+/** Each test has a host of its own, so that those that mostly wait can run in parallel. `listen` starts a server in place of its daemon. */
+const test = base
+  .extend('host', async ({ task: _task }, { onCleanup }) => {
+    const host = new BuiltHost(grid);
+    onCleanup(() => host.dispose());
+    return host;
+  })
+  .extend('listen', async ({ host }, { onCleanup }) => {
+    let fake: FakeDaemon | undefined;
+    onCleanup(() => fake?.stop());
+    return async (serve: (socket: Socket) => void) => {
+      await fake?.stop();
+      fake = await startFakeDaemon(host.socket, serve);
+    };
+  });
 
 const withResult = { config: { prevResult: { ips: [{ address: '10.0.0.2/24' }] } } };
 
-function notes(): string[] {
-  return readdirSync(join(host.socketDir, 'infoblox.owed')).filter((name) => name.endsWith('.json'));
+function notes({ socketDir }: BuiltHost): string[] {
+  return readdirSync(join(socketDir, 'infoblox.owed')).filter((name) => name.endsWith('.json'));
 }
 
 describe('without a daemon', () => {
-  test.each<[Command, number, number]>([
+  test.for<[Command, number, number]>([
     // ADD waits for two seconds, as a daemon may be starting.
     ['ADD', 11, 3_500],
     ['CHECK', 11, 1_000],
     ['GC', 11, 1_000],
     ['STATUS', 50, 1_000],
-  ])('%s reports the missing socket with a hint, with code %i within %i ms', async (command, code, limit) => {
-    const call = await host.call(command, withResult);
-    expect(failure(call)).toEqual({
-      cniVersion: '1.1.0',
-      code,
-      msg: `infoblox-cni-daemon is not running: nothing listens at ${host.socket}`,
-      details: expect.stringContaining('systemctl start infoblox-cni-daemon'),
-    });
-    expect(call.milliseconds).toBeLessThan(limit);
-  });
+  ])(
+    '%s reports the missing socket with a hint, with code %i within %i ms',
+    async ([command, code, limit], { host }) => {
+      const call = await host.call(command, withResult);
+      expect(failure(call)).toEqual({
+        cniVersion: '1.1.0',
+        code,
+        msg: `infoblox-cni-daemon is not running: nothing listens at ${host.socket}`,
+        details: expect.stringContaining('systemctl start infoblox-cni-daemon'),
+      });
+      expect(call.milliseconds).toBeLessThan(limit);
+    },
+  );
 
-  test('the socket of a dead daemon counts as missing', async () => {
+  test('the socket of a dead daemon counts as missing', async ({ host }) => {
     await host.start();
     await host.daemon.kill();
     expect(failure(await host.call('ADD'))).toMatchObject({ code: 11, msg: expect.stringContaining(host.socket) });
   });
 
-  test('the error names a driver name without a daemon', async () => {
+  test('the error names a driver name without a daemon', async ({ host }) => {
     const { msg, details } = failure(await host.call('ADD', { ipam: { type: 'infobloks' } }));
     expect(msg).toContain(join(host.socketDir, 'infobloks.sock'));
     expect(details).toContain('--driver-name');
   });
 
-  test('an ADD while the daemon is restarted succeeds', async () => {
+  test('an ADD while the daemon is restarted succeeds', async ({ host }) => {
     await host.start();
     await host.daemon.stop();
     const adding = host.add('early');
@@ -69,7 +81,7 @@ describe('without a daemon', () => {
     expect(await adding).toBe('10.0.0.2');
   });
 
-  test('DEL succeeds, and the daemon carries it out at its start', async () => {
+  test('DEL succeeds, and the daemon carries it out at its start', async ({ host }) => {
     await host.start();
     await host.add('owed');
     await host.daemon.stop();
@@ -80,15 +92,17 @@ describe('without a daemon', () => {
       stderr: expect.stringContaining('release recorded; the daemon will retry it'),
     });
     expect(call.milliseconds).toBeLessThan(1_800);
-    expect(notes()).toHaveLength(1);
+    expect(notes(host)).toHaveLength(1);
     expect(grid.fixedAddresses().map((object) => object.comment)).toContainEqual(expect.stringContaining('owed'));
 
     await host.start();
     await until('the address is given back', () => !grid.fixedAddresses().some((it) => it.comment?.includes('owed')));
-    await until('the note is gone', () => notes().length === 0);
+    await until('the note is gone', () => notes(host).length === 0);
   });
 
-  test('DEL fails with 11 in a directory that no daemon has used, and makes no note, which no daemon would read', async () => {
+  test('DEL fails with 11 in a directory that no daemon has used, and makes no note, which no daemon would read', async ({
+    host,
+  }) => {
     const before = readdirSync(host.directory);
     for (const wrong of [join(host.directory, 'rum'), host.directory]) {
       const call = await host.call('DEL', { ipam: { 'socket-dir': wrong } });
@@ -101,14 +115,16 @@ describe('without a daemon', () => {
     expect(readdirSync(host.directory)).toEqual(before);
   });
 
-  test('DEL fails if even a note cannot be written, so that the runtime retries it', async () => {
+  test('DEL fails if even a note cannot be written, so that the runtime retries it', async ({ host }) => {
     writeFileSync(join(host.directory, 'file'), '');
     const call = await host.call('DEL', { ipam: { 'socket-dir': join(host.directory, 'file', 'run') } });
     expect(failure(call)).toMatchObject({ code: 11, msg: expect.stringContaining('cannot be recorded for later') });
   });
 });
 
-test('a daemon that is paused beyond the plugin’s time-out releases the address of the ADD when it continues', async () => {
+test.concurrent('a daemon that is paused beyond the plugin’s time-out releases the address of the ADD when it continues', async ({
+  host,
+}) => {
   await host.start();
   await host.daemon.says('grid available');
   process.kill(host.daemon.pid, 'SIGSTOP');
@@ -127,13 +143,7 @@ test('a daemon that is paused beyond the plugin’s time-out releases the addres
   expect((await host.call('DEL', { containerId: 'after' })).exitCode).toBe(0);
 });
 
-describe('a faulty server in place of the daemon', () => {
-  let fake: FakeDaemon;
-  const listen = async (serve: (socket: Socket) => void) => {
-    fake = await startFakeDaemon(host.socket, serve);
-  };
-  afterEach(() => fake.stop());
-
+describe.concurrent('a faulty server in place of the daemon', () => {
   describe.each<[string, (socket: Socket) => void, string]>([
     ['closes the connection', (socket) => socket.end(), 'ended the connection without an answer'],
     ['drops the connection', (socket) => socket.destroy(), ''],
@@ -147,7 +157,10 @@ describe('a faulty server in place of the daemon', () => {
     ['answers half a document', (socket) => socket.end('{"jsonrpc":"2.0","id":1,"resu'), ''],
     ['answers endlessly', (socket) => flood(socket), 'is not a compatible infoblox-cni-daemon'],
   ])('%s', (_, serve, why) => {
-    test('makes ADD and CHECK fail with 11, DEL leave a note, and STATUS fail with 50, all but ADD at once', async () => {
+    test('makes ADD and CHECK fail with 11, DEL leave a note, and STATUS fail with 50, all but ADD at once', async ({
+      host,
+      listen,
+    }) => {
       await listen(serve);
       for (const [command, code] of [['ADD', 11] as const, ['CHECK', 11] as const, ['STATUS', 50] as const]) {
         const call = await host.call(command, withResult);
@@ -158,11 +171,14 @@ describe('a faulty server in place of the daemon', () => {
         expect(call.milliseconds).toBeLessThan(command === 'ADD' ? 3_500 : 1_500);
       }
       expect(await host.call('DEL')).toMatchObject({ exitCode: 0, stdout: '' });
-      expect(notes()).toHaveLength(1);
+      expect(notes(host)).toHaveLength(1);
     });
   });
 
-  test('that accepts an ADD and ends makes the plugin leave a note, but not if it did not accept it', async () => {
+  test('that accepts an ADD and ends makes the plugin leave a note, but not if it did not accept it', async ({
+    host,
+    listen,
+  }) => {
     const unanswered = () =>
       readdirSync(join(host.socketDir, 'infoblox.owed')).filter((one) => one.endsWith('.unanswered'));
     expect(failure(await host.call('ADD'))).toMatchObject({
@@ -181,13 +197,15 @@ describe('a faulty server in place of the daemon', () => {
       method: 'ADD',
       params: { callId: name.replace('.unanswered', ''), containerId: 'c1', ifName: 'eth0' },
     });
-    await fake.stop();
     await listen(refusal(11));
     expect(failure(await host.call('ADD'))).toMatchObject({ code: 11 });
     expect(unanswered()).toHaveLength(1);
   });
 
-  test('that answers with a gateway outside the network makes the ADD fail, and may release the address', async () => {
+  test('that answers with a gateway outside the network makes the ADD fail, and may release the address', async ({
+    host,
+    listen,
+  }) => {
     const result = { cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24', gateway: '192.0.2.1' }] };
     let heard = '';
     await listen((socket) => {
@@ -203,7 +221,7 @@ describe('a faulty server in place of the daemon', () => {
     expect(heard).not.toContain(takenFrame);
   });
 
-  test('that sends terminal control characters has them escaped on stdout and stderr', async () => {
+  test('that sends terminal control characters has them escaped on stdout and stderr', async ({ host, listen }) => {
     const message = 'red \u001b[31m, a\nline, back\u202ewards';
     const shown = 'red \\u001b[31m, a\\nline, back\\u202ewards';
     await listen((socket) => socket.end(answerFrame({ error: { code: 100, message, data: { details: message } } })));
@@ -215,20 +233,26 @@ describe('a faulty server in place of the daemon', () => {
     socket.end(answerFrame({ error: { code, message: `failed with ${code}` } }));
   };
 
-  test.each([5, 11, 100])('that fails with %i, a failure of its own, makes DEL leave a note', async (code) => {
-    await listen(refusal(code));
-    const call = await host.call('DEL');
-    expect(call).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringContaining(`failed with ${code}; `) });
-    expect(notes()).toHaveLength(1);
-  });
+  test.for([5, 11, 100])(
+    'that fails with %i, a failure of its own, makes DEL leave a note',
+    async (code, { host, listen }) => {
+      await listen(refusal(code));
+      const call = await host.call('DEL');
+      expect(call).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringContaining(`failed with ${code}; `) });
+      expect(notes(host)).toHaveLength(1);
+    },
+  );
 
-  test.each([1, 4, 6, 7])('that fails with %i, a failure of its caller, makes DEL fail, too', async (code) => {
-    await listen(refusal(code));
-    expect(failure(await host.call('DEL'))).toMatchObject({ code, msg: `failed with ${code}` });
-    expect(notes).toThrow('ENOENT');
-  });
+  test.for([1, 4, 6, 7])(
+    'that fails with %i, a failure of its caller, makes DEL fail, too',
+    async (code, { host, listen }) => {
+      await listen(refusal(code));
+      expect(failure(await host.call('DEL'))).toMatchObject({ code, msg: `failed with ${code}` });
+      expect(() => notes(host)).toThrow('ENOENT');
+    },
+  );
 
-  test('that hangs makes every command end after three seconds, DEL with success', async () => {
+  test('that hangs makes every command end after three seconds, DEL with success', async ({ host, listen }) => {
     await listen(() => {});
     const codes = { STATUS: 50, CHECK: 11, GC: 11, ADD: 11 } as const;
     const calls = (Object.keys(codes) as (keyof typeof codes)[]).map(async (command) => {
@@ -244,12 +268,15 @@ describe('a faulty server in place of the daemon', () => {
     const del = await host.call('DEL');
     expect(del).toMatchObject({ exitCode: 0, stdout: '' });
     expect(del.milliseconds).toBeLessThan(4_500);
-    expect(notes()).toHaveLength(1);
+    expect(notes(host)).toHaveLength(1);
     await Promise.all(calls);
   });
 
   // For the other time-outs see test/integration/modes/plugin/daemon-client.test.ts.
-  test('that accepts and never answers makes STATUS and DEL end at their own limits, DEL with success', async () => {
+  test('that accepts and never answers makes STATUS and DEL end at their own limits, DEL with success', async ({
+    host,
+    listen,
+  }) => {
     await listen((socket) => socket.write(acceptedFrame(60_000)));
     const [status, del] = await Promise.all([host.call('STATUS'), host.call('DEL')]);
     expect(failure(status)).toMatchObject({ code: 50, msg: expect.stringContaining('did not answer in time') });
@@ -258,7 +285,7 @@ describe('a faulty server in place of the daemon', () => {
     expect(del).toMatchObject({ exitCode: 0, stdout: '' });
     expect(del.milliseconds).toBeGreaterThan(4_400);
     expect(del.milliseconds).toBeLessThan(5_000);
-    expect(notes()).toHaveLength(1);
+    expect(notes(host)).toHaveLength(1);
   });
 });
 
