@@ -2,6 +2,7 @@
 # Installs and uninstalls infoblox-cni: `make install`, `make uninstall`, and a release's tarball run it. Needs a build
 # in DIST; neither npm nor Node.
 set -eu
+umask 022
 
 deploy=$(dirname "$0")
 # In a tarball the build is beside this script.
@@ -112,10 +113,7 @@ install_all() {
   say "$DESTDIR$SHARE_DIR: manual pages, completion for bash, zsh and fish"
   for file in $(documents); do
     case $file in deploy/*) source=$deploy/${file#deploy/} ;; *) source=$texts/$file ;; esac
-    target=$DESTDIR$DOC_DIR/$file
-    # The mode is that of the last directory alone.
-    (umask 022 && install -d -m 0755 "${target%/*}")
-    install -m 0644 "$source" "$target"
+    install -D -m 0644 "$source" "$DESTDIR$DOC_DIR/$file"
   done
   say "$DESTDIR$DOC_DIR: documentation, alerts, dashboard, Kubernetes manifests"
   install -d -m 0755 "$script_dir"

@@ -94,7 +94,7 @@ make_debian_package() {
   control "$root"
   find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   # xz, which every dpkg reads. Higher levels take four times as long to save a tenth of the size.
-  dpkg-deb --root-owner-group -Zxz -z"${DPKG_DEB_COMPRESSOR_LEVEL:-2}" --build "$root" "$stage/$file" >/dev/null
+  dpkg-deb --root-owner-group -Zxz -z2 --build "$root" "$stage/$file" >/dev/null
   finish "$file"
 }
 

@@ -2,7 +2,8 @@
  * Packages of this machine's distribution, for any architecture. Its apt fetches them from its sources and checks
  * signatures and hashes, with lists and state in a separate directory. The machine's own apt state is not changed.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './programs.ts';
 
@@ -43,6 +44,9 @@ export class DebianPackages {
       `Dir::State "${this.#directory}";`,
       `Dir::State::status "${join(this.#directory, 'status')}";`,
       `Dir::Cache "${this.#directory}";`,
+      // Debian's container images disable them, and each call would read all lists again.
+      'Dir::Cache::pkgcache "pkgcache.bin";',
+      'Dir::Cache::srcpkgcache "srcpkgcache.bin";',
     ];
     if (sources !== undefined) {
       const list = join(this.#directory, 'sources.list');
@@ -61,12 +65,12 @@ export class DebianPackages {
   fetch(...names: readonly string[]): DebianPackage[] {
     const packages = join(this.#directory, 'packages');
     const addresses = this.#apt('--print-uris', 'download', ...names).trim();
-    run('apt-get', [...this.#flags(), 'download', ...names], packages);
-    const found = addresses.split('\n').map((line) => {
-      const [, name = '', hash = ''] = /^'.*' (\S+) \d+ SHA256:(\w+)$/.exec(line) ?? [];
-      const file = join(packages, name);
-      return { ...namesOf(file), sha256: hash, file };
+    const newest = addresses.split('\n').map((line) => {
+      const [, name = '', sha256 = ''] = /^'.*' (\S+) \d+ SHA256:(\w+)$/.exec(line) ?? [];
+      return { file: join(packages, name), sha256 };
     });
+    if (!newest.every(isThere)) run('apt-get', [...this.#flags(), 'download', ...names], packages);
+    const found = newest.map((one) => ({ ...namesOf(one.file), ...one }));
     return found.sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
@@ -79,10 +83,13 @@ export class DebianPackages {
   }
 }
 
-function namesOf(file: string): { readonly name: string; readonly version: string; readonly architecture: string } {
-  const [name = '', version = '', architecture = ''] = ['Package', 'Version', 'Architecture'].map((key) =>
-    field(file, key),
-  );
+function isThere({ file, sha256 }: Pick<DebianPackage, 'file' | 'sha256'>): boolean {
+  return existsSync(file) && createHash('sha256').update(readFileSync(file)).digest('hex') === sha256;
+}
+
+function namesOf(file: string): Pick<DebianPackage, 'name' | 'version' | 'architecture'> {
+  const fields = run('dpkg-deb', ['--show', '--showformat', `\${Package} \${Version} \${Architecture}`, file]);
+  const [name = '', version = '', architecture = ''] = fields.split(' ');
   return { name, version, architecture };
 }
 

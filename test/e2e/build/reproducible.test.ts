@@ -17,8 +17,10 @@ import { constants, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dist, requireBuilt } from '../program.ts';
 
 const project = join(import.meta.dirname, '../../..');
+const readSbom = () => JSON.parse(readFileSync(join(dist, 'infoblox-cni.cdx.json'), 'utf8'));
 /** Beginning of the scripts beside that of the plugin. */
 const scripts = [
   'src/modes/daemon/main.ts',
@@ -26,8 +28,13 @@ const scripts = [
   'src/modes/daemon/tracing/open-telemetry.ts',
 ] as const;
 let work: string;
+/** That of the build in dist. */
+let commit: string;
 
 beforeAll(() => {
+  requireBuilt();
+  const properties: { name: string; value: string }[] = readSbom().metadata.component.properties;
+  commit = properties.find(({ name }) => name === 'infoblox-cni:commit')?.value ?? 'none';
   work = mkdtempSync(join(tmpdir(), 'infoblox-cni-build-'));
 });
 
@@ -36,8 +43,7 @@ afterAll(() => {
 });
 
 function run(script: string, ...args: string[]) {
-  // The commit is named, as the tree may change between two builds.
-  const env = { ...process.env, COMMIT: 'abc123' };
+  const env = { ...process.env, COMMIT: commit };
   return spawnSync(process.execPath, [script, ...args], { encoding: 'utf8', env });
 }
 
@@ -62,48 +68,47 @@ function copyOfProject(): string {
   return root;
 }
 
-describe('two builds of one commit', () => {
-  it('give equal bytes in different places, with links, and within the size limit', () => {
-    const one = join(work, 'one');
-    const two = join(work, 'a', 'longer', 'path');
+describe('the build in dist', () => {
+  it('has the bytes of another build of the same tree in another place, its links, and stays within the size limit', () => {
     const elsewhere = copyOfProject();
     for (const part of ['src', 'deploy', 'docs', 'CHANGELOG.md']) {
       cpSync(join(project, part), join(elsewhere, part), { recursive: true });
     }
-    const builds = [
-      run(join(project, 'build.mjs'), '--outdir', one),
-      run(join(elsewhere, 'build.mjs'), '--outdir', two),
-    ];
-    for (const build of builds) expect(build, build.stderr).toMatchObject({ status: 0 });
+    const other = join(work, 'a', 'longer', 'path');
+    const build = run(join(elsewhere, 'build.mjs'), '--outdir', other);
+    expect(build, build.stderr).toMatchObject({ status: 0 });
 
-    const pages = readdirSync(join(one, 'share'), { recursive: true, withFileTypes: true }).filter((entry) =>
+    const pages = readdirSync(join(dist, 'share'), { recursive: true, withFileTypes: true }).filter((entry) =>
       entry.isFile(),
     );
     expect(pages.length).toBe(8);
-    const files = pages.map(({ parentPath, name }) => relative(one, join(parentPath, name)));
+    const files = pages.map(({ parentPath, name }) => relative(dist, join(parentPath, name)));
     for (const file of ['infoblox-cni', 'THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json', ...files])
-      expect(sha256(join(two, file)), file).toBe(sha256(join(one, file)));
-    expect(statSync(join(one, 'infoblox-cni')).mode & 0o777).toBe(0o755);
-    expect(readlinkSync(join(one, 'infoblox'))).toBe('infoblox-cni');
-    expect(readlinkSync(join(one, 'infoblox-cni-daemon'))).toBe('infoblox-cni');
-    if (!builds[0]?.stdout.includes('NOT STRIPPED')) {
-      expect(statSync(join(one, 'infoblox-cni')).size).toBeLessThanOrEqual(112e6);
+      expect(sha256(join(dist, file)), `${file}; if the tree is newer than dist: make build`).toBe(
+        sha256(join(other, file)),
+      );
+    expect(statSync(join(dist, 'infoblox-cni')).mode & 0o777).toBe(0o755);
+    expect(readlinkSync(join(dist, 'infoblox'))).toBe('infoblox-cni');
+    expect(readlinkSync(join(dist, 'infoblox-cni-daemon'))).toBe('infoblox-cni');
+    if (!build.stdout.includes('NOT STRIPPED')) {
+      expect(statSync(join(dist, 'infoblox-cni')).size).toBeLessThanOrEqual(112e6);
     }
   });
 
-  it('name version and commit', () => {
+  it('tells version and commit', () => {
     const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
     for (const name of ['infoblox-cni', 'infoblox-cni-daemon']) {
-      const { stdout } = spawnSync(join(work, 'one', name), ['--version'], { encoding: 'utf8', env: {} });
-      expect(stdout).toContain(version);
-      expect(stdout).toContain('abc123');
+      const { stdout } = spawnSync(join(dist, name), ['--version'], { encoding: 'utf8', env: {} });
+      expect(stdout).toBe(`infoblox-cni ${version} (${commit})\n`);
     }
   });
 });
 
 describe('the files beside the executable', () => {
-  /** Lists the packages in the scripts beside that of the plugin, found independently of the build. */
-  async function bundled(): Promise<string[]> {
+  /** The packages in the scripts beside that of the plugin, found independently of the build. */
+  let bundled: string[];
+
+  beforeAll(async () => {
     const entryPoints = scripts.map((script) => join(project, script));
     const options = {
       outdir: 'nowhere',
@@ -116,26 +121,25 @@ describe('the files beside the executable', () => {
     const { metafile } = await esbuild({ ...options, entryPoints, absWorkingDir: project });
     const files = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
     const names = files.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
-    return [...new Set(names)].sort();
-  }
+    bundled = [...new Set(names)].sort();
+  });
 
-  it('include a list of components (CycloneDX) with each bundled package, and Node', async () => {
-    const sbom = JSON.parse(readFileSync(join(work, 'one/infoblox-cni.cdx.json'), 'utf8'));
+  it('include a list of components (CycloneDX) with each bundled package, and Node', () => {
+    const sbom = readSbom();
     expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6' });
-    const packages = await bundled();
-    expect(packages).toContain('undici');
+    expect(bundled).toContain('undici');
     const names: string[] = sbom.components.map(({ group, name }: { group?: string; name: string }) =>
       group === undefined ? name : `${group}/${name}`,
     );
-    expect(names.sort()).toEqual([...packages, 'node'].sort());
+    expect(names.sort()).toEqual([...bundled, 'node'].sort());
     expect(sbom.components).toContainEqual(
       expect.objectContaining({ name: 'node', version: process.versions.node, type: 'platform' }),
     );
   });
 
-  it('include the licence texts of all components, which the executable contains, too', async () => {
-    const texts = readFileSync(join(work, 'one/THIRD-PARTY-LICENSES'), 'utf8');
-    for (const name of await bundled()) {
+  it('include the licence texts of all components, which the executable contains, too', () => {
+    const texts = readFileSync(join(dist, 'THIRD-PARTY-LICENSES'), 'utf8');
+    for (const name of bundled) {
       const { version } = JSON.parse(readFileSync(join(project, 'node_modules', name, 'package.json'), 'utf8'));
       const directory = join(project, 'node_modules', name);
       const file = readdirSync(directory).find((entry) => /^licen[cs]e/i.test(entry)) ?? '';
@@ -143,7 +147,7 @@ describe('the files beside the executable', () => {
       expect(texts, name).toContain(readFileSync(join(directory, file), 'utf8').trim());
     }
     expect(texts).toContain('Node.js is licensed for use as follows');
-    const { stdout, stderr } = spawnSync(join(work, 'one/infoblox-cni'), ['--licenses'], { encoding: 'utf8', env: {} });
+    const { stdout, stderr } = spawnSync(join(dist, 'infoblox-cni'), ['--licenses'], { encoding: 'utf8', env: {} });
     expect({ stdout, stderr }).toEqual({ stdout: texts, stderr: '' });
   });
 });

@@ -57,7 +57,7 @@ test('the demo shows all steps in plain text, and leaves nothing behind', async 
   expectNothingLeft(demo);
 });
 
-test.each(['The daemon', 'The network configuration', 'On the grid, where'])(
+test.each(['The daemon', 'On the grid, where'])(
   'the demo, interrupted at "%s", stops with status 130 and leaves nothing behind',
   async (stepTitle) => {
     const demo = await runDemo(stepTitle);

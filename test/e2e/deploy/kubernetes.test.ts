@@ -27,13 +27,34 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../../
 const leftOut = spawnSync('kustomize', ['version']).error !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write('left out: the manifests for Kubernetes are not built, this host has no kustomize\n');
 
-describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])('deploy/kubernetes/%s', (name) => {
-  const manifests = leftOut ? [] : build(join(kubernetes, name));
-  const pod = leftOut ? undefined : podOf(manifests);
+const shipped = ['base', 'overlays/multus', 'overlays/node-pool'].map((name) => ({
+  name,
+  manifests: leftOut ? [] : build(join(kubernetes, name)),
+}));
 
-  test('is valid for the Kubernetes API', () => {
-    expect(complaints(manifests)).toBe('');
+describe.skipIf(leftOut)('the Kubernetes API', () => {
+  test('accepts all shipped manifests', () => {
+    expect(complaints(shipped.flatMap(({ manifests }) => manifests))).toEqual([]);
   });
+
+  test('refuses mistakes: an unknown field, a wrong type, a missing field', () => {
+    const manifests = shipped[0]?.manifests ?? [];
+    const daemonSet = find<DaemonSet>(manifests, 'DaemonSet');
+    const wrong = [
+      { template: { spec: { ...podOf(manifests), hostNetwrok: true } } },
+      { template: { spec: { ...podOf(manifests), hostNetwork: 'yes' } } },
+      { template: undefined },
+    ].map((change) => ({ ...daemonSet, spec: { ...daemonSet.spec, ...change } }) as unknown as Manifest);
+    expect(complaints(wrong)).toEqual([
+      expect.stringMatching(/hostNetwrok.* does not exist in type 'PodSpec'/),
+      expect.stringMatching(/"hostNetwork": "yes".* not assignable to type 'boolean/),
+      expect.stringContaining("Property 'template' is missing"),
+    ]);
+  });
+});
+
+describe.skipIf(leftOut).each(shipped)('deploy/kubernetes/$name', ({ name, manifests }) => {
+  const pod = leftOut ? undefined : podOf(manifests);
 
   test('runs the image of this release by the name of `make image`', () => {
     const images = containersOf(manifests).map(({ image }) => image);
@@ -194,16 +215,6 @@ configMapGenerator:
     expect(settings(one)).toBe(find<Manifest>(one ?? [], 'ConfigMap').metadata.name);
     expect(settings(other)).not.toBe(settings(one));
   });
-});
-
-test.skipIf(leftOut)('reports a mistake in a manifest', () => {
-  const manifests = build(join(kubernetes, 'base'));
-  const daemonSet = find<DaemonSet>(manifests, 'DaemonSet');
-  const wrong = (change: object) =>
-    complaints([{ ...daemonSet, spec: { ...daemonSet.spec, ...change } } as unknown as Manifest]);
-  expect(wrong({ template: { spec: { ...podOf(manifests), hostNetwrok: true } } })).toContain('hostNetwrok');
-  expect(wrong({ template: { spec: { ...podOf(manifests), hostNetwork: 'yes' } } })).toContain('hostNetwork');
-  expect(wrong({ template: undefined })).toContain('template');
 });
 
 /** Returns the options of the daemon in a pod on a node called NODE. */

@@ -72,9 +72,9 @@ export function fileIn(manifests: readonly Manifest[], file: string): string {
 /**
  * Checks objects against the types of the Kubernetes API: no unknown fields, none of a wrong type, none missing. The compiler
  * does it, as types are the only form of the schema in a package. Custom resources have none.
- * @returns its complaints
+ * @returns its complaints, each with the lines that explain it
  */
-export function complaints(manifests: readonly Manifest[]): string {
+export function complaints(manifests: readonly Manifest[]): string[] {
   const typed = manifests.flatMap((manifest, index) => {
     const module = modules[manifest.apiVersion];
     return module === undefined ? [] : [{ index, module, manifest }];
@@ -94,10 +94,11 @@ export function complaints(manifests: readonly Manifest[]): string {
     };
     writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['manifests.ts'] }));
     const run = spawnSync('tsc', ['--project', directory], { encoding: 'utf8' });
-    if (run.status === 0) return '';
+    if (run.status === 0) return [];
     if (run.error !== undefined) throw run.error;
     const source = text.split('\n');
-    return run.stdout.replace(/^.*manifests\.ts\((\d+),\d+\)/gm, (_, line) => source[line - 1]?.trim() ?? '');
+    const report = run.stdout.replace(/^.*manifests\.ts\((\d+),\d+\)/gm, (_, line) => source[line - 1]?.trim() ?? '');
+    return report.trim().split(/\n(?=\S)/);
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -1,6 +1,6 @@
 /**
- * `make release` in temporary repositories, with the real Makefile and packages, but a small executable and short files instead of images.
- * Other tests check the real ones and their reproducibility.
+ * `make release` in temporary repositories, with the real Makefile and packages, but a file that compresses fast for the executable, and
+ * short files for images. Other tests check the real ones and their reproducibility.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const project = join(import.meta.dirname, '../../..');
 const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
@@ -39,7 +39,8 @@ for (const file of shared) {
   mkdirSync(dirname(out + '/share/' + file), { recursive: true });
   writeFileSync(out + '/share/' + file, file);
 }
-writeFileSync(out + '/infoblox-cni', '#!/bin/sh\\necho executable for ' + arch + ' ' + (process.env.COMMIT ?? ''), { mode: 0o755 });
+// So long that a multi-threaded compressor would split it.
+writeFileSync(out + '/infoblox-cni', ('#!/bin/sh\\necho executable for ' + arch + ' ' + (process.env.COMMIT ?? '')).padEnd(14e6), { mode: 0o755 });
 for (const name of ['infoblox', 'infoblox-cni-daemon']) symlinkSync('infoblox-cni', out + '/' + name);
 for (const name of ['THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json']) writeFileSync(out + '/' + name, name);
 `;
@@ -56,7 +57,7 @@ for (const name of ${JSON.stringify(names)}) writeFileSync(dist + '/' + name, na
 }
 
 let work: string;
-beforeEach(() => {
+beforeAll(() => {
   work = mkdtempSync(join(tmpdir(), 'infoblox-cni-release-'));
   mkdirSync(join(work, 'bin'));
   // The stand-in strips nothing.
@@ -64,7 +65,7 @@ beforeEach(() => {
     writeFileSync(join(work, 'bin', name), '#!/bin/sh\n', { mode: 0o755 });
   }
 });
-afterEach(() => rmSync(work, { recursive: true }));
+afterAll(() => rmSync(work, { recursive: true }));
 
 /** Makes a repository with one commit of a fixed date, so that its hash is always the same. */
 function repository(at: string, { changelog = `## ${version} (2026-01-31)`, isTagged = true } = {}): string {
@@ -114,17 +115,25 @@ function release(root: string, env: Record<string, string> = {}) {
   return spawnSync('make', ['--no-print-directory', 'release'], { cwd: root, env: given, encoding: 'utf8' });
 }
 
+/** Runs a program on the published files. @returns its output */
+function inRelease(root: string, file: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(file, args, {
+    cwd: join(root, 'dist/release'),
+    encoding: 'utf8',
+    maxBuffer: 1e8,
+  });
+  expect(status, stderr).toBe(0);
+  return stdout;
+}
+
 const published = (root: string) => readdirSync(join(root, 'dist/release')).sort();
 const read = (root: string, name: string) => readFileSync(join(root, 'dist/release', name), 'utf8');
 
 describe.skipIf(leftOut)('make release', () => {
   test('refuses a tree that is not a release, gives all reasons and fixes, and writes nothing', () => {
-    const root = repository('root', { changelog: `## ${version} (unreleased)`, isTagged: false });
+    const root = repository('unreleased', { changelog: `## ${version} (unreleased)`, isTagged: false });
     writeFileSync(join(root, 'deploy/stray'), '');
-    rmSync(join(work, 'bin/aarch64-linux-gnu-strip'));
-    const { status, stderr } = release(root, {
-      PATH: `${join(work, 'bin')}:${join(project, 'node_modules/.bin')}:/usr/bin:/bin`,
-    });
+    const { status, stderr } = release(root, { PATH: `${join(project, 'node_modules/.bin')}:/usr/bin:/bin` });
     expect(status).not.toBe(0);
     expect(stderr).toContain(
       'release: the tree is not that of its commit: deploy/stray. Commit or remove the changes\n',
@@ -144,18 +153,22 @@ describe.skipIf(leftOut)('make release', () => {
     expect(existsSync(join(root, 'dist'))).toBe(false);
   });
 
-  test.each([
-    ['## 0.0.1 (2026-01-31)', `CHANGELOG.md has no entry of ${version}`],
-    [`## ${version}`, `CHANGELOG.md has no date for ${version}`],
-    [`## ${version}0 (2026-01-31)`, `CHANGELOG.md has no entry of ${version}`],
-  ])('refuses a changelog with %j', (changelog, reason) => {
-    const { status, stderr } = release(repository('root', { changelog }));
-    expect(status).not.toBe(0);
-    expect(stderr).toContain(reason);
+  test('refuses a changelog without a dated entry of the version', () => {
+    const root = repository('changelog');
+    for (const [changelog, reason] of [
+      ['## 0.0.1 (2026-01-31)', `CHANGELOG.md has no entry of ${version}`],
+      [`## ${version}`, `CHANGELOG.md has no date for ${version}`],
+      [`## ${version}0 (2026-01-31)`, `CHANGELOG.md has no entry of ${version}`],
+    ] as const) {
+      writeFileSync(join(root, 'CHANGELOG.md'), `# Changelog\n\n${changelog}\n`);
+      const { status, stderr } = release(root);
+      expect(status, changelog).not.toBe(0);
+      expect(stderr).toContain(reason);
+    }
   });
 
   test('refuses a commit after the tag', () => {
-    const root = repository('root');
+    const root = repository('after-the-tag');
     writeFileSync(join(root, 'CHANGELOG.md'), `## ${version} (2026-01-31)\n\n- One more\n`);
     commit(root);
     const { status, stderr } = release(root);
@@ -164,65 +177,90 @@ describe.skipIf(leftOut)('make release', () => {
     expect(existsSync(join(root, 'dist'))).toBe(false);
   });
 
-  test('puts all files of one version into a directory, with sums for sha256sum', () => {
-    const root = repository('root');
-    const { status, stdout, stderr } = release(root);
-    expect(status, stdout + stderr).toBe(0);
-    const ofArch = ['arm64', 'x64'].flatMap((arch) => [
-      `infoblox-cni-${version}-linux-${arch}`,
-      `infoblox-cni-${version}-linux-${arch}.tar.gz`,
-      `infoblox-cni-daemon-${version}-linux-${arch}.aci`,
-      `infoblox-cni-daemon-${version}-linux-${arch}.cdx.json`,
-      `infoblox-cni-daemon-${version}-linux-${arch}.oci.tar`,
-      `infoblox-cni_${version}_${arch === 'x64' ? 'amd64' : arch}.deb`,
-    ]);
-    const common = ['LICENSE', 'SHA256SUMS', 'THIRD-PARTY-LICENSES', `infoblox-cni-${version}.cdx.json`];
-    expect(published(root)).toEqual([...ofArch, ...common].sort());
-    const check = spawnSync('sha256sum', ['--check', '--strict', 'SHA256SUMS'], {
-      cwd: join(root, 'dist/release'),
-      encoding: 'utf8',
+  describe('of a tagged commit', () => {
+    let root: string;
+    let stdout: string;
+
+    beforeAll(() => {
+      root = repository('tagged');
+      const last = join(root, 'dist/release/infoblox-cni-0.9.0-linux-x64');
+      mkdirSync(dirname(last), { recursive: true });
+      writeFileSync(last, 'the last release');
+      const run = release(root);
+      expect(run.status, run.stdout + run.stderr).toBe(0);
+      stdout = run.stdout;
     });
-    expect(check.status, check.stderr).toBe(0);
-    expect(check.stdout.trim().split('\n').length).toBe(published(root).length - 1);
-    for (const arch of ['x64', 'arm64']) {
-      expect(read(root, `infoblox-cni-${version}-linux-${arch}`)).toContain(`executable for ${arch}`);
-      expect(statSync(join(root, `dist/release/infoblox-cni-${version}-linux-${arch}`)).mode & 0o777).toBe(0o755);
-      expect(read(root, `infoblox-cni-daemon-${version}-linux-${arch}.aci`)).toBe(
-        `infoblox-cni-daemon.aci for ${arch}`,
+
+    test('puts all files of one version in place of the last release, with sums for sha256sum', () => {
+      const ofArch = ['arm64', 'x64'].flatMap((arch) => [
+        `infoblox-cni-${version}-linux-${arch}`,
+        `infoblox-cni-${version}-linux-${arch}.tar.gz`,
+        `infoblox-cni-daemon-${version}-linux-${arch}.aci`,
+        `infoblox-cni-daemon-${version}-linux-${arch}.cdx.json`,
+        `infoblox-cni-daemon-${version}-linux-${arch}.oci.tar`,
+        `infoblox-cni_${version}_${arch === 'x64' ? 'amd64' : arch}.deb`,
+      ]);
+      const common = ['LICENSE', 'SHA256SUMS', 'THIRD-PARTY-LICENSES', `infoblox-cni-${version}.cdx.json`];
+      expect(published(root)).toEqual([...ofArch, ...common].sort());
+      const sums = inRelease(root, 'sha256sum', '--check', '--strict', 'SHA256SUMS');
+      expect(sums.trim().split('\n').length).toBe(published(root).length - 1);
+      for (const arch of ['x64', 'arm64']) {
+        expect(read(root, `infoblox-cni-${version}-linux-${arch}`)).toContain(`executable for ${arch}`);
+        expect(statSync(join(root, `dist/release/infoblox-cni-${version}-linux-${arch}`)).mode & 0o777).toBe(0o755);
+        expect(read(root, `infoblox-cni-daemon-${version}-linux-${arch}.aci`)).toBe(
+          `infoblox-cni-daemon.aci for ${arch}`,
+        );
+      }
+      expect(stdout).toMatch(
+        new RegExp(`^release: 1 of 2: version ${version} for x64\n[^]*release: 2 of 2: version ${version} for arm64\n`),
       );
-    }
-    expect(stdout).toMatch(
-      new RegExp(`^release: 1 of 2: version ${version} for x64\n[^]*release: 2 of 2: version ${version} for arm64\n`),
-    );
-    for (const name of published(root)) expect(stdout).toContain(`release: ${name} (`);
-  });
+      for (const name of published(root)) expect(stdout).toContain(`release: ${name} (`);
+      expect(readdirSync(join(root, 'dist')).filter((name) => name.startsWith('.'))).toEqual([]);
+    });
 
-  test('makes the same bytes of one commit in another place and environment', () => {
-    const [one, two] = [repository('one'), repository('two/and/deeper')];
-    for (const [root, env] of [
-      [one, {}],
-      [two, { COMMIT: 'another', SOURCE_DATE_EPOCH: '1', TZ: 'Asia/Tokyo' }],
-    ] as const) {
-      const { status, stdout, stderr } = release(root, env);
-      expect(status, stdout + stderr).toBe(0);
-    }
-    expect(read(two, 'SHA256SUMS')).toBe(read(one, 'SHA256SUMS'));
-  });
+    test.each([
+      ['x64', 'amd64'],
+      ['arm64', 'arm64'],
+    ])('makes packages for %s: a tarball, and a Debian package that every dpkg can read', (arch, debian) => {
+      const packages = [
+        `infoblox-cni-${version}-linux-${arch}.tar.gz`,
+        `infoblox-cni_${version}_${debian}.deb`,
+      ] as const;
+      for (const name of packages) expect(stdout).toContain(`package: dist/packages/${name} (`);
+      const executable = `executable for ${arch}`;
+      const inTarball = `infoblox-cni-${version}-linux-${arch}/infoblox-cni`;
+      expect(inRelease(root, 'tar', '-xzOf', packages[0], inTarball)).toContain(executable);
+      expect(inRelease(root, 'dpkg-deb', '--field', packages[1], 'Architecture')).toBe(`${debian}\n`);
+      expect(inRelease(root, 'ar', 't', packages[1])).toBe('debian-binary\ncontrol.tar.xz\ndata.tar.xz\n');
+    });
 
-  test('keeps the last release if it fails, and replaces all of it if it succeeds', () => {
-    const root = repository('root');
-    const last = join(root, 'dist/release/infoblox-cni-0.9.0-linux-x64');
-    mkdirSync(dirname(last), { recursive: true });
-    writeFileSync(last, 'the last release');
-    // The second architecture cannot be built.
-    mkdirSync(join(root, 'dist/arm64/infoblox-cni'), { recursive: true });
-    const failed = release(root);
-    expect(failed.status).not.toBe(0);
-    expect(failed.stderr).toContain('release: make for arm64 failed; dist/release is unchanged\n');
-    expect(published(root)).toEqual(['infoblox-cni-0.9.0-linux-x64']);
-    rmSync(join(root, 'dist/arm64'), { recursive: true });
-    expect(release(root).status).toBe(0);
-    expect(published(root)).not.toContain('infoblox-cni-0.9.0-linux-x64');
-    expect(readdirSync(join(root, 'dist')).filter((name) => name.startsWith('.'))).toEqual([]);
+    test('makes the same bytes in another place and environment', () => {
+      const elsewhere = repository('elsewhere/and/deeper');
+      const run = release(elsewhere, { COMMIT: 'another', SOURCE_DATE_EPOCH: '1', TZ: 'Asia/Tokyo' });
+      expect(run.status, run.stdout + run.stderr).toBe(0);
+      expect(read(elsewhere, 'SHA256SUMS')).toBe(read(root, 'SHA256SUMS'));
+    });
+
+    test('makes the same packages with another umask and number of threads', () => {
+      const again = join(root, 'dist/again');
+      const env = { ...process.env, ARCH: process.arch, OUT: again, DPKG_DEB_THREADS_MAX: '1' };
+      const command = ['-c', 'umask 077; exec sh deploy/package.sh'];
+      const { status, stderr } = spawnSync('sh', command, { cwd: root, env, encoding: 'utf8' });
+      expect(status, stderr).toBe(0);
+      expect(readdirSync(again)).toHaveLength(2);
+      for (const name of readdirSync(again))
+        expect(readFileSync(join(again, name)).equals(readFileSync(join(root, 'dist/release', name))), name).toBe(true);
+    });
+
+    test('keeps the last release if it fails', () => {
+      const before = read(root, 'SHA256SUMS');
+      // The second architecture cannot be built.
+      rmSync(join(root, 'dist/arm64'), { recursive: true });
+      mkdirSync(join(root, 'dist/arm64/infoblox-cni'), { recursive: true });
+      const { status, stderr } = release(root);
+      expect(status).not.toBe(0);
+      expect(stderr).toContain('release: make for arm64 failed; dist/release is unchanged\n');
+      expect(read(root, 'SHA256SUMS')).toBe(before);
+    });
   });
 });

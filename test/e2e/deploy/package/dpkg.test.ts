@@ -1,13 +1,15 @@
 /** The Debian package on a host of its own, installed, upgraded, removed and purged by the real dpkg. */
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { deb, leftOut, madePackages, nextDeb, packageTimeoutMs, quickDeb, version } from './packages.ts';
+import { deb, leftOut, madePackages, nextDeb, packageTimeoutMs, version } from './packages.ts';
 import { ThrowawayRoot } from './throwaway-root.ts';
 
 describe.skipIf(leftOut)('on a host with dpkg', () => {
   let packages: string;
   let root: ThrowawayRoot;
   const dpkg = 'dpkg --force-unsafe-io';
-  const install = `${dpkg} --install /packages/${quickDeb}`;
+  /** Most of the tests do without the executable. */
+  const install = `${dpkg} --install /packages/small/${deb}`;
+  const upgrade = `${dpkg} --install /packages/small/${nextDeb}`;
 
   beforeAll(async () => {
     if (!leftOut) packages = await madePackages();
@@ -44,7 +46,7 @@ describe.skipIf(leftOut)('on a host with dpkg', () => {
       echo '{}' >/etc/infoblox-cni/netconf/mine.conf
       mkdir -p /var/lib/infoblox-cni && echo leases >/var/lib/infoblox-cni/state.db
       systemctl enable infoblox-cni-daemon`);
-    await root.succeed(`${dpkg} --install /packages/${nextDeb}`);
+    await root.succeed(upgrade);
     expect(await root.succeed('dpkg-query --show infoblox-cni')).toBe(`infoblox-cni\t${version}+next\n`);
     expect(
       await root.succeed(
@@ -99,7 +101,7 @@ describe.skipIf(leftOut)('on a host with dpkg', () => {
     await root.succeed('mkdir -p /opt/cni/bin; touch /opt/cni/bin/bridge');
     await root.succeed('echo original >/opt/cni/bin/infoblox; echo original >/usr/lib/cni/infoblox');
     expect(await root.succeed(install)).toContain('infoblox-cni: /opt/cni/bin/infoblox is another program: kept as');
-    await root.succeed(`${dpkg} --install /packages/${nextDeb}`);
+    await root.succeed(upgrade);
     const everywhere = 'ls /opt/cni/bin /usr/lib/cni';
     const kept = ['bridge', 'infoblox', 'infoblox.replaced'];
     expect(await root.succeed(everywhere)).toBe(
@@ -119,7 +121,7 @@ describe.skipIf(leftOut)('on a host with dpkg', () => {
     );
     await root.succeed(install);
     expect(await root.succeed('infoblox-cni-daemon --version')).toContain(version);
-    await root.succeed(`${dpkg} --install /packages/${nextDeb}; ${dpkg} --purge infoblox-cni`);
+    await root.succeed(`${upgrade}; ${dpkg} --purge infoblox-cni`);
     expect((await root.run('ls -d /etc/infoblox-cni /usr/share/doc/infoblox-cni')).output).not.toMatch(/^\//m);
   });
 

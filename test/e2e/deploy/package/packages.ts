@@ -1,7 +1,7 @@
 /** The packages of the built executable, made like by `make package`, once for all tests of a run, in its temporary directory. */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -24,9 +24,7 @@ const debianArch = process.arch === 'x64' ? 'amd64' : 'arm64';
 /** Name of the tarball's directory: that of the tarball without suffix. */
 export const tarball = `infoblox-cni-${version}-linux-${process.arch}`;
 export const deb = `infoblox-cni_${version}_${debianArch}.deb`;
-/** The same package uncompressed, which dpkg unpacks in a tenth of the time. */
-export const quickDeb = `infoblox-cni_${version}_${debianArch}.quick.deb`;
-/** The next version of the Debian package, with the same files except one example, also uncompressed. */
+/** The next version of the Debian package, with the same files except one example. */
 export const nextDeb = `infoblox-cni_${version}+next_${debianArch}.deb`;
 
 const obstacle = rootObstacle();
@@ -34,10 +32,10 @@ const obstacle = rootObstacle();
 export const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: packages are not made and installed: ${obstacle}\n`);
 
-/** Milliseconds for `madePackages`: compression is slow, and another test file may be doing it first. */
+/** Milliseconds for `madePackages`: another test file may be doing it first. */
 export const packageTimeoutMs = 300_000;
 
-/** @returns the directory with `deb`, `quickDeb`, `nextDeb`, and the archive of `tarball` */
+/** @returns the directory with `deb`, `nextDeb`, and the archive of `tarball`. The ones below `small` have a small executable */
 export async function madePackages(): Promise<string> {
   const [made, failed] = [join(tmpdir(), 'packages'), join(tmpdir(), 'packages-failed')];
   try {
@@ -51,9 +49,10 @@ export async function madePackages(): Promise<string> {
     return made;
   }
   try {
+    requireBuilt();
     const stage = mkdtempSync(join(tmpdir(), 'infoblox-cni-packages-'));
-    await pack(stage, { DPKG_DEB_COMPRESSOR_LEVEL: '0' });
-    packAnew(stage);
+    pack(dist, stage);
+    pack(smallBuild(), join(stage, 'small'));
     renameSync(stage, made);
     return made;
   } catch (error) {
@@ -62,39 +61,35 @@ export async function madePackages(): Promise<string> {
   }
 }
 
-/**
- * Runs deploy/package.sh.
- * @param root the project, or a copy of its packed parts
- * @returns its output
- */
-export async function pack(
-  out: string,
-  { root = project, umask = '022', ...env }: Record<string, string> = {},
-): Promise<string> {
-  requireBuilt();
-  const given = { ...process.env, ARCH: process.arch, DIST: dist, OUT: out, SOURCE_DATE_EPOCH: '1700000000', ...env };
-  const child = spawn('sh', ['-c', `umask ${umask}; exec sh "$0" 2>&1`, join(root, 'deploy/package.sh')], {
-    env: given,
-  });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  const [status] = await once(child, 'close');
-  if (status !== 0) throw new Error(`exit ${status}: package.sh\n${output}`);
-  return output;
+/** A build whose executable only tells its version. */
+function smallBuild(): string {
+  const small = mkdtempSync(join(tmpdir(), 'infoblox-cni-small-'));
+  for (const name of ['share', 'infoblox', 'infoblox-cni-daemon', 'THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json'])
+    cpSync(join(dist, name), join(small, name), { recursive: true, verbatimSymlinks: true });
+  writeFileSync(join(small, 'infoblox-cni'), `#!/bin/sh\necho 'infoblox-cni ${version} (small)'\n`, { mode: 0o755 });
+  return small;
 }
 
-function packAnew(directory: string): void {
-  const files = join(directory, 'files');
-  const build = (name: string) =>
-    succeed('dpkg-deb', '--root-owner-group', '-Znone', '--build', files, join(directory, name));
-  succeed('dpkg-deb', '--raw-extract', join(directory, deb), files);
-  build(quickDeb);
+/** Stand-ins that hardly compress. release.test.ts makes packages with the real ones. */
+const quickPrograms = {
+  gzip: 'exec /usr/bin/gzip -1 "$@"',
+  'dpkg-deb': `for arg; do shift; [ "$arg" = -Zxz ] && arg=-Znone; set -- "$@" "$arg"; done; exec /usr/bin/dpkg-deb "$@"`,
+};
+
+/** Packs a build with deploy/package.sh, and makes the next version of its Debian package. */
+function pack(build: string, out: string): void {
+  const bin = mkdtempSync(join(tmpdir(), 'infoblox-cni-bin-'));
+  for (const [name, script] of Object.entries(quickPrograms))
+    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const variables = [`PATH=${bin}:${process.env.PATH}`, `ARCH=${process.arch}`, `DIST=${build}`, `OUT=${out}`];
+  succeed('env', ...variables, 'sh', join(project, 'deploy/package.sh'));
+
+  const files = join(out, 'files');
+  succeed('dpkg-deb', '--raw-extract', join(out, deb), files);
   const control = join(files, 'DEBIAN/control');
   writeFileSync(control, readFileSync(control, 'utf8').replace(/^Version: .*/m, `Version: ${version}+next`));
   writeFileSync(join(files, 'etc/infoblox-cni/netconf/10-net-1.conf'), '{ "of": "the next release" }\n');
-  build(nextDeb);
+  succeed('dpkg-deb', '--root-owner-group', '-Znone', '--build', files, join(out, nextDeb));
   rmSync(files, { recursive: true });
 }
 

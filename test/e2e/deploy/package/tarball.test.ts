@@ -13,15 +13,13 @@ const sha256 = (file: string) => createHash('sha256').update(readFileSync(file))
 
 describe.skipIf(leftOut)('the tarball', () => {
   let work: string;
-  let packages: string;
   let unpacked: string;
   let host: string;
 
   beforeAll(async () => {
     work = mkdtempSync(join(tmpdir(), 'infoblox-cni-tarball-'));
     if (leftOut) return;
-    packages = await madePackages();
-    succeed('tar', '-xzf', join(packages, `${tarball}.tar.gz`), '-C', work);
+    succeed('tar', '-xzf', join(await madePackages(), `${tarball}.tar.gz`), '-C', work);
     unpacked = join(work, tarball);
   }, packageTimeoutMs);
   afterAll(() => rmSync(work, { recursive: true }));
@@ -87,18 +85,17 @@ describe.skipIf(leftOut)('the tarball', () => {
   });
 
   test('can be installed from its unpacked directory, and uninstalled', async () => {
-    const root = await ThrowawayRoot.start(packages);
+    const root = await ThrowawayRoot.start(work);
     try {
-      await root.succeed(`cd /tmp && tar -xzf /packages/${tarball}.tar.gz`);
       const before = root.written();
-      const output = await root.succeed(`cd / && sh /tmp/${tarball}/install.sh install`);
+      const output = await root.succeed(`cd / && sh /packages/${tarball}/install.sh install`);
       expect(output).toContain('install: /usr/lib/cni/infoblox\n');
       expect(await root.succeed('infoblox-cni-daemon --version')).toContain(`infoblox-cni ${version} (`);
       expect(await root.succeed('cat /usr/local/lib/systemd/system/infoblox-cni-daemon.service')).toContain(
         'ExecStart=/usr/local/bin/infoblox-cni-daemon',
       );
       expect(await root.succeed('getent passwd infoblox-cni')).toContain('infoblox-cni:');
-      await root.succeed(`cd / && sh /tmp/${tarball}/install.sh uninstall`);
+      await root.succeed(`cd / && sh /packages/${tarball}/install.sh uninstall`);
       const left = root
         .written()
         .filter((path) => !before.includes(path) && !/^\/etc\/(passwd|shadow|group|gshadow|\.pwd)/.test(path));

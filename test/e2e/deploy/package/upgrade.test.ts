@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { controlGroups } from '../../../fixture/control-group.ts';
 import { until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
-import { leftOut, madePackages, nextDeb, packageTimeoutMs, quickDeb } from './packages.ts';
+import { deb, leftOut, madePackages, nextDeb, packageTimeoutMs } from './packages.ts';
 import { ThrowawayRoot } from './throwaway-root.ts';
 
 const plugin = '/usr/lib/cni/infoblox';
@@ -44,7 +44,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', () =
   const property = async (name: string) => (await root.succeed(`systemctl show ${service} --value -p ${name}`)).trim();
 
   test('starts nothing before it is configured, and serves once the operator starts it', async () => {
-    await root.succeed(`${dpkg} --install /packages/${quickDeb}`);
+    await root.succeed(`${dpkg} --install /packages/${deb}`);
     expect(await property('ActiveState')).toBe('inactive');
     const flags = `--grid-host=${grid.host} --wapi-port=${grid.port} --wapi-username=${grid.username} --node-name=host-1`;
     await root.succeed(`
@@ -96,7 +96,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', () =
   test('stops the service and its socket on removal, is enabled after a new installation, and not after a purge', async () => {
     await root.succeed(`${dpkg} --remove infoblox-cni`);
     expect((await root.run(`systemctl is-active ${service} infoblox-cni.socket`)).output).toBe('inactive\ninactive\n');
-    await root.succeed(`${dpkg} --install /packages/${quickDeb}`);
+    await root.succeed(`${dpkg} --install /packages/${deb}`);
     expect(await root.succeed(`systemctl is-enabled ${service}`)).toBe('enabled\n');
     await root.succeed(`${dpkg} --purge infoblox-cni`);
     expect((await root.run(`find /etc/systemd/system -name 'infoblox-cni*'`)).output).toBe('');
