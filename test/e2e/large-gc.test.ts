@@ -38,13 +38,13 @@ function peakMemory(): number {
 test('a GC with a list of 16 MiB releases attachments outside it, and the daemon stays within its memory', async () => {
   await host.add('alive');
   await host.add('dead');
-  const config = configOf(maxGcConfigBytes);
-  expect(await host.call('GC', { config })).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
+  const stdin = JSON.stringify(host.config({ config: configOf(maxGcConfigBytes) }));
+  expect(await host.call('GC', { stdin })).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
   const comments = grid.fixedAddresses().map(({ comment }) => comment);
   expect(comments.filter((comment) => comment?.includes('container=alive '))).toHaveLength(1);
   expect(comments.filter((comment) => comment?.includes('container=dead '))).toHaveLength(0);
   // Of several at once, one is served, and the others fail with "try again".
-  const calls = await Promise.all(Array.from({ length: 6 }, () => host.call('GC', { config })));
+  const calls = await Promise.all(Array.from({ length: 6 }, () => host.call('GC', { stdin })));
   const codes = calls.map((call) => (call.exitCode === 0 ? 0 : failure(call).code));
   expect(codes).toContain(0);
   expect(codes.filter((code) => code !== 0 && code !== 11)).toEqual([]);

@@ -347,6 +347,7 @@ UMask=0077
     const first = await lab.property('MainPID');
     expect(await lab.run(['rm', '-r', '/run/cni'])).toMatchObject({ exitCode: 0 });
     await until('it gives up', () => lab.log.includes('cannot serve any more, exiting'), patience);
+    expect(lab.log).toContain('/run/cni/infoblox.sock again. Run systemctl restart infoblox-cni.socket.');
     await until('it was started again', async () => (await lab.property('NRestarts')) === '1', patience);
     await until('it serves', async () => (await lab.property('ActiveState')) === 'active', patience);
     expect(await lab.property('MainPID')).not.toBe(first);

@@ -112,7 +112,7 @@ export function keepSocket({ server, place, onLost, clock, log }: SocketKeeper, 
 async function listenAgain(server: Pick<CallServer, 'listen'>, place: SocketPlace): Promise<void> {
   if (place.passedSocket !== undefined) {
     const file = socketFile(place.socketDir, place.driverName);
-    throw new StartError(`systemd has to make ${file} again`, 'systemctl restart infoblox-cni.socket');
+    throw new StartError(`systemd has to make ${file} again`, 'run systemctl restart infoblox-cni.socket');
   }
   await prepareSocket(place);
   await listen(server, place);
