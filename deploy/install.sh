@@ -106,10 +106,7 @@ install_all() {
   say "$program"
   put 0644 "$DIST/THIRD-PARTY-LICENSES" "$licences"
   say "$licences"
-  for file in $shared; do
-    install -d -m 0755 "$DESTDIR$SHARE_DIR/${file%/*}"
-    put 0644 "$DIST/share/$file" "$DESTDIR$SHARE_DIR/$file"
-  done
+  for file in $shared; do install -D -m 0644 "$DIST/share/$file" "$DESTDIR$SHARE_DIR/$file"; done
   say "$DESTDIR$SHARE_DIR: manual pages, completion for bash, zsh and fish"
   for file in $(documents); do
     case $file in deploy/*) source=$deploy/${file#deploy/} ;; *) source=$texts/$file ;; esac

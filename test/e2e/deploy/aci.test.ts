@@ -45,9 +45,8 @@ describe.skipIf(isLeftOut)('the ACI', () => {
       const [, type = '', name = '', target = ''] = /^(.)(?:\S+ +){5}(\S+?)\/?(?: -> (.*))?$/.exec(line) ?? [];
       return name === '' ? [] : [{ type, name, target }];
     });
-    const { stdout } = spawnSync('tar', ['--extract', '--to-stdout', '--gzip', '--file', file, 'manifest'], {
-      encoding: 'utf8',
-    });
+    const extract = ['--extract', '--to-stdout', '--occurrence', '--gzip', '--file', file, 'manifest'];
+    const { stdout } = spawnSync('tar', extract, { encoding: 'utf8' });
     manifest = JSON.parse(stdout);
     app = manifest.app as Record<string, unknown>;
   });

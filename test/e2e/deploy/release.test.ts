@@ -40,7 +40,7 @@ for (const file of shared) {
   writeFileSync(out + '/share/' + file, file);
 }
 // So long that a multi-threaded compressor would split it.
-writeFileSync(out + '/infoblox-cni', ('#!/bin/sh\\necho executable for ' + arch + ' ' + (process.env.COMMIT ?? '')).padEnd(14e6), { mode: 0o755 });
+writeFileSync(out + '/infoblox-cni', ('#!/bin/sh\\necho executable for ' + arch + ' ' + (process.env.COMMIT ?? '')).padEnd(7e6), { mode: 0o755 });
 for (const name of ['infoblox', 'infoblox-cni-daemon']) symlinkSync('infoblox-cni', out + '/' + name);
 for (const name of ['THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json']) writeFileSync(out + '/' + name, name);
 `;
