@@ -174,7 +174,7 @@ describe.skipIf(lab === undefined)('the service', () => {
           }
         }
       };
-      const streams = [1, 2, 3].map(stream);
+      const streams = [1, 2, 3, 4, 5, 6].map(stream);
       for (let restart = 0; restart < 4 || calls < 30; restart += 1) {
         // This is like an upgrade.
         if (restart % 2 === 1) await lab.systemctl('daemon-reload');
