@@ -334,8 +334,21 @@ describe('a daemon of its own', () => {
 /** A text that only the SDK contains. */
 const fromTheSdk = 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE';
 
-/** Tells whether a text is in the memory of a process, without mapped files, as the executable contains all texts. */
+/**
+ * Tells whether a text is in the memory of a process, without mapped files, as the executable contains all texts. The process is stopped
+ * meanwhile, as it would unmap what is being read.
+ */
 async function isInMemory(pid: number, text: string): Promise<boolean> {
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await until('it has stopped', () => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')));
+    return await isInStoppedMemory(pid, text);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+}
+
+async function isInStoppedMemory(pid: number, text: string): Promise<boolean> {
   const maps = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
   const own = maps.flatMap((line) => {
     const [, from = '', to = '', file = ''] = /^(\w+)-(\w+) rw\S* \S+ \S+ \d+ *(.*)$/.exec(line) ?? [];
