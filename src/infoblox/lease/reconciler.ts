@@ -8,7 +8,7 @@ import { type GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
 import { type LeaseDeps, maxStopMs } from './deps.ts';
 import { endLease } from './endings.ts';
 import { attemptTimeoutMs, reconcile } from './execute.ts';
-import { postpone, recheck } from './lease.ts';
+import { type Lease, postpone, recheck } from './lease.ts';
 import { noteRefusedRelease } from './lease-conditions.ts';
 import { apply } from './store/lease-store.ts';
 
@@ -140,16 +140,20 @@ export class Reconciler {
     const { store, grid, clock } = this.#deps;
     const now = clock.now();
     let { spare } = grid;
+    let isShort = false;
+    // On a slow grid, what may wait does not keep back what may not.
+    const yields = (mark: string) => {
+      const lease = isShort ? store.get(mark) : undefined;
+      return lease !== undefined && mayWait(lease, now);
+    };
     while (now >= this.#pausedUntil && this.#working.size < workers) {
-      const lease = store.due(now, { has: (mark) => this.#isTaken(mark) });
+      const lease = store.due(now, { has: (mark) => this.#isTaken(mark) || yields(mark) });
       if (lease === undefined) break;
-      const mayWait = now - (lease.dueAt ?? now) < (lease.owedSince === null ? maxYieldMs : maxOwedYieldMs);
-      if (mayWait) spare -= 1;
-      if (mayWait && spare < 0) {
-        this.#yieldsUntil = now + busyPauseMs;
-        break;
-      }
-      void this.#take(lease.mark);
+      const isUrgent = !mayWait(lease, now);
+      if (!isUrgent) spare -= 1;
+      isShort ||= spare < 0;
+      if (isUrgent || !isShort) void this.#take(lease.mark);
+      else this.#yieldsUntil = now + busyPauseMs;
     }
     this.#wake();
   }
@@ -210,4 +214,10 @@ export class Reconciler {
     if (this.#pausedUntil <= now) log.warn('the reconciler cannot use the state; will retry', { reason: message });
     this.#pausedUntil = now + outagePauseMs;
   }
+}
+
+/** Tells whether a lease may wait for spare capacity of the grid. */
+function mayWait({ owedSince, attempts, dueAt }: Lease, now: number): boolean {
+  const waitedMs = now - (dueAt ?? now);
+  return owedSince === null ? waitedMs < maxYieldMs : attempts === 0 && waitedMs < maxOwedYieldMs;
 }

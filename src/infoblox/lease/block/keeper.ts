@@ -72,12 +72,14 @@ export class BlockKeeper {
   }
 
   /**
-   * Waits for the visits that the start has begun, if a held block matches one of the sources. Otherwise the ADDs of hosts that boot at the
-   * same time would delay the confirmation of their blocks.
+   * Waits for the visits that the start has begun, if held blocks match one of the sources and none serves yet. Otherwise the ADDs of hosts
+   * that boot at the same time would delay the confirmation of their blocks.
    */
   async firstLook(specs: readonly NetworkSpec[], signal: AbortSignal): Promise<void> {
+    const { store, blocks } = this.#deps;
     const mayGive = (block: Block) => block.phase === 'held' && specs.some((spec) => isOfSpec(block, spec));
-    if (this.#firstLooks === undefined || !this.#deps.store.blocks().some(mayGive)) return;
+    const held = store.blocks().filter(mayGive);
+    if (this.#firstLooks === undefined || held.length === 0 || held.some((block) => blocks.serves(block))) return;
     await abortable(this.#firstLooks, signal, () => signal.reason).catch(() => {});
   }
 

@@ -182,8 +182,10 @@ describe('while the grid has no spare capacity', () => {
     await allReleased();
   });
 
-  test('a release that has been due for half an hour does not wait', async () => {
-    const dueAt = leases.deps.clock.now() - 1_800_000;
+  test('a release that has been due for half an hour does not wait, not even for an owed create', async () => {
+    const now = leases.deps.clock.now();
+    const dueAt = now - 1_800_000;
+    put(leases.store, aLease(markOf('c2'), { address: '10.0.0.8', owedSince: now, dueAt: now }));
     leases.releasing('c1', '10.0.0.2');
     put(leases.store, aLease(markOf('c1'), { phase: 'releasing', address: '10.0.0.2', dueAt }));
     reconciler.start();
