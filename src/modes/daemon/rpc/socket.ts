@@ -90,7 +90,9 @@ export function keepSocket({ server, place, onLost, clock, log }: SocketKeeper, 
   let socket = socketId(file);
   let attempts = 0;
   return repeat(clock, { intervalMs: lookIntervalMs, signal }, async () => {
-    if (attempts >= maxAttempts || socketId(file) === socket) return;
+    const present = socketId(file);
+    // It may have been removed before its first look.
+    if (attempts >= maxAttempts || (present !== undefined && present === socket)) return;
     try {
       await listenAgain(server, place);
       socket = socketId(file);

@@ -198,14 +198,12 @@ describe('the watch over the socket', () => {
     const place = { socketDir, driverName };
     await prepareSocket(place);
     await listen(server, place);
-    [lost, lines, looks, clock, listens, stopping] = [
-      [],
-      [],
-      0,
-      new ManualClock(),
-      server.listen,
-      new AbortController(),
-    ];
+    [lost, lines, looks, clock, listens] = [[], [], 0, new ManualClock(), server.listen];
+    keep();
+  });
+
+  const keep = () => {
+    stopping = new AbortController();
     const say = (message: string) => lines.push(message);
     const sleep: ManualClock['sleep'] = (...asked) => {
       looks += 1;
@@ -214,14 +212,14 @@ describe('the watch over the socket', () => {
     watch = keepSocket(
       {
         server: { listen: (at) => listens(at) },
-        place,
+        place: { socketDir, driverName },
         onLost: (error) => lost.push(error),
         clock: { ...clock, sleep },
         log: { error: say, warn: say, info: say, debug: say },
       },
       stopping.signal,
     );
-  });
+  };
   afterEach(async () => {
     stopping.abort();
     await watch;
@@ -232,6 +230,16 @@ describe('the watch over the socket', () => {
     await look();
     await look();
     expect(lines).toEqual([]);
+  });
+
+  test('creates a socket again that was removed before the first look', async () => {
+    stopping.abort();
+    await watch;
+    rmSync(file());
+    keep();
+    await look();
+    expect(lines).toEqual([again]);
+    expect(statSync(file()).isSocket()).toBe(true);
   });
 
   test('recognises another socket of the same name', async () => {
