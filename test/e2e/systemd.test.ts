@@ -348,9 +348,10 @@ UMask=0077
     expect(await lab.run(['rm', '-r', '/run/cni'])).toMatchObject({ exitCode: 0 });
     await until('it gives up', () => lab.log.includes('cannot serve any more, exiting'), patience);
     expect(lab.log).toContain('/run/cni/infoblox.sock again. Run systemctl restart infoblox-cni.socket.');
-    await until('it was started again', async () => (await lab.property('NRestarts')) === '1', patience);
-    await until('it serves', async () => (await lab.property('ActiveState')) === 'active', patience);
-    expect(await lab.property('MainPID')).not.toBe(first);
+    // Not NRestarts: the restart of the socket restarts the service, too, which sets it to 0.
+    const isAnother = async () => !['0', first].includes(await lab.property('MainPID'));
+    await until('it was started again', isAnother, patience);
+    await until('it serves', async () => lab.log.split('info  listening').length > 2, patience);
     expect(await status()).toMatchObject({ code: 50 });
   });
 
