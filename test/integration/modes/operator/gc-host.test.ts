@@ -1,22 +1,14 @@
 /** `gc --host` with a running daemon, and a grid with the reservations of a lost host. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { attachmentMark } from '../../../../src/infoblox/mark.ts';
 import { blockMarkOf } from '../../../fixture/a-block.ts';
 import { until } from '../../../fixture/host.ts';
-import { OperatedHost } from '../../../fixture/operator.ts';
-import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { useOperatedHost } from '../../../fixture/operator.ts';
 
-let grid: Grid;
-let host: OperatedHost;
+const fixture = useOperatedHost({ attributes: ['Reserved At'] });
 
-beforeEach(async () => {
-  grid = await startGrid({ attributes: ['Reserved At'] });
-  grid.add('network', { network: '10.9.0.0/16' });
-  host = await new OperatedHost(grid).start();
-});
-afterEach(async () => {
-  await host.dispose();
-  await grid.stop();
+beforeEach(() => {
+  fixture.grid.add('network', { network: '10.9.0.0/16' });
 });
 
 const hour = 3_600_000;
@@ -42,29 +34,29 @@ function leave(
   const extattrs =
     age === undefined ? {} : { extattrs: { 'Reserved At': { value: new Date(Date.now() - age).toISOString() } } };
   const comment = `${attachmentMark({ cluster, node }, attachment)}${more}`;
-  grid.add('fixedaddress', {
+  fixture.grid.add('fixedaddress', {
     ...{ ipv4addr, network_view: view, mac: zeroMac, match_client: 'RESERVED', comment },
     ...extattrs,
   });
   return ipv4addr;
 }
 
-const addresses = () => grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr);
-const deletes = () => grid.requests.filter(({ method }) => method === 'DELETE').length;
-const gc = (...args: string[]) => host.command('gc', '--host=host-9', ...args);
+const addresses = () => fixture.grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr);
+const deletes = () => fixture.grid.requests.filter(({ method }) => method === 'DELETE').length;
+const gc = (...args: string[]) => fixture.host.command('gc', '--host=host-9', ...args);
 
 describe('a found reservation', () => {
   test('is shown before the release, in any view and exactly of that host, and separately if it is altered', async () => {
-    grid.add('networkview', { name: 'other' });
-    grid.add('network', { network: '10.9.0.0/16', network_view: 'other' });
+    fixture.grid.add('networkview', { name: 'other' });
+    fixture.grid.add('network', { network: '10.9.0.0/16', network_view: 'other' });
     leave(1, { age: 30 * 24 * hour });
     leave(2, { age: 2 * hour, view: 'other' });
     leave(3, { age: 2 * hour, more: ' - ask before you delete it' });
     leave(4, { node: 'host-90', age: 2 * hour });
     leave(5, { cluster: 'cluster-2', age: 2 * hour });
     const address = leave(6, { age: 2 * hour });
-    const changed = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
-    grid.update(changed?._ref ?? '', { mac: 'aa:bb:cc:dd:ee:ff', match_client: 'MAC_ADDRESS' });
+    const changed = fixture.grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
+    fixture.grid.update(changed?._ref ?? '', { mac: 'aa:bb:cc:dd:ee:ff', match_client: 'MAC_ADDRESS' });
     const before = addresses();
     const { exitCode, stdout, stderr } = await gc('--dry-run');
     expect([exitCode, stderr]).toEqual([0, '']);
@@ -81,15 +73,15 @@ describe('a found reservation', () => {
   });
 
   test('is never of this host, whose name is refused like one without reservations', async () => {
-    await host.add('c1');
-    const own = await host.command('gc', '--host=host-a', '--confirm=host-a');
+    await fixture.host.add('c1');
+    const own = await fixture.host.command('gc', '--host=host-a', '--confirm=host-a');
     expect([own.exitCode, own.stderr]).toEqual([
       1,
       expect.stringMatching(/host-a is this host itself\. Use gc without/),
     ]);
-    const { errors } = JSON.parse((await host.command('status', '--json')).stdout);
+    const { errors } = JSON.parse((await fixture.host.command('status', '--json')).stdout);
     expect(errors).toEqual([]);
-    const none = await host.command('gc', '--host=host-8', '--yes');
+    const none = await fixture.host.command('gc', '--host=host-8', '--yes');
     expect([none.exitCode, none.stdout]).toEqual([
       0,
       '0 addresses of host-8 in cluster-1\n' +
@@ -101,18 +93,20 @@ describe('a found reservation', () => {
   test('is suggested for a name that differs in case and separators, and not for that of another host', async () => {
     leave(1, { node: 'host-9.example.com' });
     for (const flag of ['--dry-run', '--yes'])
-      expect((await host.command('gc', '--host=Host9.example.com', flag)).stdout).toMatch(
+      expect((await fixture.host.command('gc', '--host=Host9.example.com', flag)).stdout).toMatch(
         /^did you mean host-9\.example\.com\?$/m,
       );
-    expect((await host.command('gc', '--host=host-8.example.com', '--yes')).stdout).not.toContain('did you mean');
+    expect((await fixture.host.command('gc', '--host=host-8.example.com', '--yes')).stdout).not.toContain(
+      'did you mean',
+    );
   });
 
   test('under a former name of this host stays while this host has leases under it', async () => {
-    await host.add('c1');
-    await host.stop();
-    host.flags.push('--node-name=host-b');
-    await host.start();
-    const { exitCode, stderr } = await host.command('gc', '--host=host-a', '--confirm=host-a');
+    await fixture.host.add('c1');
+    await fixture.host.stop();
+    fixture.host.flags.push('--node-name=host-b');
+    await fixture.host.start();
+    const { exitCode, stderr } = await fixture.host.command('gc', '--host=host-a', '--confirm=host-a');
     expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/host-a is an earlier name of this host/)]);
     expect(addresses()).toContain('10.0.0.2');
   });
@@ -150,34 +144,34 @@ describe('without a terminal', () => {
   });
 
   test('contradictory flags are refused', async () => {
-    expect((await host.command('gc', '--yes')).stderr).toMatch(/--yes, --confirm and --now go with --host/);
-    expect((await host.command('gc', '--host=')).stderr).toMatch(/flag --host needs a value/);
+    expect((await fixture.host.command('gc', '--yes')).stderr).toMatch(/--yes, --confirm and --now go with --host/);
+    expect((await fixture.host.command('gc', '--host=')).stderr).toMatch(/flag --host needs a value/);
   });
 });
 
 describe('the blocks of a lost host', () => {
   test('are released a day later, as it may only lack its connection, or now if it is known to be off, and need its name', async () => {
     leave(1, { age: 2 * hour });
-    grid.add('range', { start_addr: '10.9.0.16', end_addr: '10.9.0.31', comment: blockMarkOf(1, 'host-9') });
+    fixture.grid.add('range', { start_addr: '10.9.0.16', end_addr: '10.9.0.31', comment: blockMarkOf(1, 'host-9') });
     const refused = await gc('--yes');
     expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringMatching(/it has blocks of addresses/)]);
     const later = await gc('--confirm=host-9');
     expect(later.stdout).toMatch(/^block of 16 from 10\.9\.0\.16 in view default, network net-1$/m);
     expect(later.stdout).toMatch(/^giving back 1 block of addresses of host-9 in 25 hours, unless it reserves again/m);
-    const { stdout } = await host.command('status');
+    const { stdout } = await fixture.host.command('status');
     expect(stdout).toMatch(/^net-1 +default +10\.9\.0\.16-10\.9\.0\.31 +draining, of host-9, 1d left +0 +0 +0 +-$/m);
-    expect([addresses(), grid.objects('range').length]).toEqual([[], 1]);
+    expect([addresses(), fixture.grid.objects('range').length]).toEqual([[], 1]);
     const { stdout: now } = await gc('--confirm=host-9', '--now');
     expect(now).toMatch(/^giving back 1 block of addresses of host-9$/m);
     expect(now).not.toContain('nothing to release');
-    await until('the block is gone', () => grid.objects('range').length === 0);
+    await until('the block is gone', () => fixture.grid.objects('range').length === 0);
   });
 });
 
 describe('an incomplete release', () => {
   test('stops with the reason if the grid refuses', async () => {
     for (let last = 1; last <= 50; last += 1) leave(last, { age: 2 * hour });
-    grid.readOnly = true;
+    fixture.grid.readOnly = true;
     const { exitCode, stdout } = await gc('--yes');
     expect(exitCode).toBe(1);
     // The three concurrent releases may find that the grid can no longer tell.
@@ -194,13 +188,15 @@ test('a thousand reservations are read and released in pages, with at most 8 req
 }, async () => {
   const count = 1_050;
   for (let last = 1; last <= count; last += 1) leave(last, { age: 2 * hour });
-  grid.clearLog();
+  fixture.grid.clearLog();
   const { exitCode, stdout, stderr } = await gc('--yes', '--json');
   expect([exitCode, stderr]).toEqual([0, '']);
   expect(JSON.parse(stdout)).toMatchObject({ released: count, left: [], stopped: null });
   expect(addresses()).toEqual([]);
-  expect(grid.inFlightMax).toBeLessThanOrEqual(8);
-  const lists = grid.requests.filter(({ query }) => query['comment~']?.includes('host-9') || '_page_id' in query);
+  expect(fixture.grid.inFlightMax).toBeLessThanOrEqual(8);
+  const lists = fixture.grid.requests.filter(
+    ({ query }) => query['comment~']?.includes('host-9') || '_page_id' in query,
+  );
   const types = lists.map(({ type }) => type).sort();
   expect(types).toEqual(['fixedaddress', 'fixedaddress', 'ipv6fixedaddress', 'ipv6range', 'range']);
 });

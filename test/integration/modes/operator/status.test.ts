@@ -2,28 +2,18 @@
 import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { startFakeDaemon } from '../../../fixture/fake-daemon.ts';
 import { until } from '../../../fixture/host.ts';
-import { OperatedHost, operate } from '../../../fixture/operator.ts';
-import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { OperatedHost, operate, useOperatedHost } from '../../../fixture/operator.ts';
+import { startGrid } from '../../../simulator/grid.ts';
 
-let grid: Grid;
-let host: OperatedHost;
-
-beforeEach(async () => {
-  grid = await startGrid();
-  host = await new OperatedHost(grid).start();
-});
-afterEach(async () => {
-  await host.dispose();
-  await grid.stop();
-});
+const fixture = useOperatedHost();
 
 describe('status', () => {
   test('shows on one screen that a host is well, and its leases', async () => {
-    await host.add('c1');
-    const { exitCode, stdout, stderr } = await host.command('status');
+    await fixture.host.add('c1');
+    const { exitCode, stdout, stderr } = await fixture.host.command('status');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toMatch(/^well\n/);
     expect(stdout).toMatch(/^host +host-a in cluster-1, driver infoblox$/m);
@@ -35,15 +25,15 @@ describe('status', () => {
   });
 
   test('counts at least the addresses bound here as used, although the grid counts in thousandths', async () => {
-    grid.add('network', { network: '10.9.0.0/16' });
-    await host.add('c1', { config: { name: 'wide' }, ipam: { subnet: '10.9.0.0/16', gateway: undefined } });
-    const { stdout } = await host.command('status', '--json');
+    fixture.grid.add('network', { network: '10.9.0.0/16' });
+    await fixture.host.add('c1', { config: { name: 'wide' }, ipam: { subnet: '10.9.0.0/16', gateway: undefined } });
+    const { stdout } = await fixture.host.command('status', '--json');
     expect(JSON.parse(stdout).networks).toMatchObject([{ name: 'wide', bound: 1, total: 65_534, used: 1 }]);
   });
 
   test('does not report a refused certificate as verified', async () => {
     const other = await startGrid();
-    const wary = await new OperatedHost(grid, { flags: [`--ssl-verify=${other.caFile}`] }).start();
+    const wary = await new OperatedHost(fixture.grid, { flags: [`--ssl-verify=${other.caFile}`] }).start();
     try {
       await until('the grid was asked', async () => /not accepted/.test((await wary.command('status')).stdout));
       expect((await wary.command('status')).stdout).toMatch(/^grid .*; CERTIFICATE NOT\s+ACCEPTED$/m);
@@ -54,51 +44,54 @@ describe('status', () => {
   });
 
   test('fails during an outage with status, reason and fix', async () => {
-    await host.stop();
-    host.flags.push('--add-timeout=1s');
-    await host.start();
-    await grid.pause();
-    await expect(host.add('c1')).rejects.toThrow('cannot connect to the grid');
-    const { exitCode, stdout } = await host.command('status');
+    await fixture.host.stop();
+    fixture.host.flags.push('--add-timeout=1s');
+    await fixture.host.start();
+    await fixture.grid.pause();
+    await expect(fixture.host.add('c1')).rejects.toThrow('cannot connect to the grid');
+    const { exitCode, stdout } = await fixture.host.command('status');
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(/^NOT WELL: grid-unavailable\n/);
     expect(stdout).toMatch(/^ {2}grid-unavailable for \d+s: cannot connect to the grid .*\n {4}fix: .+/m);
     expect(stdout).toMatch(/^Last errors\n {2}\d{4}-.*(ADD failed|grid unavailable)/m);
-    const { stdout: json } = await host.command('status', '--json');
+    const { stdout: json } = await fixture.host.command('status', '--json');
     const isTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
     expect(JSON.parse(json)).toMatchObject({
       startedAt: isTime,
       conditions: [{ kind: 'grid-unavailable', since: isTime, hint: expect.any(String) }],
     });
-    const probe = async (kind: string) => host.command('status', `--probe=${kind}`);
+    const probe = async (kind: string) => fixture.host.command('status', `--probe=${kind}`);
     expect(await probe('live')).toMatchObject({ exitCode: 0, stdout: 'ok\n', stderr: '' });
     const isReason = expect.stringMatching(/^infoblox-cni status: cannot connect to the grid .*\. See whether /);
     expect(await probe('ready')).toMatchObject({ exitCode: 1, stdout: '', stderr: isReason });
   });
 
   test('answers a probe with ok when the next ADD can be served', async () => {
-    await until('the grid has answered', async () => (await host.command('status', '--probe=ready')).stdout === 'ok\n');
+    await until(
+      'the grid has answered',
+      async () => (await fixture.host.command('status', '--probe=ready')).stdout === 'ok\n',
+    );
   });
 });
 
 test('a host without a daemon is reported with a status of its own', async () => {
-  await host.stop();
+  await fixture.host.stop();
   for (const command of [['status'], ['status', '--probe=live'], ['leases'], ['gc'], ['release', 'c111']]) {
-    const { exitCode, stdout, stderr } = await host.command(command[0] ?? '', ...command.slice(1));
+    const { exitCode, stdout, stderr } = await fixture.host.command(command[0] ?? '', ...command.slice(1));
     expect([exitCode, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/: infoblox-cni-daemon is not running: nothing listens at .*\. Start it: systemctl start/);
   }
 });
 
 test('a daemon that hangs, or dies during an answer, is reported as not answering', async () => {
-  await host.stop();
+  await fixture.host.stop();
   const faults: [RegExp, (socket: Socket) => void][] = [
     [/the daemon at .* did not accept the call within 3 s\. It hangs; restart it: /, () => undefined],
     [/the daemon at .* ended the connection without an answer\. See its log/, (socket) => socket.destroy()],
   ];
   for (const [message, serve] of faults) {
-    const daemon = await startFakeDaemon(host.socket, serve);
-    const { exitCode, stderr, milliseconds } = await host.command('status');
+    const daemon = await startFakeDaemon(fixture.host.socket, serve);
+    const { exitCode, stderr, milliseconds } = await fixture.host.command('status');
     await daemon.stop();
     expect([exitCode, stderr]).toEqual([3, expect.stringMatching(message)]);
     expect(milliseconds).toBeLessThan(8_000);
@@ -106,10 +99,10 @@ test('a daemon that hangs, or dies during an answer, is reported as not answerin
 });
 
 test('the daemon is found through its environment file', async () => {
-  const file = join(host.directory, 'daemon.env');
+  const file = join(fixture.host.directory, 'daemon.env');
   writeFileSync(
     file,
-    `# comment\nDAEMON_FLAGS='--socket-dir=${host.socketDir} --labels="Site=Paris,Owner=Network team"'\n`,
+    `# comment\nDAEMON_FLAGS='--socket-dir=${fixture.host.socketDir} --labels="Site=Paris,Owner=Network team"'\n`,
   );
   expect(await operate('status', '--probe=live', `--environment-file=${file}`)).toMatchObject({
     exitCode: 0,
