@@ -175,7 +175,8 @@ function wordsOf(text: string): string[] {
 }
 
 /**
- * Finds the name that was probably meant: the nearest one within two letters, or one letter if it is short. Ignores case and separators.
+ * Finds the name that was probably meant: the nearest one within two letters, or one letter if it is short. Case and separators decide
+ * only between names that are equally near.
  * @returns undefined if none is near
  */
 export function nearest<Name extends string>(word: string, names: readonly Name[]): Name | undefined {
@@ -183,7 +184,7 @@ export function nearest<Name extends string>(word: string, names: readonly Name[
   const [best] = names
     .map((name) => ({ name, letters: distance(plain, plainSpelling(name)) }))
     .filter(({ name, letters }) => letters <= (name.length > 4 ? 2 : 1))
-    .sort((one, other) => one.letters - other.letters);
+    .sort((one, other) => one.letters - other.letters || distance(word, one.name) - distance(word, other.name));
   return best?.name;
 }
 
@@ -192,7 +193,7 @@ function holding(word: string, names: readonly string[]): string | undefined {
   return word.length < 4 ? undefined : names.findLast((name) => plainSpelling(name).includes(plainSpelling(word)));
 }
 
-/** Removes case and separators, so that spellings of a name compare equal: `rangeStart`, `range_start`. */
+/** Removes case and separators, so that spellings of a name compare equal: `rangeStart`, `range_start`. Numbers stay apart: `node1-1`. */
 export function plainSpelling(word: string): string {
-  return word.toLowerCase().replace(/[-_ .]/g, '');
+  return word.toLowerCase().replace(/(?<!\d)[-_ .]|[-_ .](?!\d)/g, '');
 }

@@ -1,6 +1,6 @@
 /** `gc` releases addresses of dead containers without the reaper's grace period; `gc --host` releases those of a lost host. */
 import type { ParsedArgs } from 'citty';
-import { plainSpelling, UsageError } from '../../daemon/config/command-line.ts';
+import { nearest, plainSpelling, UsageError } from '../../daemon/config/command-line.ts';
 import type { HostReservation, OperatorResult } from '../../operator-protocol.ts';
 import { ago, counted, hour } from '../../quantity.ts';
 import type { Column } from '../../status-text.ts';
@@ -61,7 +61,8 @@ async function releaseLostHost(socket: string, flags: Flags): Promise<Outcome> {
   const found = await showingProgress('asking the grid', () =>
     askDaemon({ socket, method: 'operator/host-reservations', params: { host } }),
   );
-  const meant = json ? '' : await suggestionFor(socket, host, found);
+  // A script repeats the name, and needs no suggestion.
+  const meant = json || confirm !== '' ? '' : await suggestionFor(socket, host, found);
   if (flags['dry-run']) return { value: found, text: () => `${listOf(found, flags)}${meant}` };
   if (!json) process.stdout.write(listOf(found, flags));
   const { reservations, unclear } = found;
@@ -74,14 +75,16 @@ async function releaseLostHost(socket: string, flags: Flags): Promise<Outcome> {
   return { value: { ...release, unclear, blocks: blocks.blocks }, text, failed };
 }
 
-/** Suggests a name that differs in case and separators alone: another letter or digit may be another host. */
+/** Suggests the nearest name that differs in case and separators alone: another letter or digit may be another host. */
 async function suggestionFor(socket: string, host: string, { reservations, blocks, unclear }: Found): Promise<string> {
   if (reservations.length + blocks.length + unclear.length > 0) return '';
   const cluster = await showingProgress('asking the grid', () =>
     askDaemon({ socket, method: 'operator/audit-cluster', params: {} }).catch(() => undefined),
   );
-  const meant = cluster?.rows.find((row) => plainSpelling(row.host) === plainSpelling(host));
-  return meant === undefined ? '' : printedLines([`did you mean ${meant.host}?`]);
+  const hosts = cluster?.rows.map((row) => row.host) ?? [];
+  const alike = hosts.filter((name) => plainSpelling(name) === plainSpelling(host));
+  const meant = nearest(host, alike);
+  return meant === undefined ? '' : printedLines([`did you mean ${meant}?`]);
 }
 
 /** Asks the daemon to delete the host's blocks, once the host can no longer assign addresses from them. */

@@ -64,19 +64,29 @@ export const leases = defineCommand({
     }
     const params = { network: network || undefined, container: container || undefined, address, who };
     const found = await askDaemon({ socket, method: 'operator/leases', params: { ...params, phase } });
+    if (found.leases.length === 0) refuseMistyped(who);
     return { value: found.leases, text: () => (found.leases.length === 0 ? 'no leases\n' : leaseTable(found.leases)) };
   },
 });
 
-/** An address, valid or not, perhaps with a prefix length; no pod or container has such a name. */
+/** An address, valid or not, perhaps with a prefix length; few pods or containers have such a name. */
 const likeAddress = /^\d+(\.\d+){2,}(\/\d+)?$|:.*:/;
+
+/** Tells whether a name is probably a mistyped address, if no pod or container has it. */
+export function isMistyped(who: string): boolean {
+  return likeAddress.test(who) && parseAddress(who) === undefined;
+}
+
+/** Refuses a name without leases if it is a mistyped address. @throws UsageError */
+export function refuseMistyped(who: string | undefined): void {
+  if (who !== undefined && isMistyped(who))
+    throw new UsageError(`this host has no lease of ${who}, which is not an IP address`);
+}
 
 /** Reads the operand of a command: an address, a pod or a container; undefined without one. @throws UsageError */
 export function readWho([who, ...more]: readonly string[]): string | undefined {
   if (more.length > 0) throw new UsageError('one address, pod or container at a time');
   if (who === '') throw new UsageError('name an address, a pod or a container');
-  if (who !== undefined && likeAddress.test(who) && parseAddress(who) === undefined)
-    throw new UsageError(`${JSON.stringify(who)} is not an IP address`);
   return who;
 }
 

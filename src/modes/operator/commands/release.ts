@@ -6,7 +6,7 @@ import { calledName, daemonPlace, defineCommand, flag, json, type Outcome, text 
 import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { ambiguousText, printedLines, releasedText } from '../output/results.ts';
-import { readWho } from './leases.ts';
+import { readWho, refuseMistyped } from './leases.ts';
 
 const own = {
   network: text('', 'Only in this network, by its "name" in the configuration'),
@@ -40,6 +40,7 @@ export const release = defineCommand({
     const value = await askDaemon({ socket, method: 'operator/release', params });
     if (value.ambiguous.length > 0) return { value, text: () => ambiguousText(who, value.ambiguous), failed: true };
     if (value.leases.length + value.kept.length === 0) {
+      refuseMistyped(who);
       if (isWhole && network === '')
         throw new UsageError(`no container or pod is called ${who}: name at least ${minIdLength} characters of an ID`);
       const where = network === '' ? '' : ` in network ${network}`;

@@ -7,7 +7,7 @@ import { daemonPlace, defineCommand, json } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { secondOf } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
-import { described, readWho } from './leases.ts';
+import { described, isMistyped, readWho } from './leases.ts';
 
 export const whois = defineCommand({
   operands: 'ADDRESS|POD|CONTAINER',
@@ -44,7 +44,8 @@ export function whoisText(who: string, whois: Whois, now: number): string {
     ...uses.map(useLine),
   ];
   const knowers = hasGridAnswered ? 'neither this host nor the grid knows' : 'this host does not know';
-  const nobody = lines.length === 0 ? [`${knowers} ${who}`] : [];
+  const wrong = isMistyped(who) ? ', which is not an IP address' : '';
+  const nobody = lines.length === 0 ? [`${knowers} ${who}${wrong}`] : [];
   const before = last.map(
     (one) => `before, here: ${one.address} was held by ${described(one)}, released by ${one.releasedBy}`,
   );

@@ -99,6 +99,15 @@ describe('a found reservation', () => {
     expect((await fixture.host.command('gc', '--host=host-8.example.com', '--yes')).stdout).not.toContain(
       'did you mean',
     );
+    leave(2, { node: 'node-11' });
+    const meant = async (name: string, ...flags: string[]) =>
+      /did you mean (.*)\?/.exec((await fixture.host.command('gc', `--host=${name}`, ...flags)).stdout)?.[1];
+    expect(await meant('node1-1')).toBeUndefined();
+    leave(3, { node: 'Node-1-1' });
+    leave(4, { node: 'node-1-1' });
+    expect(await meant('node1-1')).toBe('node-1-1');
+    expect(await meant('Node1-1')).toBe('Node-1-1');
+    expect(await meant('node1-1', '--confirm=node1-1')).toBeUndefined();
   });
 
   test('under a former name of this host stays while this host has leases under it', async () => {

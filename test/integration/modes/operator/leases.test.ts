@@ -196,6 +196,26 @@ describe('an address, a pod or a container', () => {
   });
 });
 
+test('a name that looks like an address is looked up as a name, and only if nobody has it called a wrong address', async () => {
+  await fixture.host.add('container-1', { args: 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=1.2.3' });
+  for (const command of ['whois', 'leases', 'release'])
+    expect(await fixture.host.command(command, '1.2.3')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/\bcontainer-1\b/),
+    });
+  for (const command of ['leases', 'release'])
+    expect(await fixture.host.command(command, '172.18.1.300')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/: this host has no lease of 172\.18\.1\.300, which is not an IP address\n/),
+    });
+  expect(await fixture.host.command('whois', '172.18.1.300')).toMatchObject({
+    exitCode: 1,
+    stdout: expect.stringMatching(
+      /^neither this host nor the grid knows 172\.18\.1\.300, which is not an IP address\n/,
+    ),
+  });
+});
+
 describe.runIf(process.getuid?.() === 0)('with real namespaces', () => {
   const ip = (...args: string[]) => execFileSync('ip', args);
   const name = `operator-${process.pid}`;
