@@ -15,12 +15,17 @@ export interface Column<Row> {
   readonly align?: 'right';
   /** Never shortened. */
   readonly isWhole?: true;
+  /** For an ID: the characters that name it. It is shortened down to them if that saves leaving a column out. */
+  readonly minWidth?: number;
   /**
    * Its treatment on a narrow terminal. `left out`: dropped, rightmost first, before any column is shortened.
    * `shortened last`: shortened after all others; if it still does not fit, the others are dropped.
    */
   readonly whenNarrow?: 'left out' | 'shortened last';
 }
+
+/** Characters of a container ID, with the ellipsis, by which commands find the container: as many as crictl shows. */
+export const minIdWidth = 13;
 
 /** An entry of a list: its name, its text, and what to do about it. */
 export interface Item {
@@ -138,7 +143,7 @@ export function leaseColumns(now: number, leases: readonly LeaseRecord[]): reado
     ...(leases.some(({ inBlock }) => inBlock) ? [source] : []),
     { title: 'NETWORK', cell: ({ network }) => network, whenNarrow: 'left out' },
     { title: 'VIEW', cell: ({ view }) => view, whenNarrow: 'left out' },
-    { title: 'CONTAINER', cell: ({ containerId }) => containerId, whenNarrow: 'shortened last' },
+    { title: 'CONTAINER', cell: ({ containerId }) => containerId, whenNarrow: 'shortened last', minWidth: minIdWidth },
     {
       title: 'WORKLOAD',
       cell: ({ workload, containerId }) => (workload === containerId ? '-' : workload),

@@ -6,7 +6,7 @@ import { workloadName } from '../../../infoblox/workload.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { History, Holding } from '../../operator-protocol.ts';
 import { counted } from '../../quantity.ts';
-import type { Column } from '../../status-text.ts';
+import { type Column, minIdWidth } from '../../status-text.ts';
 import { daemonPlace, defineCommand, gridFlags, json, type Outcome, text } from '../command.ts';
 import { CommandError } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
@@ -155,7 +155,7 @@ const holdingColumns: readonly Column<Holding>[] = [
   { title: 'RELEASED BY', cell: ({ releasedBy }) => releasedBy ?? '-' },
   { title: 'NETWORK', cell: ({ network }) => network, whenNarrow: 'left out' },
   { title: 'VIEW', cell: ({ view }) => view, whenNarrow: 'left out' },
-  { title: 'CONTAINER', cell: ({ container }) => container, whenNarrow: 'shortened last' },
+  { title: 'CONTAINER', cell: ({ container }) => container, whenNarrow: 'shortened last', minWidth: minIdWidth },
   {
     title: 'WORKLOAD',
     cell: (holding) => (nameOf(holding) === holding.container ? '-' : nameOf(holding)),

@@ -22,22 +22,23 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
     const cells = [title, ...rows.map((row) => printable(cell(row)))];
     return { ...column, cells, width: cells.reduce((most, { length }) => Math.max(most, length), 0) };
   });
-  const tooMany = () => shown.reduce((sum, { width }) => sum + width + gap.length, -gap.length) > available;
-  while (tooMany()) {
+  const excess = (widths = shown.map(({ width }) => width)) =>
+    widths.reduce((sum, width) => sum + width + gap.length, -gap.length) - available;
+  const id = shown.find(({ minWidth, width }) => minWidth !== undefined && width - excess() >= minWidth);
+  if (id !== undefined) id.width -= Math.max(excess(), 0);
+  while (excess() > 0) {
     const dispensable = shown.findLast(({ whenNarrow }) => whenNarrow === 'left out');
     if (dispensable === undefined) break;
     shown = shown.filter((column) => column !== dispensable);
   }
   const least = () =>
     shown.map((column) => (column.isWhole ? column.width : Math.min(column.width, isLast(column) ? minName : minCell)));
-  const isCramped = () =>
-    shown.some(isLast) && least().reduce((sum, width) => sum + width + gap.length, -gap.length) > available;
-  while (isCramped()) {
+  while (shown.some(isLast) && excess(least()) > 0) {
     const dispensable = shown.find((column) => !column.isWhole && !isLast(column));
     if (dispensable === undefined) break;
     shown = shown.filter((column) => column !== dispensable);
   }
-  while (tooMany()) {
+  while (excess() > 0) {
     const [widest] = shown
       .filter(({ isWhole, width }) => !isWhole && width > minCell)
       .sort((one, other) => Number(isLast(one)) - Number(isLast(other)) || other.width - one.width);

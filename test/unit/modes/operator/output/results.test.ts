@@ -64,6 +64,22 @@ test('at 80 columns leases first leave out view and network, and last shorten po
   expect(table(leaseColumns(Date.now(), [lease]), [lease], 170)).toMatch(/NETWORK/);
 });
 
+test('the ID of a container is shortened to what still names it before view and network are left out', () => {
+  const names = {
+    network: 'net-1',
+    view: 'default',
+    containerId: '3f2b9c7d'.repeat(8),
+    workload: 'shop/checkout-7d9f8b6c5',
+  };
+  const lease = aLeaseRecord({ ...names, ifName: 'eth0' });
+  for (const width of [148, 120, 98]) {
+    const [head = '', line = ''] = table(leaseColumns(now, [lease]), [lease], width).split('\n');
+    expect(head).toMatch(/^ADDRESS +PHASE +NETWORK +VIEW +CONTAINER +WORKLOAD +INTERFACE +AGE +SANDBOX$/);
+    expect(line).toMatch(/ net-1 +default +3f2b9c7d3f2b\S*… +shop\/checkout-7d9f8b6c5 +eth0 /);
+    expect(head.length).toBe(width);
+  }
+});
+
 test('at 80 columns the longest IPv6 address is shown in full, and its container can be recognised', () => {
   const address = 'fd00:1234:5678:9abc:def0:1234:5678:9abc';
   const names = { network: 'net-1', view: 'default', containerId: '3f2b9c7d8e1a'.repeat(5), workload: 'shop/web-1' };
