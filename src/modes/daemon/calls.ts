@@ -2,8 +2,8 @@
  * Builds the server for calls of plugins and of operator commands, with a handler for each, and the reader of release notes.
  */
 import { unverifiedNotice } from './config/trust.ts';
+import type { Parts } from './daemon.ts';
 import { callFields, callHandlers, recordUnanswered, releaseCall } from './handlers/calls.ts';
-import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { auditHandler, clusterAuditHandler } from './operator/audit.ts';
@@ -18,7 +18,6 @@ import {
 } from './operator/release.ts';
 import { hostPage, operatorStatusHandler } from './operator/status.ts';
 import { whoisHandler } from './operator/whois.ts';
-import type { Parts } from './parts.ts';
 import { probeHandler } from './probes.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import type { Handlers, Request } from './rpc/request.ts';
@@ -28,14 +27,8 @@ import type { Tracing } from './tracing/tracing.ts';
 /** Milliseconds for which the page for people is cached: it is built from all leases. */
 const pageLifetimeMs = 1_000;
 
-interface Observers {
-  readonly metrics: Metrics | undefined;
-  readonly tracing: Tracing;
-  readonly recentErrors: () => readonly RecentError[];
-}
-
 /** Builds the server, the release notes and the pages. The server does not listen yet. */
-export function buildCalls(parts: Parts, { metrics, tracing, recentErrors }: Observers) {
+export function buildCalls(parts: Parts, metrics: Metrics | undefined, tracing: Tracing) {
   const { options, store, access, core } = parts;
   const { leases, monitor, keeper } = core;
   const { conditions, clock, log } = leases;
@@ -58,10 +51,9 @@ export function buildCalls(parts: Parts, { metrics, tracing, recentErrors }: Obs
     clock,
     log,
   });
-  const run = { startedAt: clock.wall(), recentErrors };
   const handlers: Handlers = {
     ...callHandlers({ leases, monitor, notes, defaults, addTimeoutMs, unverified: unverifiedNotice(options.tls) }),
-    'operator/status': operatorStatusHandler(parts, run),
+    'operator/status': operatorStatusHandler(parts),
     'operator/flags': { timeoutMs: 1_000, run: async () => ({ result: { flags: options.given } }) },
     'operator/probe': probeHandler(conditions),
     'operator/leases': leasesHandler(leases),
@@ -86,7 +78,7 @@ export function buildCalls(parts: Parts, { metrics, tracing, recentErrors }: Obs
     tracing,
     log,
   });
-  const page = shared(() => hostPage(parts, run), pageLifetimeMs);
+  const page = shared(() => hostPage(parts), pageLifetimeMs);
   const pages: Pages = { '/': forOwnNames([nodeName, metricsListen?.host ?? nodeName], page) };
   return { server, notes, pages };
 }

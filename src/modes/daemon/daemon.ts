@@ -1,7 +1,7 @@
 /** Builds, starts and stops the daemon. */
 import { type Clock, hostClock, repeat } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
-import { buildCore } from '../../infoblox/core.ts';
+import { buildCore, type Core } from '../../infoblox/core.ts';
 import type { Host } from '../../infoblox/host.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/doubt.ts';
 import { SqliteLeaseStore, type StoreOptions } from '../../infoblox/lease/store/sqlite-store.ts';
@@ -13,7 +13,7 @@ import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
 import { warnOfUnverified } from './config/trust.ts';
 import { Epoch } from './epoch.ts';
-import { buildGridAccess, observed } from './grid-access.ts';
+import { buildGridAccess, type GridAccess, observed } from './grid-access.ts';
 import { thisHost } from './host/this-host.ts';
 import { logConditions, type RecentError, rememberErrors } from './log/log.ts';
 import type { Metrics } from './metrics/metrics.ts';
@@ -23,6 +23,18 @@ import { noTracing, type Tracing } from './tracing/tracing.ts';
 
 /** Interval of the check that the state file still exists: root can remove it. */
 const stateLookIntervalMs = 5_000;
+
+/** The parts of the daemon: its settings, its state, the grid, and the core on top of them. */
+export interface Parts {
+  readonly options: Options;
+  readonly store: SqliteLeaseStore;
+  readonly access: GridAccess;
+  readonly core: Core;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** Returns the last errors of the log, newest last. */
+  readonly recentErrors: () => readonly RecentError[];
+}
 
 export interface Daemon {
   /** Resolves with the reason when the daemon cannot continue; the caller then stops it. */
@@ -60,7 +72,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   warnOfUnverified(options.tls, log);
   const place: SocketPlace = { socketDir, driverName, passedSocket };
   if (passedSocket === undefined) await prepareSocket(place);
-  const parts = await build({ options, surroundings, tracing, clock, log, recentErrors });
+  const parts = await build(options, { ...surroundings, tracing, clock }, { log, recentErrors });
   const { store, epoch, access, core, server, notes, metrics } = parts;
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
 
@@ -103,18 +115,13 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   };
 }
 
-interface BuildInput {
-  readonly options: Options;
-  readonly surroundings: Surroundings;
-  readonly tracing: Tracing;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly recentErrors: () => readonly RecentError[];
-}
-
 /** Builds the parts of the daemon and opens the state. Nothing runs yet. */
-async function build({ options, surroundings, tracing, clock, log, recentErrors }: BuildInput) {
-  const { doubtWindow = defaultDoubtWindow, wrapStore, aroundCommit } = surroundings;
+async function build(
+  options: Options,
+  surroundings: Surroundings & { readonly tracing: Tracing; readonly clock: Clock },
+  { log, recentErrors }: ReturnType<typeof rememberErrors>,
+) {
+  const { tracing, clock, doubtWindow = defaultDoubtWindow, wrapStore, aroundCommit } = surroundings;
   const host = { ...thisHost({ clock, log }), ...surroundings.host };
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const conditions = new Conditions(clock);
@@ -162,8 +169,8 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
     trace: tracing,
     log,
   });
-  const parts = { options, store, access, core };
-  const calls = buildCalls(parts, { metrics, tracing, recentErrors });
+  const parts: Parts = { options, store, access, core, startedAt: clock.wall(), recentErrors };
+  const calls = buildCalls(parts, metrics, tracing);
   return { ...parts, epoch, metrics, ...calls };
 }
 

@@ -7,7 +7,7 @@ import { blockStates } from '../../../infoblox/lease/block/blocks.ts';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import { maxNetworks, type Usage } from '../../../infoblox/network/usage.ts';
 import { trustOf, trusts } from '../config/trust.ts';
-import type { Parts } from '../parts.ts';
+import type { Parts } from '../daemon.ts';
 
 export interface ReadSources extends Parts {
   readonly server: { readonly inFlight: number };

@@ -9,9 +9,8 @@ import { commit, version } from '../../about.ts';
 import type { BlockRecord, Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page.ts';
 import { trustOf } from '../config/trust.ts';
-import type { RecentError } from '../log/log.ts';
+import type { Parts } from '../daemon.ts';
 import type { Page } from '../metrics/listener.ts';
-import type { Parts } from '../parts.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 import { findLeases } from './leases.ts';
 
@@ -19,21 +18,14 @@ const maxUsageWaitMs = 300;
 
 type NetworkStatus = Status['networks'][number];
 
-/** What this run of the daemon adds. */
-interface Run {
-  /** When the daemon started, milliseconds since 1970. */
-  readonly startedAt: number;
-  readonly recentErrors: () => readonly RecentError[];
-}
-
 /** Makes the handler of `status`. */
-export function operatorStatusHandler(parts: Parts, run: Run): OperatorHandler<'operator/status'> {
-  return { timeoutMs: 5_000, run: async () => ({ result: await statusOf(parts, run) }) };
+export function operatorStatusHandler(parts: Parts): OperatorHandler<'operator/status'> {
+  return { timeoutMs: 5_000, run: async () => ({ result: await statusOf(parts) }) };
 }
 
 /** Makes the status of this host. Waits briefly for the grid if the utilisation of networks is unknown. */
-async function statusOf(parts: Parts, { startedAt, recentErrors }: Run): Promise<Status> {
-  const { options, core, store } = parts;
+async function statusOf(parts: Parts): Promise<Status> {
+  const { options, core, store, startedAt, recentErrors } = parts;
   const { leases } = core;
   await Promise.race([core.usage.refresh().catch(() => undefined), delay(maxUsageWaitMs, undefined, { ref: false })]);
   return {
@@ -135,10 +127,10 @@ export function blockRecords({ blocks, names, clock }: Pick<LeaseDeps, 'blocks' 
 }
 
 /** Makes the page for people, as of now. */
-export async function hostPage(parts: Parts, run: Run): Promise<Page> {
+export async function hostPage(parts: Parts): Promise<Page> {
   const leases = await findLeases(parts.core.leases, {});
   return {
     type: 'text/html; charset=utf-8',
-    text: renderPage({ status: await statusOf(parts, run), leases, now: Date.now() }),
+    text: renderPage({ status: await statusOf(parts), leases, now: Date.now() }),
   };
 }

@@ -8,7 +8,7 @@ import { holdings } from '../../../infoblox/lease/history.ts';
 import { describe, isExactlyOurs } from '../../../infoblox/lease/observe.ts';
 import { parseMark } from '../../../infoblox/mark.ts';
 import type { Holder, OperatorResult } from '../../operator-protocol.ts';
-import type { Parts } from '../parts.ts';
+import type { Parts } from '../daemon.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 import { meant } from './leases.ts';
 
