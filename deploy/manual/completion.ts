@@ -5,7 +5,7 @@
 import type { ArgDef } from 'citty';
 import { commandNames, commandSummaries } from '../../src/modes/about.ts';
 import { flags as daemonFlags } from '../../src/modes/daemon/config/flags.ts';
-import { commands } from '../../src/modes/operator/commands.ts';
+import { commands } from '../../src/modes/operator/run.ts';
 
 /** The names of the executable: by its own it is the commands alone. */
 const programs = ['infoblox-cni', 'infoblox-cni-daemon'] as const;

@@ -3,7 +3,7 @@ import type { ArgDef } from 'citty';
 import { commandNames, commandSummaries } from '../../src/modes/about.ts';
 import { flagGroups } from '../../src/modes/daemon/config/flags.ts';
 import { common } from '../../src/modes/operator/command.ts';
-import { commands } from '../../src/modes/operator/commands.ts';
+import { commands } from '../../src/modes/operator/run.ts';
 import { tableBelow } from './markdown-table.ts';
 import { argument, definitions, examples, manualPage, section, text } from './mdoc.ts';
 

@@ -6,7 +6,6 @@
  * decides about an address; no other argument may fail a container.
  */
 import { parseAddress, parseCidr } from './address.ts';
-import { isRequestableAddress } from './config-check.ts';
 import { CniCode, CniError } from './errors.ts';
 import type { Netconf } from './netconf.ts';
 
@@ -57,28 +56,22 @@ function isKnown(key: string): key is keyof typeof fieldOf {
 
 /**
  * Finds the addresses that a caller requests (CONVENTIONS "ips", "args"). The most explicit source wins: the capability
- * `ips`, then `args`, then CNI_ARGS. The reference's host-local adds them up instead.
+ * `ips`, then `args`, then CNI_ARGS; the others are not checked. The reference's host-local adds them up instead.
  * @returns the addresses without prefix length; empty if the caller requests none
  * @throws CniError 4 if CNI_ARGS is the source and its IP is not an address
  */
-export function requestedAddresses(netconf: Pick<Netconf, 'runtimeIps' | 'argsIps'>, args: CniArgs): string[] {
-  return mostExplicit(netconf, args).map((text) => parseCidr(text)?.address ?? parseAddress(text)?.text ?? text);
-}
-
-/** Returns the requested addresses as written. The losing sources are not checked. */
-function mostExplicit(
+export function requestedAddresses(
   { runtimeIps, argsIps }: Pick<Netconf, 'runtimeIps' | 'argsIps'>,
   { ip }: CniArgs,
-): readonly string[] {
-  if (runtimeIps.length > 0) return runtimeIps;
-  if (argsIps.length > 0) return argsIps;
-  if (ip === undefined) return [];
-  if (!isRequestableAddress(ip)) {
+): string[] {
+  const asked = [runtimeIps, argsIps].find(({ length }) => length > 0) ?? (ip === undefined ? [] : [ip]);
+  return asked.map((text) => {
+    const address = parseCidr(text)?.address ?? parseAddress(text)?.text;
+    if (address !== undefined) return address;
     throw new CniError(
       CniCode.invalidEnvironment,
-      `invalid CNI_ARGS: IP=${JSON.stringify(ip.slice(0, 80))} is not an address`,
+      `invalid CNI_ARGS: IP=${JSON.stringify(text.slice(0, 80))} is not an address`,
       'Ask for an address such as IP=10.0.0.5 or IP=10.0.0.5/24, or leave IP out.',
     );
-  }
-  return [ip];
+  });
 }

@@ -3,8 +3,8 @@
  * 4). The plugin checks it before it asks the daemon, so this file is kept small.
  */
 import { isUtf8 } from 'node:buffer';
+import { checkNetworkName } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
-import { checkNetworkName } from './names.ts';
 import { decodeVersion } from './versions.ts';
 
 /** A network configuration with a valid envelope. */

@@ -43,13 +43,11 @@ export const cidrText = (expected = 'an address with prefix length such as 10.0.
 /** An address with or without prefix length, kept as written. */
 export const requestedAddressText = v.pipe(
   v.string('an address such as 10.0.0.5'),
-  v.check(isRequestableAddress, 'an address such as 10.0.0.5 or 10.0.0.5/24'),
+  v.check(
+    (text) => (parseAddress(text) ?? parseCidr(text)) !== undefined,
+    'an address such as 10.0.0.5 or 10.0.0.5/24',
+  ),
 );
-
-/** Tells whether a text is a bare address or one with a prefix length. */
-export function isRequestableAddress(text: string): boolean {
-  return parseAddress(text) !== undefined || parseCidr(text) !== undefined;
-}
 
 /**
  * Checks `value`, found at `path` of the network configuration; an empty path means the whole of it.

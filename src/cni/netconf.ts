@@ -7,8 +7,8 @@ import * as v from 'valibot';
 import { attachmentsKey, networkName } from './call.ts';
 import { checkConfig, cidrText, jsonObject, listOf, requestedAddressText } from './config-check.ts';
 import type { Command } from './environment.ts';
-import { CniCode, CniError } from './errors.ts';
-import { type Route, routeSchema } from './route.ts';
+import { CniError } from './errors.ts';
+import { type Route, routeSchema } from './result.ts';
 import { type CniVersion, decodeVersion, requireVersion } from './versions.ts';
 
 export interface Netconf {
@@ -78,7 +78,8 @@ const prevResultSchema = v.nullish(
 export function parseNetconf(config: Readonly<Record<string, unknown>>, command: Command): Netconf {
   const name = networkName(config.name);
   const cniVersion = requireVersion(decodeVersion(config.cniVersion), command);
-  const ipam = requireIpam(config.ipam);
+  // The plugin has refused a configuration without it: `daemonPlace`.
+  const ipam = checkConfig(ipamSchema, config.ipam, 'ipam') as Netconf['ipam'];
   const releasing = command === 'DEL' || command === 'GC';
 
   function read<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown, path: string): Output | undefined {
@@ -104,22 +105,6 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
     argsIps: read(argsSchema, config.args, 'args')?.cni?.ips ?? [],
     prevResult: command === 'ADD' ? undefined : (read(prevResultSchema, config.prevResult, 'prevResult') ?? undefined),
   };
-}
-
-/**
- * Requires `ipam.type`. Without it no main plugin can have called this one: it was run by hand, or named as the main
- * plugin's `type`.
- */
-function requireIpam(value: unknown): Netconf['ipam'] {
-  if (value === undefined || value === null) {
-    throw new CniError(
-      CniCode.invalidConfig,
-      'the network configuration has no "ipam" part',
-      'Add "ipam": {"type": ...}; this is an IPAM plugin and is called through a main plugin such as bridge.',
-    );
-  }
-  const ipam = checkConfig(ipamSchema, value, 'ipam');
-  return ipam as Netconf['ipam'];
 }
 
 /** One interface of a container on the network of a GC. */

@@ -1,14 +1,39 @@
-/** Runs a command line of the operator: `infoblox-cni COMMAND`. */
+/** Runs a command line of the operator: `infoblox-cni COMMAND`. Has the commands by name, and the texts of `--help`. */
 import { messageOf } from '../../errno.ts';
 import { GridError } from '../../infoblox/errors.ts';
-import { commandNames, versionLine } from '../about.ts';
+import { type CommandName, commandLines, commandNames, commandSummaries, versionLine } from '../about.ts';
 import { nearest, UsageError } from '../daemon/config/command-line.ts';
+import { flagHelp } from '../daemon/config/flags.ts';
 import { StartError } from '../daemon/start-error.ts';
 import { foldedLines, printable, printableLines } from '../terminal-text.ts';
-import { calledName } from './command.ts';
+import { type Command, calledName } from './command.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
-import { commandHelp, commandList, commands } from './commands.ts';
+import { audit } from './commands/audit.ts';
+import { checkConfig } from './commands/check-config.ts';
+import { doctor } from './commands/doctor.ts';
+import { eaDefs } from './commands/ea-defs.ts';
+import { gc } from './commands/gc.ts';
+import { installPlugin } from './commands/install-plugin.ts';
+import { leases } from './commands/leases.ts';
+import { release } from './commands/release.ts';
+import { status } from './commands/status.ts';
+import { supportBundle } from './commands/support-bundle.ts';
+import { whois } from './commands/whois.ts';
 import { whatToDo } from './output/terminal.ts';
+
+export const commands: Readonly<Record<CommandName, Command>> = {
+  status,
+  leases,
+  whois,
+  audit,
+  doctor,
+  'check-config': checkConfig,
+  gc,
+  release,
+  'ea-defs': eaDefs,
+  'support-bundle': supportBundle,
+  'install-plugin': installPlugin,
+};
 
 /** Runs a command line, and writes to stderr what kept it from being carried out. @returns the exit status */
 export async function runCommand(args: readonly string[]): Promise<ExitStatus> {
@@ -57,4 +82,29 @@ function report(word: string | undefined, error: unknown): ExitStatus {
     : printableLines(`internal error: ${error instanceof Error ? error.stack : messageOf(error)}`);
   process.stderr.write(`${program}: ${text}\n`);
   return error instanceof CommandError ? error.status : exitStatus.failed;
+}
+
+/** Makes the list of all commands. */
+function commandList(): string {
+  return `Usage: ${calledName} COMMAND [flags]
+
+Commands:
+${commandLines()}
+${calledName} COMMAND --help describes one; infoblox-cni-daemon --help the daemon itself.
+`;
+}
+
+/** Makes the help of one command: what it does, examples, flags by group. */
+function commandHelp(name: CommandName): string {
+  const { examples, operands, groups } = commands[name];
+  const shown = examples.map(([line, text]) => `  ${calledName} ${line}\n        ${text}\n`);
+  return `${commandSummaries[name]}
+
+Usage: ${calledName} ${name}${operands === undefined ? '' : ` ${operands}`} [flags]
+
+Examples:
+${shown.join('')}
+${flagHelp(groups)}
+Exit status: 0 all is well, 1 something is wrong or failed, 2 wrong command line, 3 the daemon does not answer
+`;
 }

@@ -79,8 +79,8 @@ describe('an error names the path of the wrong key, what was expected and what w
   const dst = '10.0.0.0/8';
 
   test.each([
-    [{ ipam: undefined }, 'has no "ipam" part'],
-    [{ ipam: null }, 'has no "ipam" part'],
+    [{ ipam: undefined }, 'ipam is missing'],
+    [{ ipam: null }, 'ipam: expected an object, found null'],
     [{ ipam: 'infoblox' }, 'ipam: expected an object, found "infoblox"'],
     [{ ipam: [] }, 'ipam: expected an object, found an array'],
     [{ ipam: {} }, 'ipam: expected an object with the string key "type"'],

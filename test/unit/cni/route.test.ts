@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { withNextHops } from '../../../src/cni/route.ts';
+import { withNextHops } from '../../../src/cni/result.ts';
 
 test.each([
   ['without a next hop gets the gateway', { dst: '172.18.0.0/24' }, { dst: '172.18.0.0/24', gw: '10.0.0.1' }],

@@ -1,11 +1,10 @@
 /** Handlers of ADD, DEL, CHECK, GC and STATUS: read the network configuration, act on leases, make the answer. */
 import { parseCniArgs, requestedAddresses } from '../../../cni/args.ts';
 import { isJsonObject } from '../../../cni/call.ts';
+import { checkContainerId, checkInterfaceName } from '../../../cni/environment.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { checkContainerId, checkInterfaceName } from '../../../cni/names.ts';
 import { type Netconf, parseNetconf, validAttachments } from '../../../cni/netconf.ts';
-import { formatResult, requireFamilies } from '../../../cni/result.ts';
-import { withNextHops } from '../../../cni/route.ts';
+import { formatResult, requireFamilies, withNextHops } from '../../../cni/result.ts';
 import { abortable, deadline, withDeadline } from '../../../infoblox/concurrency/clock.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { GridMonitor } from '../../../infoblox/grid-monitor.ts';

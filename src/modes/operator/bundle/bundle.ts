@@ -16,8 +16,8 @@ import { askDaemon } from '../daemon-connection.ts';
 import { diagnose } from '../doctor/diagnose.ts';
 import { findNetworkFiles } from '../network-configurations.ts';
 import { inIso } from '../output/results.ts';
-import { Fields } from './fields.ts';
 import {
+  Fields,
   findingShape,
   flagShape,
   leasesShape,
@@ -25,7 +25,7 @@ import {
   statusShape,
   unitProperties,
   variableShape,
-} from './shapes.ts';
+} from './fields.ts';
 import { log, networkConfiguration, outputOf, stateFiles } from './sources.ts';
 
 /** Settings whose service is described. */

@@ -9,8 +9,7 @@ import { readRegularFile } from '../../../files/regular-file.ts';
 import { refuseUntrusted } from '../../../files/trusted-path.ts';
 import { serviceUid } from '../../daemon/process.ts';
 import { CommandError } from '../command-error.ts';
-import type { Fields } from './fields.ts';
-import { journalShape, logShape, networkShape } from './shapes.ts';
+import { type Fields, journalShape, logShape, networkShape } from './fields.ts';
 
 /** Bytes of a program's output. */
 const maxOutputBytes = 32 * 1024 * 1024;

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { flags } from '../../../../../src/modes/daemon/config/flags.ts';
-import { Fields, shape } from '../../../../../src/modes/operator/bundle/fields.ts';
-import { flagShape, leasesShape, statusShape } from '../../../../../src/modes/operator/bundle/shapes.ts';
+import { Fields, flagShape, leasesShape, shape, statusShape } from '../../../../../src/modes/operator/bundle/fields.ts';
 import { operatorMethods } from '../../../../../src/modes/operator-protocol.ts';
 
 const members = shape(
