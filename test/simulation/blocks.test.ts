@@ -1,6 +1,6 @@
 /** Host blocks in virtual time: the core of the product with a grid that a test can stop, fill by hand and fail over. */
 import { describe, expect, test } from 'vitest';
-import { type Interval, offsetIn } from '../../src/infoblox/address.ts';
+import { addressBeside, type Interval, offsetIn } from '../../src/infoblox/address.ts';
 import { chanceOf } from './chance.ts';
 import type { World } from './daemon-run.ts';
 import { GridMembers } from './grid-members.ts';
@@ -111,6 +111,14 @@ class Site {
     const part = (one: string) => Number(one.split('.')[3]);
     const { first, last } = this.block(index);
     return part(first) <= part(address) && part(address) <= part(last);
+  }
+
+  /** Reserves an address under a mark of the first host that its state does not know. @returns removes it */
+  addGhost(address = this.block().first): () => void {
+    const comment = 'infoblox-cni cluster=sim node=host-0 network=net-1 container=ghost interface=eth0';
+    const fields = { ipv4addr: address, match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment };
+    const { body } = this.members.byHand('POST', 'fixedaddress', fields);
+    return () => void this.members.byHand('DELETE', JSON.parse(body));
   }
 
   holder(address: string): string | undefined {
@@ -378,24 +386,58 @@ describe('a changed block', () => {
 
   test('stops serving if it has an unknown reservation of this host, as two machines may use one state', async () => {
     const site = await Site.serving();
-    const { first } = site.block();
-    const comment = 'infoblox-cni cluster=sim node=host-0 network=net-1 container=ghost interface=eth0';
-    site.members.byHand('POST', 'fixedaddress', {
-      ipv4addr: first,
-      match_client: 'RESERVED',
-      mac: '00:00:00:00:00:00',
-      comment,
-    });
+    const removeGhost = site.addGhost();
     await site.pass(5 * minutes);
     expect(site.isInBlock(await site.add('c1'))).toBe(false);
     expect(site.run().conditions().join('\n')).toMatch(/block-shared .*container=ghost/);
-    site.members.byHand(
-      'DELETE',
-      site.members.contents.fixedAddresses().find((one) => one.comment === comment)?._ref ?? '',
-    );
+    removeGhost();
     await site.pass(5 * minutes);
     expect(site.isInBlock(await site.add('c2'))).toBe(true);
     expect(site.run().conditions()).toEqual([]);
+  });
+
+  test('has the condition of each cause until that cause is gone', async () => {
+    const site = await Site.serving();
+    const { first, last } = site.block();
+    await site.add('c1');
+    const kinds = () =>
+      site
+        .run()
+        .conditions()
+        .map((one) => one.split(' ')[0]);
+    const removeGhost = site.addGhost(last);
+    site.members.byHand('PUT', refOf(site), { start_addr: first, end_addr: addressBeside(last, -1) });
+    await site.pass(5 * minutes);
+    expect(kinds().sort()).toEqual(['block-altered', 'block-shared']);
+    removeGhost();
+    await site.pass(5 * minutes);
+    expect(kinds()).toEqual(['block-altered']);
+    site.members.byHand('PUT', refOf(site), { start_addr: first, end_addr: last });
+    site.addGhost(last);
+    await site.pass(5 * minutes);
+    expect(kinds()).toEqual(['block-shared']);
+  });
+
+  test.each<[string, (site: Site) => void]>([
+    ['another machine uses it', (site) => site.addGhost()],
+    [
+      'a person has changed it',
+      (site) => site.members.byHand('PUT', refOf(site), { end_addr: addressBeside(site.block().last, -1) }),
+    ],
+  ])('never serves if %s within its first minute, and is not said to overlap another range', async (_, change) => {
+    const site = new Site();
+    await site.pass(1_000);
+    await site.add('first');
+    await site.pass(30_000);
+    change(site);
+    await site.pass(1 * minutes);
+    expect(
+      site
+        .run()
+        .leases.store.blocks()
+        .filter(({ phase }) => phase === 'held'),
+    ).toEqual([]);
+    expect(site.log.join('\n')).not.toContain('overlaps another range');
   });
 
   test('loses an address that a person takes, which the create finds and the container’s condition reports', async () => {
@@ -747,13 +789,10 @@ describe('blocks are returned', () => {
     await site.del('first');
     const { leases, keeper, conditions } = site.run();
     leases.blocks.release(true);
-    const comment = 'infoblox-cni cluster=sim node=host-0 network=net-1 container=ghost interface=eth0';
-    const { body } = site.members.byHand('POST', 'fixedaddress', {
-      ...{ ipv4addr: site.block().first, match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment },
-    });
+    const removeGhost = site.addGhost();
     await site.settle(keeper.lookAtAll());
     expect([site.ranges.length, conditions().join()]).toEqual([1, expect.stringMatching(/block-shared .*=ghost/)]);
-    site.members.byHand('DELETE', JSON.parse(body));
+    removeGhost();
     await site.pass(1 * minutes);
     expect([site.ranges, conditions()]).toEqual([[], []]);
   });

@@ -28,11 +28,11 @@ export const blockSights = ['nothing', 'alone', 'touched', 'altered', 'unconfirm
 export type BlockSeen = (typeof blockSights)[number];
 
 export type BlockStep =
-  /** `hold`: it becomes `held`. `confirm`: it may assign addresses. `drain`: release it when empty. `wait`: look again later. */
-  | { readonly kind: 'hold' | 'confirm' | 'drain' | 'forget' | 'wait' }
+  /** `hold`: it becomes `held`. `confirm`: it may assign addresses. `wait`: look again later. */
+  | { readonly kind: 'hold' | 'confirm' | 'forget' | 'wait' }
   | { readonly kind: 'remove'; readonly object: Range }
-  /** It assigns no address until a look confirms it. */
-  | { readonly kind: 'stop'; readonly seen: BlockSeen };
+  /** `stop`: it assigns no address until a look confirms it. `drain`: release it when empty. */
+  | { readonly kind: 'stop' | 'drain'; readonly seen: BlockSeen };
 
 /**
  * One rule of the table: a set of combinations; omitted fields match anything. Every combination meets exactly one. `impossible`: if it
@@ -92,6 +92,7 @@ export function planBlock(block: Block, look: BlockLook, moment: Moment): BlockS
       if (object === undefined) throw new Error('nothing to remove');
       return { kind: step, object };
     case 'stop':
+    case 'drain':
       return { kind: step, seen };
     default:
       return { kind: step };

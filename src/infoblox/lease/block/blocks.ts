@@ -28,6 +28,7 @@ const maxEnded = 10_000;
 const releasedFact = 'blocksReleased';
 
 const blockConditions = ['block-altered', 'block-shared', 'block-refused'] as const satisfies ConditionKind[];
+type BlockCondition = (typeof blockConditions)[number];
 
 /** A look at a block that overlaps no other range. */
 export interface Confirmation {
@@ -127,22 +128,26 @@ export class Blocks {
   }
 
   /** Records a look at a block that overlaps no other range. */
-  confirm({ mark, ...block }: Block, confirmation: Confirmation): void {
+  confirm({ mark }: Block, confirmation: Confirmation): void {
     this.#confirmed.set(mark, confirmation);
-    for (const kind of blockConditions) this.#deps.conditions.clear(kind, subjectOf(block));
   }
 
   /** Stops a block until its next confirmation, and raises a condition. */
-  stop(block: Block, kind: (typeof blockConditions)[number], why: GridError): void {
+  stop(block: Block, kind: BlockCondition, why: GridError): void {
     this.#confirmed.delete(block.mark);
     this.#deps.conditions.raise(kind, why, { subject: subjectOf(block) });
+  }
+
+  /** Clears a condition of a block, which serves after its next confirmation. */
+  clear(block: Block, kind: BlockCondition): void {
+    this.#deps.conditions.clear(kind, subjectOf(block));
   }
 
   /** Forgets a block that this host no longer has. */
   forget(block: Block): void {
     this.#confirmed.delete(block.mark);
     this.#addresses.delete(block.mark);
-    for (const kind of blockConditions) this.#deps.conditions.clear(kind, subjectOf(block));
+    for (const kind of blockConditions) this.clear(block, kind);
   }
 
   /** Finds the block that contains an address. */

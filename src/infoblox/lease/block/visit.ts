@@ -50,8 +50,7 @@ export async function visit(
     const step = planBlock(block, look, moment());
     if (step.impossible !== undefined)
       log.error('a block shows an impossible combination', { block: mark, because: step.impossible });
-    const isStuck = step.kind === 'stop' || (step.kind === 'wait' && block.phase === 'draining');
-    if (isStuck && look.stray !== undefined) blocks.stop(block, 'block-shared', sharedError(block, look.stray));
+    if (look.unconfirmed === undefined) noteCauses(deps, { block, step, shown, stray: look.stray });
     const isSeen = step.kind === 'confirm' || step.kind === 'stop';
     if (isSeen && isSurplus && blocks.leasesIn(block).length === 0) {
       store.applyBlock(mark, (one) => one && drain(one));
@@ -114,12 +113,30 @@ function lookOf(deps: VisitDeps, block: Block, { ranges, occupants, now, unconfi
   return { ranges, inside, stray, askedAt: now, unconfirmed };
 }
 
+interface Planned {
+  readonly block: Block;
+  readonly step: BlockStep;
+  readonly shown: Shown;
+}
+
+/** Stops a block for each cause that is there, and clears the conditions whose causes are gone. */
+function noteCauses(
+  { blocks }: VisitDeps,
+  { block, step, shown, stray }: Planned & { readonly stray: Occupant | undefined },
+): void {
+  const isStuck = step.kind === 'stop' || (step.kind === 'wait' && block.phase === 'draining');
+  if (isStuck && stray !== undefined) blocks.stop(block, 'block-shared', sharedError(block, stray));
+  else blocks.clear(block, 'block-shared');
+  if (step.kind === 'stop' && step.seen !== 'alone')
+    blocks.stop(block, 'block-altered', alteredError(block, step.seen, shown));
+  else blocks.clear(block, 'block-altered');
+  const overdue = blocks.owedTooLong(block);
+  if (overdue !== undefined) blocks.stop(block, 'block-refused', overdueError(block, overdue.address));
+  else if (blocks.leasesIn(block).every(({ owedSince }) => owedSince === null)) blocks.clear(block, 'block-refused');
+}
+
 /** Executes a step. @returns whether there is more to do now */
-async function carryOut(
-  deps: VisitDeps,
-  { block, step, shown }: { readonly block: Block; readonly step: BlockStep; readonly shown: Shown },
-  signal: AbortSignal,
-): Promise<boolean> {
+async function carryOut(deps: VisitDeps, { block, step, shown }: Planned, signal: AbortSignal): Promise<boolean> {
   const { store, blocks, log } = deps;
   const { mark } = block;
   switch (step.kind) {
@@ -128,27 +145,15 @@ async function carryOut(
       return true;
     case 'drain':
       store.applyBlock(mark, (one) => one && drain(one));
+      if (step.seen !== 'touched') return true;
       log.warn('a block of addresses overlaps another range: it will be returned', {
         block: mark,
         ...intervalOf(block),
       });
       return true;
-    case 'confirm': {
-      const overdue = blocks.owedTooLong(block);
-      if (overdue !== undefined) {
-        blocks.stop(block, 'block-refused', overdueError(block, overdue.address));
-        return false;
-      }
-      const isOwing = blocks.leasesIn(block).some(({ owedSince }) => owedSince !== null);
+    case 'confirm':
       // What the grid has refused is tried again; until it is accepted, the block assigns nothing.
-      if (!isOwing || !blocks.isRefused(block)) {
-        blocks.confirm(block, { ...shown, others: others(deps, block, shown) });
-      }
-      return false;
-    }
-    case 'stop':
-      // Alone, it has unknown reservations, which `visit` reports.
-      if (step.seen !== 'alone') blocks.stop(block, 'block-altered', alteredError(block, step.seen, shown));
+      if (!blocks.isRefused(block)) blocks.confirm(block, { ...shown, others: others(deps, block, shown) });
       return false;
     case 'remove':
       await remove(deps, { block, object: step.object }, signal);
@@ -163,6 +168,7 @@ async function carryOut(
       }
       return false;
     }
+    case 'stop':
     case 'wait':
       return false;
   }
