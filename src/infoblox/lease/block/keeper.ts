@@ -37,8 +37,8 @@ export class BlockKeeper {
   readonly #demand: Demand;
   /** Last and next visit to each block, by mark, as the clock's `now`; absent: visit now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
-  /** First visits, begun at the start; undefined once they have ended. */
-  #firstLooks: Promise<void> | undefined;
+  /** Ends of first visits, by mark. */
+  readonly #firstVisits = new Map<string, PromiseWithResolvers<void>>();
   /** Blocks being taken for waiting ADDs, by spec and part. */
   readonly #taking = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
@@ -65,22 +65,25 @@ export class BlockKeeper {
         return isNamed(block) ? block : drain(block);
       });
     }
+    for (const { mark, phase } of store.blocks()) {
+      if (phase !== 'taking') this.#firstVisits.set(mark, Promise.withResolvers());
+    }
     this.#wake();
-    this.#firstLooks = this.#work?.finally(() => {
-      this.#firstLooks = undefined;
-    });
   }
 
   /**
-   * Waits for the visits that the start has begun, if held blocks match one of the sources and none serves yet. Otherwise the ADDs of hosts
-   * that boot at the same time would delay the confirmation of their blocks.
+   * Waits until a held block that matches one of the sources serves, or the first visits to all of them have ended. Otherwise the ADDs of
+   * hosts that boot at the same time would delay the confirmation of their blocks.
    */
   async firstLook(specs: readonly NetworkSpec[], signal: AbortSignal): Promise<void> {
     const { store, blocks } = this.#deps;
     const mayGive = (block: Block) => block.phase === 'held' && specs.some((spec) => isOfSpec(block, spec));
     const held = store.blocks().filter(mayGive);
-    if (this.#firstLooks === undefined || held.length === 0 || held.some((block) => blocks.serves(block))) return;
-    await abortable(this.#firstLooks, signal, () => signal.reason).catch(() => {});
+    for (const { mark } of held) {
+      if (held.some((block) => blocks.serves(block))) return;
+      const visit = this.#firstVisits.get(mark)?.promise;
+      await abortable(visit ?? Promise.resolve(), signal, () => signal.reason).catch(() => {});
+    }
   }
 
   stop(): void {
@@ -97,9 +100,9 @@ export class BlockKeeper {
     blocks.noteGridBack();
     this.#demand.retry();
     // The first answer ever comes during the first visits.
-    const firstLooks = afterFailover ? undefined : this.#firstLooks;
-    await firstLooks;
-    await this.#lookAgain((block) => firstLooks === undefined || !blocks.serves(block));
+    const isFirst = !afterFailover && this.#firstVisits.size > 0;
+    if (isFirst) await this.#work;
+    await this.#lookAgain((block) => !isFirst || !blocks.serves(block));
   }
 
   /** Visits all blocks now. */
@@ -272,6 +275,8 @@ export class BlockKeeper {
     this.#looks.set(mark, { at: now, nextAt: now + (blocks.areReleased ? releasedLookIntervalMs : lookIntervalMs) });
     const isSurplus = this.#demand.isSurplus(block);
     await this.#attempt(mark, (signal) => visit(this.#deps, { mark, isSurplus, sinceLast }, signal));
+    this.#firstVisits.get(mark)?.resolve();
+    this.#firstVisits.delete(mark);
     const after = store.blocks().find((one) => one.mark === mark);
     if (after === undefined) {
       this.#demand.forget(block);
