@@ -130,8 +130,9 @@ export function buildCore(options: CoreOptions): Core {
     view: settings.networkView,
     gridState: options.gridState,
     onBack: (afterFailover) => {
+      if (afterFailover) reconciler.recheckLately();
       // Blocks first: containers wait for them, but not for releases.
-      void keeper.gridIsBack(afterFailover).then(() => reconciler.gridIsBack(afterFailover));
+      void keeper.gridIsBack(afterFailover).then(() => reconciler.gridIsBack());
       void importer.attempt();
     },
     clock,

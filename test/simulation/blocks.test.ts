@@ -4,7 +4,7 @@ import { addressBeside, type Interval, offsetIn } from '../../src/infoblox/addre
 import { chanceOf } from './chance.ts';
 import type { World } from './daemon-run.ts';
 import { GridMembers, type HttpRequest } from './grid-members.ts';
-import type { PathTroubles } from './network-path.ts';
+import type { Arranged, PathTroubles } from './network-path.ts';
 import { SimHost } from './sim-host.ts';
 import { VirtualTime } from './virtual-time.ts';
 
@@ -24,8 +24,7 @@ class Site {
   readonly requests: string[] = [];
   readonly log: string[] = [];
   troubles: PathTroubles = {};
-  /** Whether a request gets no answer. */
-  isSilent = (_request: HttpRequest) => false;
+  arranged = (_request: HttpRequest): Arranged | undefined => undefined;
   blockSize = 8;
   /** Configuration of hosts with another block size. */
   readonly blockSizes = new Map<string, number>();
@@ -44,7 +43,7 @@ class Site {
         return { view: 'default', subnet, gateway, range, exclude, blockSize, cooldownMs };
       },
       troubles: () => this.troubles,
-      arranged: (request) => (this.isSilent(request) ? { fate: 'silence' } : undefined),
+      arranged: (request) => this.arranged(request),
       onArrival: ({ method, url }) => this.requests.push(`${method} ${new URL(url).pathname.split('/')[3]}`),
       log: (line) => this.log.push(line),
     };
@@ -261,6 +260,20 @@ describe('a block of a host', () => {
     expect(before).toEqual(expect.arrayContaining(['GET range', 'GET ipv4address']));
   });
 
+  test('that is visited slowly after an outage delays no look at recent reservations', async () => {
+    const site = await Site.serving();
+    const { store } = site.run().leases;
+    const due = () => store.where(() => true).map(({ dueAt }) => dueAt);
+    site.members.setUp(false);
+    await site.pass(6 * minutes);
+    expect(due()).toEqual([null]);
+    const isVisit = (url: string) => /range|ipv4address/.test(url);
+    site.arranged = ({ url }) => (isVisit(url) ? { fate: 'slowAnswer', ms: 14_000 } : undefined);
+    site.members.setUp(true);
+    while (site.run().conditions().length > 0) await site.pass(100);
+    expect(due()).toEqual([expect.any(Number)]);
+  });
+
   test('serves for --block-validity only if it was confirmed an hour after it was taken', async () => {
     const site = await Site.serving({ blockValidityMs: 24 * hours });
     site.members.setUp(false);
@@ -331,7 +344,7 @@ describe('a block of a host', () => {
     const [host] = site.hosts;
     host?.kill();
     const { last } = site.block(1);
-    site.isSilent = ({ url }) => decodeURIComponent(url).includes(last);
+    site.arranged = ({ url }) => (decodeURIComponent(url).includes(last) ? { fate: 'silence' } : undefined);
     host?.start();
     const startedAt = site.time.now;
     expect(site.isInBlock(await site.add('d0'))).toBe(true);
@@ -417,11 +430,8 @@ describe('a changed block', () => {
     const site = await Site.serving();
     const { first, last } = site.block();
     await site.add('c1');
-    const kinds = () =>
-      site
-        .run()
-        .conditions()
-        .map((one) => one.split(' ')[0]);
+    const { conditions } = site.run();
+    const kinds = () => conditions().map((one) => one.split(' ')[0]);
     const removeGhost = site.addGhost(last);
     site.members.byHand('PUT', refOf(site), { start_addr: first, end_addr: addressBeside(last, -1) });
     await site.pass(5 * minutes);

@@ -65,11 +65,8 @@ export class Reconciler {
     this.#wake();
   }
 
-  /**
-   * Ends the pauses of leases because the grid answers again.
-   * @param afterFailover whether another grid host may serve now, which may lack the latest writes
-   */
-  gridIsBack(afterFailover: boolean): void {
+  /** Ends the pauses of leases because the grid answers again. */
+  gridIsBack(): void {
     if (this.#isStopped) return;
     this.#pausedUntil = Number.NEGATIVE_INFINITY;
     const { store, clock } = this.#deps;
@@ -79,20 +76,14 @@ export class Reconciler {
       const failed = store.where(({ attempts, dueAt }) => attempts > 0 && dueAt !== null);
       for (const { mark } of failed) apply(store, mark, (lease) => recheck(lease, now));
     }
-    if (afterFailover) this.#recheckLately(now);
     this.#wake();
   }
 
-  /** Starts no more attempts. Those in progress end soon, or are aborted and repeated by the next daemon. */
-  stop(): void {
-    this.#isStopped = true;
-    this.#cancelTimer();
-    this.#deps.clock.after(maxStopMs, () => this.#cutShort.abort());
-  }
-
-  /** Re-checks recently written reservations, spread over time. */
-  #recheckLately(now: number): void {
-    const { store, host, moment } = this.#deps;
+  /** Re-checks recently written reservations, spread over time, because a grid host that may lack them serves now. */
+  recheckLately(): void {
+    if (this.#isStopped) return;
+    const { store, clock, host, moment } = this.#deps;
+    const now = clock.now();
     if (this.#recheckAt <= now) this.#recheckAt = Math.max(now, this.#recheckAt + recheckPauseMs);
     const lately = store.where(
       ({ phase, dueAt, writtenAt }) => phase === 'bound' && dueAt === null && writtenAt > now - failoverLoss,
@@ -101,6 +92,13 @@ export class Reconciler {
       const at = Math.round(this.#recheckAt + host.random() * moment().window.end);
       apply(store, mark, (lease) => recheck(lease, at));
     }
+  }
+
+  /** Starts no more attempts. Those in progress end soon, or are aborted and repeated by the next daemon. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelTimer();
+    this.#deps.clock.after(maxStopMs, () => this.#cutShort.abort());
   }
 
   #wake(): void {

@@ -92,24 +92,24 @@ test('refused releases are a condition of their network, until one of them succe
 describe('when the grid is back', () => {
   test('failed releases are retried at once, whatever their pause', async () => {
     leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
-    reconciler.gridIsBack(false);
+    reconciler.gridIsBack();
     await until('the release is settled', () => leases.grid.fixedAddresses().length === 0);
   });
 
   test('twice in a row, a release that keeps failing keeps its pause', () => {
-    reconciler.gridIsBack(false);
+    reconciler.gridIsBack();
     const mark = leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
-    reconciler.gridIsBack(false);
+    reconciler.gridIsBack();
     expect(leases.store.get(mark)?.attempts).toBe(9);
   });
 
   test('recent leases are compared with the grid at once, and minutes later after a second outage', async () => {
     const mark = leases.releasing('c1', '10.0.0.2', { phase: 'bound', writtenAt: Date.now(), dueAt: null });
     const dueIn = () => (leases.store.get(mark)?.dueAt ?? Number.NaN) - Date.now();
-    reconciler.gridIsBack(true);
+    reconciler.recheckLately();
     expect(dueIn()).toBeLessThan(defaultDoubtWindow.end);
     leases.store.apply(mark, (lease) => lease && { ...lease, dueAt: null });
-    reconciler.gridIsBack(true);
+    reconciler.recheckLately();
     expect(dueIn()).toBeGreaterThan(240_000);
     expect(dueIn()).toBeLessThan(360_000 + defaultDoubtWindow.end);
   });
@@ -210,7 +210,8 @@ test('a stopped reconciler starts no work', async () => {
   reconciler.start();
   reconciler.stop();
   leases.releasing('c1', '10.0.0.2');
-  reconciler.gridIsBack(true);
+  reconciler.recheckLately();
+  reconciler.gridIsBack();
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(leases.grid.requests).toEqual([]);
 });
