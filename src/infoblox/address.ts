@@ -8,20 +8,19 @@ import ipaddr from 'ipaddr.js';
 export const families = [4, 6] as const;
 export type Family = (typeof families)[number];
 
-export interface Cidr {
-  readonly family: Family;
-  /** First address of the network. */
-  readonly base: string;
-  /** Prefix length in bits. */
-  readonly prefix: number;
-  /** `10.0.0.0/24`, `2001:db8::/64` */
-  readonly text: string;
-}
-
 /** An inclusive interval of addresses of one family. */
 export interface Interval {
   readonly first: string;
   readonly last: string;
+}
+
+/** A network: the interval of all its addresses. */
+export interface Cidr extends Interval {
+  readonly family: Family;
+  /** Prefix length in bits. */
+  readonly prefix: number;
+  /** `10.0.0.0/24`, `2001:db8::/64` */
+  readonly text: string;
 }
 
 /**
@@ -51,31 +50,10 @@ export function parseCidr(text: string): (Cidr & { hostBits?: string }) | undefi
   if (address === undefined || prefix > bitsOf(familyOf(address))) return undefined;
   const family = familyOf(address);
   const hostBits = BigInt(bitsOf(family) - prefix);
-  const base = textOf(family, (numberOf(address) >> hostBits) << hostBits);
-  const cidr = { family, base, prefix, text: `${base}/${prefix}` };
-  return base === address ? cidr : { ...cidr, hostBits: cidr.text };
-}
-
-/** Tells whether the address lies in the network. */
-export function contains({ family, base, prefix }: Cidr, address: string): boolean {
-  const hostBits = BigInt(bitsOf(family) - prefix);
-  return familyOf(address) === family && numberOf(address) >> hostBits === numberOf(base) >> hostBits;
-}
-
-/** Tells whether a network lies in another one or equals it. */
-export function isInside(inner: Cidr, outer: Cidr): boolean {
-  return inner.prefix >= outer.prefix && contains(outer, inner.base);
-}
-
-/** Tells whether the two networks share an address. */
-export function overlaps(one: Cidr, other: Cidr): boolean {
-  return one.prefix <= other.prefix ? contains(one, other.base) : contains(other, one.base);
-}
-
-/** Returns all addresses of a network. */
-export function intervalOf({ family, base, prefix }: Cidr): Interval {
-  const size = 1n << BigInt(bitsOf(family) - prefix);
-  return { first: base, last: textOf(family, numberOf(base) + size - 1n) };
+  const value = (numberOf(address) >> hostBits) << hostBits;
+  const [first, last] = [textOf(family, value), textOf(family, value + (1n << hostBits) - 1n)];
+  const cidr = { family, first, last, prefix, text: `${first}/${prefix}` };
+  return first === address ? cidr : { ...cidr, hostBits: cidr.text };
 }
 
 /** Formats a network or an interval: `10.0.0.0/24`, `10.0.0.8-10.0.0.15`. */
@@ -85,10 +63,11 @@ export function spanOf(place: Cidr | Interval): string {
 
 /** Tells whether an address lies in an interval. */
 export function isWithin(address: string, { first, last }: Interval): boolean {
-  return compareAddresses(first, address) <= 0 && compareAddresses(address, last) <= 0;
+  const value = numberOf(address);
+  return familyOf(address) === familyOf(first) && numberOf(first) <= value && value <= numberOf(last);
 }
 
-/** Tells whether an interval lies in another one. */
+/** Tells whether an interval lies in another one, or equals it. */
 export function isPartOf({ first, last }: Interval, whole: Interval): boolean {
   return isWithin(first, whole) && isWithin(last, whole);
 }
@@ -104,7 +83,7 @@ export function intersect(one: Interval, other: Interval): boolean {
  */
 export function isNetworkOrBroadcast(cidr: Cidr, address: string): boolean {
   if (bitsOf(cidr.family) - cidr.prefix < 2) return false;
-  return address === cidr.base || (cidr.family === 4 && address === addressAt(cidr, 2 ** (32 - cidr.prefix) - 1));
+  return address === cidr.first || (cidr.family === 4 && address === cidr.last);
 }
 
 /** Counts the usable addresses, without those of `isNetworkOrBroadcast`; approximate above 2 to the power of 53. */
@@ -114,39 +93,33 @@ export function hostCount(cidr: Cidr): number {
   return cidr.family === 4 ? count - 2 : count - 1;
 }
 
-/** Computes the address that is `offset` above the network's first. */
-export function addressAt({ family, base }: Pick<Cidr, 'family' | 'base'>, offset: number): string {
-  return textOf(family, numberOf(base) + BigInt(offset));
-}
-
 /**
- * Computes the offset of an address from the network's first; for an address outside the network the result is outside,
- * too.
+ * Computes the offset of an address from the first of an interval; for an address outside, the result is outside, too.
  */
-export function offsetIn({ base }: Pick<Cidr, 'base'>, address: string): number {
-  return Number(numberOf(address) - numberOf(base));
+export function offsetIn({ first }: Pick<Interval, 'first'>, address: string): number {
+  return Number(numberOf(address) - numberOf(first));
 }
 
 /** Computes the address that is `offset` above another one. */
 export function addressBeside(address: string, offset: number): string {
-  return addressAt({ family: familyOf(address), base: address }, offset);
+  return textOf(familyOf(address), numberOf(address) + BigInt(offset));
 }
 
 /** Counts the addresses of an interval; approximate above 2 to the power of 53. */
-export function sizeOf({ first, last }: Interval): number {
-  return offsetIn({ base: first }, last) + 1;
+export function sizeOf(interval: Interval): number {
+  return offsetIn(interval, interval.last) + 1;
 }
 
 /** Counts all addresses of a network, including unusable ones. */
-export function spanSize({ family, prefix }: Cidr): number {
+export function spanSize({ family, prefix }: Pick<Cidr, 'family' | 'prefix'>): number {
   return 2 ** (bitsOf(family) - prefix);
 }
 
 /** Computes the address of a network from its host part, `0.0.0.1` or `::1`; undefined for any other address. */
-export function withHostPart({ family, base, prefix }: Cidr, part: string): string | undefined {
+export function withHostPart({ family, first, prefix }: Omit<Cidr, 'last'>, part: string): string | undefined {
   const value = numberOf(part);
   if (familyOf(part) !== family || value >> BigInt(bitsOf(family) - prefix) !== 0n) return undefined;
-  return textOf(family, numberOf(base) + value);
+  return textOf(family, numberOf(first) + value);
 }
 
 /** Orders two addresses by family and value, for `sort`. */

@@ -592,7 +592,7 @@ describe('a range that hosts share in blocks', () => {
     site.blockSizes.set('host-0', 32).set('host-1', 0);
     await site.add('c1', 0);
     expect(site.isInBlock(await site.add('c2', 1), 1)).toBe(true);
-    const sizes = site.ranges.map(({ first, last }) => offsetIn({ base: first }, last) + 1);
+    const sizes = site.ranges.map(({ first, last }) => offsetIn({ first }, last) + 1);
     expect(sizes).toEqual([32, 8]);
     await site.pass(2 * minutes);
     site.requests.length = 0;

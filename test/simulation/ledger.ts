@@ -2,14 +2,7 @@
  * Records the addresses that containers were told, and checks the invariants. It knows only live containers, their answers and the contents
  * of the grid, not how the driver works.
  */
-import {
-  addressAt,
-  contains,
-  type Interval,
-  isNetworkOrBroadcast,
-  isWithin,
-  parseCidr,
-} from '../../src/infoblox/address.ts';
+import { addressBeside, type Interval, isNetworkOrBroadcast, isWithin, parseCidr } from '../../src/infoblox/address.ts';
 import { parseMark } from '../../src/infoblox/mark.ts';
 import { cluster } from './daemon-run.ts';
 import type { GridMembers, Holder } from './grid-members.ts';
@@ -239,9 +232,9 @@ function isSecond(place: string): boolean {
 /** Says why no container may have an address. */
 function misfitOf({ address, network }: Told, ownAddresses: ReadonlySet<string>): string | undefined {
   const cidr = parseCidr(network);
-  if (cidr === undefined || !contains(cidr, address)) return `outside ${network}`;
+  if (cidr === undefined || !isWithin(address, cidr)) return `outside ${network}`;
   if (isNetworkOrBroadcast(cidr, address)) return 'no address of a host';
-  if (address === addressAt(cidr, 1)) return 'the gateway';
+  if (address === addressBeside(cidr.first, 1)) return 'the gateway';
   return ownAddresses.has(address) ? 'an address of its host' : undefined;
 }
 

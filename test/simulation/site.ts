@@ -3,7 +3,6 @@
  * each.
  */
 import {
-  addressAt,
   addressBeside,
   type Family,
   familyOf,
@@ -196,7 +195,7 @@ export class Site {
   addressOf(part: number): string {
     const cidr = parseCidr(this.#cidr);
     if (cidr === undefined) throw new Error(`no network: ${this.#cidr}`);
-    return addressAt(cidr, part);
+    return addressBeside(cidr.first, part);
   }
 
   /** Arranges a fault for the next matching request. */

@@ -3,9 +3,8 @@
  * containers (the gateway's, or the one that a bridge takes for itself).
  */
 import {
-  addressAt,
+  addressBeside,
   type Cidr,
-  contains,
   isNetworkOrBroadcast,
   isWithin,
   parseAddress,
@@ -27,7 +26,7 @@ export function keptBack(
   cidr: Cidr,
 ): string | undefined {
   if (gateway !== undefined) return resolveGateway(gateway, cidr);
-  return keepFirst ? addressAt(cidr, 1) : undefined;
+  return keepFirst ? addressBeside(cidr.first, 1) : undefined;
 }
 
 interface Room {
@@ -40,7 +39,7 @@ interface Room {
 /** Tells whether a container may get the address, and it is the requested one if there is one. */
 export function fits(address: string, room: Room, requested: string | undefined): boolean {
   if (requested !== undefined && requested !== address) return false;
-  if (parseAddress(address) === undefined || !contains(room.cidr, address)) return false;
+  if (parseAddress(address) === undefined || !isWithin(address, room.cidr)) return false;
   return !isNetworkOrBroadcast(room.cidr, address) && address !== room.kept && isInPart(address, room.part);
 }
 
@@ -48,7 +47,7 @@ export function fits(address: string, room: Room, requested: string | undefined)
 export function poolsOf({ cidr, view, part }: Room & Pick<Pool, 'view'>): Pool[] {
   const { intervals, excluded } = part ?? { intervals: [], excluded: [] };
   return (intervals.length === 0 ? [cidr] : intervals).map((nextOf) => {
-    const exclude = excluded.filter((address) => 'text' in nextOf || isWithin(address, nextOf));
+    const exclude = excluded.filter((address) => isWithin(address, nextOf));
     return exclude.length === 0 ? { view, nextOf } : { view, nextOf, exclude };
   });
 }
@@ -76,7 +75,7 @@ export function misfit(
  */
 export function refuseOutside(requested: string, room: Room): void {
   if (fits(requested, room, requested)) return;
-  const isElsewhere = contains(room.cidr, requested) && !isInPart(requested, room.part);
+  const isElsewhere = isWithin(requested, room.cidr) && !isInPart(requested, room.part);
   const why = isElsewhere ? 'is excluded, or outside its range,' : 'is not an address for containers';
   const what = requested === room.kept ? 'is the gateway' : why;
   throw new GridError('address-unavailable', `the requested address ${requested} ${what} in ${room.cidr.text}`, {
@@ -95,7 +94,7 @@ export function refuseHopeless(requested: string | undefined, specs: readonly Ne
 /** As `fits`, from the spec only. */
 export function mayFit(address: string, spec: NetworkSpec, requested: string | undefined): boolean {
   if (spec.place.kind !== 'subnet') {
-    const isThere = spec.place.containers.some((container) => contains(container, address));
+    const isThere = spec.place.containers.some((container) => isWithin(address, container));
     return isThere && (requested === undefined || requested === address);
   }
   const { cidr } = spec.place;
@@ -111,10 +110,10 @@ export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gatewa
   if (gateway === undefined || place.kind !== 'container') return;
   const { containers, prefixLength } = place;
   if (withHostPart({ ...containers[0], prefix: prefixLength }, gateway) !== undefined) return;
-  if (containers.some((container) => contains(container, gateway))) return;
+  if (containers.some((container) => isWithin(gateway, container))) return;
   const tried = containers.map((container) => container.text).join(', ');
   throw new GridError('invalid-spec', `gateway ${gateway} is in none of the network containers ${tried}`, {
-    hint: `use ${firstHostOf(containers[0].base)} for the first address of any network, or set network-container or subnet to match`,
+    hint: `use ${firstHostOf(containers[0].first)} for the first address of any network, or set network-container or subnet to match`,
   });
 }
 

@@ -1,5 +1,5 @@
 /** The networks of a network name, complete or still being set up, and the choice among them. */
-import { type Cidr, compareAddresses, isInside } from '../address.ts';
+import { type Cidr, compareAddresses, isPartOf } from '../address.ts';
 import { attributedName, networkNameAttribute } from '../attributes.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
@@ -112,11 +112,11 @@ function nameInView(spec: NetworkSpec): string {
 }
 
 function isInAny(containers: readonly Cidr[], cidr: Cidr): boolean {
-  return containers.some((container) => isInside(cidr, container));
+  return containers.some((container) => isPartOf(cidr, container));
 }
 
 /** Removes duplicates and sorts, lowest address first. */
 function inOrder(networks: readonly Network[]): Network[] {
   const each = new Map(networks.map((network) => [network.cidr.text, network]));
-  return [...each.values()].sort((one, other) => compareAddresses(one.cidr.base, other.cidr.base));
+  return [...each.values()].sort((one, other) => compareAddresses(one.cidr.first, other.cidr.first));
 }

@@ -4,10 +4,10 @@
  */
 import {
   type Cidr,
-  contains,
   type Family,
   familyOf,
   isNetworkOrBroadcast,
+  isWithin,
   parseAddress,
   parseCidr,
   withHostPart,
@@ -81,7 +81,7 @@ export function strictCidr(key: string, text: string): Cidr {
       hint: `did you mean ${cidr.hostBits}?`,
     });
   }
-  const use = reserved.find(([one]) => isIn(cidr.base, one))?.[1];
+  const use = reserved.find(([one]) => isIn(cidr.first, one))?.[1];
   if (use !== undefined) {
     throw new GridError('invalid-spec', `${key} ${text} cannot hold containers: it is reserved for ${use}`, {
       hint: `choose another network, such as ${network}`,
@@ -92,7 +92,7 @@ export function strictCidr(key: string, text: string): Cidr {
 
 function isIn(address: string, network: string): boolean {
   const cidr = parseCidr(network);
-  return cidr !== undefined && contains(cidr, address);
+  return cidr !== undefined && isWithin(address, cidr);
 }
 
 /**
@@ -139,7 +139,7 @@ export function firstHostOf(network: string): string {
 /** Tells whether a gateway has an address in a network: whether `resolveGateway` finds one. */
 export function isGatewayOf(gateway: string, cidr: Cidr): boolean {
   const address = withHostPart(cidr, gateway) ?? gateway;
-  return contains(cidr, address) && !isNetworkOrBroadcast(cidr, address);
+  return isWithin(address, cidr) && !isNetworkOrBroadcast(cidr, address);
 }
 
 /**
@@ -148,7 +148,7 @@ export function isGatewayOf(gateway: string, cidr: Cidr): boolean {
  */
 export function resolveGateway(gateway: string, cidr: Cidr): string {
   const address = withHostPart(cidr, gateway) ?? gateway;
-  if (!contains(cidr, address)) {
+  if (!isWithin(address, cidr)) {
     throw new GridError('invalid-spec', `gateway ${gateway} is outside the network ${cidr.text}`, {
       hint: `choose an address of ${cidr.text}, or ${notations[cidr.family].anyHost} for host part x of it`,
     });

@@ -7,10 +7,8 @@ import {
   addressBeside,
   type Cidr,
   compareAddresses,
-  contains,
   type Interval,
   intersect,
-  intervalOf,
   isNetworkOrBroadcast,
   isWithin,
   parseAddress,
@@ -129,7 +127,7 @@ function withoutRuns(path: string, range: Interval, runs: readonly Interval[]): 
 function endOf(key: string, text: string, subnet: Cidr): string {
   const address = parseAddress(text);
   if (address === undefined) refuse(`${key} "${text}" is not an address`, `choose a host address of ${subnet.text}`);
-  if (!contains(subnet, address)) {
+  if (!isWithin(address, subnet)) {
     refuse(`${key} ${address} is outside the subnet ${subnet.text}`, `choose a host address of ${subnet.text}`);
   }
   if (isNetworkOrBroadcast(subnet, address)) {
@@ -152,7 +150,7 @@ function runOf(key: string, text: string, subnet: Cidr): Interval {
   }
   const { first, last } = run;
   if (compareAddresses(first, last) > 0) refuse(`${key} ${text} ends before it begins`, 'exchange the two addresses');
-  if (!contains(subnet, first) || !contains(subnet, last)) {
+  if (!isWithin(first, subnet) || !isWithin(last, subnet)) {
     refuse(`${key} ${text} is outside the subnet ${subnet.text}`, `exclude addresses of ${subnet.text} only`);
   }
   return run;
@@ -160,7 +158,7 @@ function runOf(key: string, text: string, subnet: Cidr): Interval {
 
 function readRun(text: string): Interval | undefined {
   const cidr = parseCidr(text);
-  if (cidr !== undefined) return cidr.hostBits === undefined ? intervalOf(cidr) : undefined;
+  if (cidr !== undefined) return cidr.hostBits === undefined ? cidr : undefined;
   const [start = '', end = start, ...more] = text.split('-').map((one) => one.trim());
   const [first, last] = [parseAddress(start), parseAddress(end)];
   return first === undefined || last === undefined || more.length > 0 ? undefined : { first, last };
@@ -168,7 +166,7 @@ function readRun(text: string): Interval | undefined {
 
 /** Returns the usable addresses of a subnet. */
 function hostsOf(subnet: Cidr): Interval {
-  const { first, last } = intervalOf(subnet);
+  const { first, last } = subnet;
   return {
     first: isNetworkOrBroadcast(subnet, first) ? addressBeside(first, 1) : first,
     last: isNetworkOrBroadcast(subnet, last) ? addressBeside(last, -1) : last,

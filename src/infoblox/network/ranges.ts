@@ -113,7 +113,7 @@ export function coverOf(
  * @throws GridError `network-conflict`
  */
 function refuseOthers(interval: Interval, range: SeenRange, name: string): void {
-  const [wanted, there] = [spanOf(interval), spanOf({ first: range.first, last: range.last })];
+  const [wanted, there] = [spanOf(interval), spanOf(range)];
   const conflict = (what: string, hint: string) => new GridError('network-conflict', what, { hint });
   const host = parseBlockMark(range.comment)?.origin.node;
   if (host !== undefined) {

@@ -3,17 +3,7 @@
  * the next source is used only if those before it have no free address. The relations between sources are checked here,
  * before the grid is asked.
  */
-import {
-  type Cidr,
-  contains,
-  type Family,
-  familyOf,
-  type Interval,
-  intersect,
-  intervalOf,
-  isWithin,
-  overlaps,
-} from '../address.ts';
+import { type Cidr, type Family, familyOf, type Interval, intersect, isWithin } from '../address.ts';
 import { GridError } from '../errors.ts';
 import { type NetworkSpec, networkSpec, type SpecInput, sourceText, specText } from './spec.ts';
 
@@ -80,7 +70,7 @@ function refuseBoth(one: Source, other: Source): void {
       hint: 'a network is found by its name, so name the subnets of all but one of them',
     });
   }
-  if (!areasOf(one.spec).some((area) => areasOf(other.spec).some((another) => overlaps(area, another)))) return;
+  if (!areasOf(one.spec).some((area) => areasOf(other.spec).some((another) => intersect(area, another)))) return;
   const isOneSubnet = place.kind === 'subnet' && isSubnetOf(other.spec, place.cidr);
   if (isOneSubnet && !intersects(partsOf(one.spec, place.cidr), partsOf(other.spec, place.cidr))) return;
   throw new GridError('invalid-spec', `${otherText} overlaps ${text}`, {
@@ -95,7 +85,7 @@ function areasOf({ place }: NetworkSpec): readonly Cidr[] {
 
 /** Returns the intervals of a subnet from which a source takes addresses. */
 function partsOf({ part }: NetworkSpec, subnet: Cidr): readonly Interval[] {
-  return part.intervals.length > 0 ? part.intervals : [intervalOf(subnet)];
+  return part.intervals.length > 0 ? part.intervals : [subnet];
 }
 
 function intersects(some: readonly Interval[], others: readonly Interval[]): boolean {
@@ -122,7 +112,7 @@ export function requestedOf(sets: AddressSets, addresses: readonly string[]): re
     const ofFamily = sets.filter(([spec]) => familyOfSpec(spec) === familyOf(address));
     const set =
       ofFamily.find((one) => one.some((spec) => isIn(spec, address))) ??
-      ofFamily.find((one) => one.some((spec) => areasOf(spec).some((area) => contains(area, address)))) ??
+      ofFamily.find((one) => one.some((spec) => areasOf(spec).some((area) => isWithin(address, area)))) ??
       // Otherwise the set of its family, whose refusal will say where it must be.
       (ofFamily.length === 1 ? ofFamily[0] : undefined);
     const index = set === undefined ? -1 : sets.indexOf(set);

@@ -2,7 +2,7 @@
  * Utilisation of this host's networks, for metrics. The grid is asked seldom and in the background, one small request
  * per network in sequence, so no call waits for it.
  */
-import { type Cidr, contains, hostCount } from '../address.ts';
+import { type Cidr, hostCount, isWithin } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import type { Grid } from '../grid.ts';
@@ -102,7 +102,7 @@ export async function usageOf(
 
 function isIn(target: Target, { cidr, view }: Known): boolean {
   if (target.view !== view) return false;
-  return 'cidr' in target ? target.cidr.text === cidr.text : contains(cidr, target.address);
+  return 'cidr' in target ? target.cidr.text === cidr.text : isWithin(target.address, cidr);
 }
 
 function nameOf(target: Target): string {

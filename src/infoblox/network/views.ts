@@ -2,7 +2,7 @@
  * Network views, created if absent, unless they were renamed: containers use addresses in a renamed view, and a network
  * in a new view of the old name would allocate them a second time.
  */
-import { type Cidr, contains } from '../address.ts';
+import { type Cidr, isWithin } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';
 import type { Grid, Reservation } from '../grid.ts';
 import type { Log } from '../log.ts';
@@ -116,7 +116,7 @@ async function networkElsewhere(
   const filter = { marks, families: [familyOfSpec(spec)], ...(place.kind === 'subnet' && { network: place.cidr }) };
   for await (const one of grid.list(filter, signal)) {
     if (one.view === view || parseMark(one.comment) === undefined) continue;
-    if (within.some((cidr) => contains(cidr, one.address))) return one;
+    if (within.some((cidr) => isWithin(one.address, cidr))) return one;
   }
   return undefined;
 }

@@ -60,8 +60,8 @@ const ipv4: Dialect = {
   reserved: () => ({ match_client: 'RESERVED', mac: zeroMac }),
   around: { type: 'network', by: 'contains_address' },
   isCounted: true,
-  commonText: ({ base, prefix }) => {
-    const octets = base.split('.').slice(0, Math.floor(prefix / 8));
+  commonText: ({ first, prefix }) => {
+    const octets = first.split('.').slice(0, Math.floor(prefix / 8));
     return octets.map((octet) => `${octet}.`).join('');
   },
 };
@@ -92,8 +92,8 @@ const ipv6: Dialect = {
   around: { type: 'ipv6address', by: 'ip_address' },
   // The vendor's schema does not have it (infobloxopen/infoblox-nios-go-client, ipam/docs/Ipv6network.md).
   isCounted: false,
-  commonText: ({ base, prefix }) => {
-    const groups = base.split(':').slice(0, Math.floor(prefix / 16));
+  commonText: ({ first, prefix }) => {
+    const groups = first.split(':').slice(0, Math.floor(prefix / 16));
     // After the first zero, other addresses may be written in a shorter form (RFC 5952).
     const end = groups.findIndex((group) => group === '' || group === '0');
     return (end === -1 ? groups : groups.slice(0, end)).map((group) => `${group}:`).join('');

@@ -2,7 +2,7 @@
  * Remembers the address families that this host uses on the grid: IPv4, and those for which it has ever asked or found anything. Searches
  * without a network or an address cover only these, so a host without IPv6 never asks for it, and needs no rights for it.
  */
-import { type Cidr, type Family, families, familyOf, type Interval } from '../address.ts';
+import { type Family, families, familyOf, type Interval } from '../address.ts';
 import { hasReason } from '../errors.ts';
 import type { ReservationFilter } from '../grid.ts';
 import type { Facts } from './connection/hosts.ts';
@@ -22,7 +22,7 @@ export class Families {
   }
 
   /** Returns the objects of a place's family, and remembers the family. */
-  of(place: Family | string | Cidr | Interval): Objects {
+  of(place: Family | string | Interval): Objects {
     const family = familyIn(place);
     this.#asked.add(family);
     // Each time: an earlier write of the state may have failed.
@@ -54,8 +54,7 @@ export class Families {
   }
 }
 
-function familyIn(place: Family | string | Cidr | Interval): Family {
+function familyIn(place: Family | string | Interval): Family {
   if (typeof place === 'number') return place;
-  if (typeof place === 'string') return familyOf(place);
-  return 'family' in place ? place.family : familyOf(place.first);
+  return familyOf(typeof place === 'string' ? place : place.first);
 }

@@ -1,5 +1,5 @@
 /** Implements the port `Grid` over WAPI. */
-import { type Cidr, compareAddresses, familyOf, type Interval, intersect, overlaps, spanOf } from '../address.ts';
+import { type Cidr, compareAddresses, familyOf, type Interval, intersect, spanOf } from '../address.ts';
 import { ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason, undefinedIfUnreadable } from '../errors.ts';
 import type {
@@ -217,12 +217,12 @@ export class WapiGrid implements Grid {
     // Uses only features of all regular expression dialects.
     const inside = beginning === '' ? {} : { 'network~': `^${literal(beginning)}` };
     const lists = [
-      { ...networkAround, query: { [around.by]: cidr.base, network_view: view } },
+      { ...networkAround, query: { [around.by]: cidr.first, network_view: view } },
       { ...networkCidr, query: { ...inside, network_view: view } },
     ].map((search) => Array.fromAsync(searchPages(this.#session, search, signal)));
     const others = (await Promise.all(lists))
       .flat()
-      .filter((other) => other.text !== cidr.text && overlaps(other, cidr));
+      .filter((other) => other.text !== cidr.text && intersect(other, cidr));
     return [...new Map(others.map((other) => [other.text, other])).values()];
   }
 
@@ -248,7 +248,7 @@ export class WapiGrid implements Grid {
   async hasRoom(source: Parameters<Grid['hasRoom']>[0], signal: AbortSignal): Promise<boolean | undefined> {
     const { view, nextOf } = source;
     const isOfNetworks = 'prefixLength' in source;
-    const isOfRange = 'first' in nextOf;
+    const isOfRange = !('text' in nextOf);
     const { prefix } = this.#families.of(nextOf);
     const type = `${prefix}${isOfNetworks ? 'networkcontainer' : isOfRange ? 'range' : 'network'}`;
     const place = isOfRange ? { start_addr: nextOf.first, end_addr: nextOf.last } : { network: nextOf.text };

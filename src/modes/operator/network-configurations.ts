@@ -8,7 +8,7 @@ import { CniError } from '../../cni/errors.ts';
 import { parseNetconf } from '../../cni/netconf.ts';
 import { requireFamilies } from '../../cni/result.ts';
 import { isErrno, messageOf } from '../../errno.ts';
-import { overlaps } from '../../infoblox/address.ts';
+import { intersect } from '../../infoblox/address.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import { familyOfSpec } from '../../infoblox/network/sets.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
@@ -114,7 +114,7 @@ export function conflictOf(one: NetworkConfiguration, other: NetworkConfiguratio
     const hint = 'give one of them another "name", or both the same subnet';
     return [{ file, message: `they give network ${spec.name} two subnets, ${cidr.text} and ${otherCidr.text}`, hint }];
   }
-  if (!overlaps(cidr, otherCidr)) return [];
+  if (!intersect(cidr, otherCidr)) return [];
   const message = `their subnets overlap: ${cidr.text} of ${spec.name}, ${otherCidr.text} of ${others.name}`;
   return [{ file, message, hint: 'give them subnets that do not overlap, or the same subnet and name' }];
 }

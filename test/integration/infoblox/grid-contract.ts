@@ -1,13 +1,6 @@
 /** The contract of the port `Grid`: the same cases for the implementation over WAPI and for the one in memory. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  addressAt,
-  type Cidr,
-  type Family,
-  type Interval,
-  intervalOf,
-  parseCidr,
-} from '../../../src/infoblox/address.ts';
+import { addressBeside, type Cidr, type Family, type Interval, parseCidr } from '../../../src/infoblox/address.ts';
 import { describeReservation, ofNetwork, reservedAtIn } from '../../../src/infoblox/attributes.ts';
 import {
   type AddressSource,
@@ -465,11 +458,11 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       ]);
       expect(await grid.isUsed(at(8), view, inTime())).toBe(false);
       expect(await grid.isUsed(at(10), view, inTime())).toBe(true);
-      expect(await occupants({ first: wide.base, last: at(8) })).toEqual([]);
+      expect(await occupants({ first: wide.first, last: at(8) })).toEqual([]);
     });
 
     test('needs a network that contains it completely', async () => {
-      const where = { first: addressAt(gone, 1), last: addressAt(gone, 8) };
+      const where = { first: addressBeside(gone.first, 1), last: addressBeside(gone.first, 8) };
       expect(await failure(createRange(where, block(1), gone))).toMatchObject({ reason: 'missing', outcome: 'none' });
       expect(await failure(createRange(where, block(1)))).toMatchObject({ outcome: 'none' });
       expect(await ranges({ network: gone, touching: where })).toEqual([]);
@@ -519,7 +512,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
     const network = grid.networkAt({ cidr: small, view, confirm: true }, inTime());
     expect(await failure(network)).toMatchObject(unconfirmed);
     expect(await failure(grid.ranges({ network: small, confirm: true }, inTime()))).toMatchObject(unconfirmed);
-    const occupants = grid.occupants(intervalOf(small), { network: small, view, confirm: true }, inTime());
+    const occupants = grid.occupants(small, { network: small, view, confirm: true }, inTime());
     expect(await failure(occupants)).toMatchObject(unconfirmed);
     expect(await failure(grid.remove(later(one, 60_000), inTime()))).toMatchObject({
       outcome: 'none',

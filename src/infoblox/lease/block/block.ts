@@ -6,7 +6,7 @@
  *   (none) --take--> taking --hold--> held --drain--> draining --> (none)
  *                       \_______________drain____________/
  */
-import { addressBeside, type Cidr, type Interval, isInside, isPartOf, isWithin, parseCidr } from '../../address.ts';
+import { addressBeside, type Cidr, type Interval, isPartOf, isWithin, parseCidr } from '../../address.ts';
 import type { Boot } from '../../host.ts';
 import { shortNetworkName } from '../../mark.ts';
 import { isGatewayOf } from '../../network/notation.ts';
@@ -133,7 +133,7 @@ export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
   if (part.excluded.some((address) => isWithin(address, its))) return false;
   if (place.kind === 'subnet') return place.cidr.text === block.cidr;
   const network = networkOfBlock(block);
-  const isThere = place.containers.some((container) => isInside(network, container));
+  const isThere = place.containers.some((container) => isPartOf(network, container));
   // The name may have moved to another network since.
   return isThere && (gateway === undefined || isGatewayOf(gateway, network));
 }

@@ -2,7 +2,7 @@
  * Chooses places for host blocks: aligned, without range, gateway or exclusion, and random, so that concurrent hosts seldom collide. A
  * quarter of the network stays outside ranges, for hosts without blocks. A range that hosts share in blocks may be used up.
  */
-import { addressAt, addressBeside, type Cidr, type Interval, offsetIn, sizeOf, spanSize } from '../../address.ts';
+import { addressBeside, type Cidr, type Interval, offsetIn, sizeOf, spanSize } from '../../address.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 
 interface Ground {
@@ -48,7 +48,7 @@ export function choosePlace(ground: Ground, random: number): Interval | undefine
   let index = Math.floor(random * lengthOf(gaps));
   for (const { from, to } of gaps) {
     if (index < to - from) {
-      const first = addressAt(cidr, (from + index) * size);
+      const first = addressBeside(cidr.first, (from + index) * size);
       return { first, last: addressBeside(first, size - 1) };
     }
     index -= to - from;

@@ -2,7 +2,7 @@
  * A lease store with all leases in memory that commits changes in batches: at once when a caller waits, otherwise soon. Subclasses write
  * the batches.
  */
-import { contains } from '../../address.ts';
+import { isWithin } from '../../address.ts';
 import type { Clock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
@@ -110,7 +110,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
 
   hasBoundIn({ name, view, cidr }: Parameters<BoundLeases['hasBoundIn']>[0]): boolean {
     const isThere = (lease: Lease) =>
-      lease.network === name && isBound(lease, view) && lease.address !== null && contains(cidr, lease.address);
+      lease.network === name && isBound(lease, view) && lease.address !== null && isWithin(lease.address, cidr);
     return this.where(isThere).length > 0;
   }
 

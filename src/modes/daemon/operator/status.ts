@@ -1,6 +1,6 @@
 /** Handler of `status`, and the page for people at the address of the metrics. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Cidr, compareAddresses, contains } from '../../../infoblox/address.ts';
+import { type Cidr, compareAddresses, isWithin } from '../../../infoblox/address.ts';
 import { intervalOf } from '../../../infoblox/lease/block/block.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
@@ -95,7 +95,7 @@ function networksOf({ store, core: { leases, usage } }: Parts): Status['networks
   for (const { name, view, cidr } of places) at(name, view, cidr.text);
   for (const { network, view, address } of store.where(({ phase }) => phase === 'bound')) {
     const isIn = (one: { readonly cidr: Cidr; readonly view: string }) =>
-      one.view === view && contains(one.cidr, address ?? '');
+      one.view === view && isWithin(address ?? '', one.cidr);
     // Unknown after a restart, until an ADD asks for the network.
     const place = places.find((one) => one.name === network && isIn(one)) ?? usage.all.find(isIn);
     at(network, view, place?.cidr.text ?? null).bound += 1;

@@ -1,6 +1,6 @@
 /** Checks the grid: the connection to each of its hosts, and what this host's user may see there. */
 import type { X509Certificate } from 'node:crypto';
-import { addressAt } from '../../../infoblox/address.ts';
+import { addressBeside } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import { familyOfSpec } from '../../../infoblox/network/sets.ts';
@@ -186,7 +186,7 @@ async function lookAround(
   const looks: [string, Promise<boolean>][] = types.map((type) => [type, inspection.sees(type, signal)]);
   for (const [family, { place, view }] of byFamily) {
     const { cidr } = place.kind === 'subnet' ? place : { cidr: place.containers[0] };
-    looks.push([`ipv${family}address`, inspection.seesUse(addressAt(cidr, 1), view, signal)]);
+    looks.push([`ipv${family}address`, inspection.seesUse(addressBeside(cidr.first, 1), view, signal)]);
   }
   const seen = looks.map(async ([type, look]) => [type, await orRefusal(look)] as const);
   // In a missing view, the answer says nothing about permissions.

@@ -4,7 +4,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import { isJsonObject } from '../../../cni/call.ts';
-import { type Cidr, contains, hostCount, type Interval, isWithin, sizeOf, spanOf } from '../../../infoblox/address.ts';
+import { type Cidr, hostCount, type Interval, isWithin, sizeOf, spanOf } from '../../../infoblox/address.ts';
 import type { Grid, Reservation } from '../../../infoblox/grid.ts';
 import { beginsAs, gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { refuseCreation } from '../../../infoblox/network/creation.ts';
@@ -116,7 +116,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
       const { cidr, gateway, ranges } = await place(signal);
       if (cidr === undefined) return [];
       // This host's bridge may have the gateway's address.
-      const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== gateway);
+      const inside = hostAddresses().filter(({ address }) => isWithin(address, cidr) && address !== gateway);
       if (inside.length === 0) return ok(`none lies in ${cidr.text}, except the gateway`);
       const judge = async (own: HostAddress) =>
         judgeOwnAddress({ ...own, known: await isKnown(grid, { ...own, view }, signal) }, ranges);

@@ -1,6 +1,6 @@
 /** The grid over WAPI: the contract of the port, and the faults of WAPI itself. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { families, familyOf, intervalOf, parseCidr } from '../../../../src/infoblox/address.ts';
+import { families, familyOf, parseCidr } from '../../../../src/infoblox/address.ts';
 import { describeReservation } from '../../../../src/infoblox/attributes.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
 import type { WapiGrid } from '../../../../src/infoblox/wapi/wapi-grid.ts';
@@ -201,8 +201,8 @@ test('an address is used if it has an object, whatever status the grid reports',
   grid.add('network', { network: '10.0.0.0/24' });
   grid.add('range', { start_addr: '10.0.0.8', end_addr: '10.0.0.15' });
   grid.quirks.rangesReadUsed = true;
-  const network = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
-  const occupants = () => port.occupants(intervalOf(network), { network, view: 'default' }, inTime());
+  const network = parseCidr('10.0.0.0/24') ?? expect.fail();
+  const occupants = () => port.occupants(network, { network, view: 'default' }, inTime());
   expect(await occupants()).toEqual([]);
   expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBe(false);
   const found = { _ref: 'ipv4address/x:10.0.0.9', ip_address: '10.0.0.9', types: ['UNMANAGED', 'RESERVED_RANGE'] };
@@ -214,7 +214,7 @@ test('an address is used if it has an object, whatever status the grid reports',
 test('the error names the missing permission for ranges', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
   grid.denied.add('range');
-  const network = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
+  const network = parseCidr('10.0.0.0/24') ?? expect.fail();
   const range = { first: '10.0.0.8', last: '10.0.0.15', network, view: 'default' };
   const created = port.createRange({ ...range, comment: 'c', name: 'n', attributes: {} }, inTime());
   expect(await failureOf(created)).toMatchObject({ reason: 'permission', outcome: 'none' });

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { contains, parseCidr } from '../../../../src/infoblox/address.ts';
+import { isWithin, parseCidr } from '../../../../src/infoblox/address.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import type { Grid } from '../../../../src/infoblox/grid.ts';
@@ -25,7 +25,7 @@ const utilization: Grid['utilization'] = async (place) => {
   requests += 1;
   for (const [text, tenths] of onGrid) {
     const { cidr } = network(text);
-    const isMeant = 'cidr' in place ? place.cidr.text === text : contains(cidr, place.address);
+    const isMeant = 'cidr' in place ? place.cidr.text === text : isWithin(place.address, cidr);
     if (isMeant && place.view === 'default') return { cidr, tenths };
   }
   return undefined;

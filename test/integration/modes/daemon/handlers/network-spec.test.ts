@@ -166,7 +166,7 @@ describe('the policy', () => {
       ...{ part: { intervals: [], excluded: [] }, others: [] },
       place: {
         kind: 'container',
-        containers: [{ family: 4, base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
+        containers: [{ family: 4, first: '172.18.0.0', last: '172.18.255.255', prefix: 16, text: '172.18.0.0/16' }],
         prefixLength: 24,
       },
     };
