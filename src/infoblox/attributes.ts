@@ -90,11 +90,13 @@ export function describeReservation(
   network: string,
   workload: Workload,
 ): { readonly name: string; readonly attributes: Attributes } {
-  const name = asGridText(workloadName(workload));
-  const ofVm = { [vm.id]: asGridText(workload.containerId), [vm.name]: name };
+  // One line without surrounding space, which WAPI refuses (vindyavk/vvk_automation_public, WAPI_Test_Reports).
+  const asValue = (value: string) => oneLine(value, maxValueLength);
+  const name = asValue(workloadName(workload));
+  const ofVm = { [vm.id]: asValue(workload.containerId), [vm.name]: name };
   const ofWorkload = Object.entries(orchestrated).flatMap(([part, attribute]) => {
     const value = workload[part as keyof typeof orchestrated];
-    return value === undefined ? [] : [[attribute, asGridText(value)]];
+    return value === undefined ? [] : [[attribute, asValue(value)]];
   });
   return { name, attributes: { ...ofVm, ...Object.fromEntries(ofWorkload), ...ofNetwork(network) } };
 }
@@ -124,12 +126,4 @@ export function reservedAtIn(attributes: ReadonlyMap<string, unknown>): number |
   const value = attributes.get(reservedAtAttribute);
   const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(at) ? null : at;
-}
-
-/**
- * Makes a text from outside acceptable to the grid: one line, short enough, without surrounding space, which WAPI
- * refuses (vindyavk/vvk_automation_public, WAPI_Test_Reports).
- */
-function asGridText(text: string): string {
-  return oneLine(text, maxValueLength);
 }

@@ -19,16 +19,14 @@ import { endLease } from './lease/endings.ts';
 import { FormerNames } from './lease/former-names.ts';
 import { Import } from './lease/import.ts';
 import { Observer } from './lease/observe.ts';
-import { Originals } from './lease/originals.ts';
 import { Reaper } from './lease/reaper.ts';
 import { Reconciler } from './lease/reconciler.ts';
 import type { LeaseStore } from './lease/store/lease-store.ts';
-import type { Log } from './log.ts';
+import type { Log, Trace } from './log.ts';
 import { networkOf, type Origin } from './mark.ts';
 import { Exhaustion } from './network/exhaustion.ts';
 import { Networks } from './network/networks.ts';
 import { NetworkUsage } from './network/usage.ts';
-import type { Trace } from './trace.ts';
 
 export interface CoreSettings {
   /** The name of this host in its marks. */
@@ -80,7 +78,6 @@ export function buildCore(options: CoreOptions): Core {
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: doubtWindow });
   const usedViews = new Set<string>();
   const networks = new Networks({ grid, leases: store, host: origin, usedViews, clock, random, conditions, log });
-  const originals = originalTenant === '' ? undefined : new Originals({ grid, store, log }, originalTenant);
   const names = new FormerNames(store, origin);
   const blocks = new Blocks({ store, clock, conditions, validityMs: settings.blockValidityMs });
   const releaseLeftover = (mark: string, view: string) => {
@@ -105,7 +102,7 @@ export function buildCore(options: CoreOptions): Core {
     exhaustion: new Exhaustion(grid, conditions, clock),
     store,
     names,
-    observer: new Observer({ grid, store, moment, log, originals }),
+    observer: new Observer({ grid, store, moment, log, originalTenant }),
     host,
     blocks,
     keeper,

@@ -59,15 +59,8 @@ export function workloadText(workload: Workload | null): string | null {
   return workload === null ? null : JSON.stringify(workload);
 }
 
-/** Parses the text of `workloadText`; null for anything else, since no lease may be lost over it. */
-export function readWorkload(text: string | null): Workload | null {
-  if (text === null) return null;
-  try {
-    return v.parse(Workload, JSON.parse(text));
-  } catch {
-    return null;
-  }
-}
+/** The schema of a text of `workloadText`. Gives null for anything else, since no lease may be lost over it. */
+export const StoredWorkload = v.fallback(v.nullable(v.pipe(v.string(), v.parseJson(), Workload)), null);
 
 /** Makes a text from outside one line of limited length without surrounding space. */
 export function oneLine(text: string, maxLength: number): string {

@@ -1,28 +1,21 @@
 /** Looks at the grid for the objects with a mark, their owners, and reservations that were moved or altered. */
 import { familyOf } from '../address.ts';
-import type { Grid, MarkPlace, Reservation, ReservationFilter } from '../grid.ts';
+import type { MarkPlace, Reservation, ReservationFilter } from '../grid.ts';
 import type { Host } from '../host.ts';
-import type { Log } from '../log.ts';
 import { gatewayMark, hostMark, isOurs, type Origin, parseMark } from '../mark.ts';
 import { fits } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
-import type { Moment } from './doubt.ts';
+import type { LeaseDeps } from './deps.ts';
 import { type Lease, wasUnknown } from './lease.ts';
-import type { Originals } from './originals.ts';
+import { findOriginal } from './originals.ts';
 import { type Found, isSame, type Look } from './plan.ts';
-import type { LeaseStore } from './store/lease-store.ts';
 
 /** Altered objects remembered as reported; beyond this, all are reported again. */
 const maxReported = 1_000;
 
-/** A subset of LeaseDeps, which is built first. */
-interface ObserverDeps {
-  readonly grid: Grid;
-  readonly store: Pick<LeaseStore, 'boundAt' | 'isWhole'>;
-  readonly moment: () => Moment;
-  readonly log: Pick<Log, 'warn'>;
-  /** Finds reservations of the original driver; undefined if they are not to be released. */
-  readonly originals?: Originals | undefined;
+interface ObserverDeps extends Pick<LeaseDeps, 'grid' | 'store' | 'moment' | 'log'> {
+  /** `Tenant ID` of the original driver's objects; empty: they are not to be released. */
+  readonly originalTenant: string;
 }
 
 /** A look without its time. */
@@ -42,12 +35,12 @@ export class Observer {
    * @throws GridError if the grid cannot be asked
    */
   async look(lease: Lease, signal: AbortSignal): Promise<Look> {
-    const { originals, moment } = this.#deps;
+    const { originalTenant: tenant, moment } = this.#deps;
     const { now: askedAt } = moment();
     const marked = { ...(await this.#lookForMark(lease, signal)), askedAt };
-    if (originals === undefined || !wasUnknown(lease)) return marked;
+    if (tenant === '' || !wasUnknown(lease)) return marked;
     if (marked.found.length > 0 || marked.unconfirmed !== undefined) return marked;
-    return { ...marked, found: await originals.find(lease, signal) };
+    return { ...marked, found: await findOriginal(this.#deps, { ...lease, tenant }, signal) };
   }
 
   /** Looks for its mark in its view and, if the object is missing there, in all views and at its address. */

@@ -5,12 +5,11 @@
  */
 import { cloud, vm } from '../attributes.ts';
 import type { DescribedReservation, Grid, Sighting } from '../grid.ts';
-import type { Log } from '../log.ts';
 import { attachmentIn, isOurs } from '../mark.ts';
 import { isComplete } from '../network/named-networks.ts';
+import type { LeaseDeps } from './deps.ts';
 import type { LeaseIdentity } from './lease.ts';
 import type { Found } from './plan.ts';
-import type { LeaseStore } from './store/lease-store.ts';
 
 /** `CMP Type` of release 1.0 and of earlier builds. */
 const cmpTypes: readonly unknown[] = ['Kubernetes', 'CNI'];
@@ -70,61 +69,49 @@ export async function* listOriginals(
   }
 }
 
-interface OriginalsDeps {
-  readonly grid: Grid;
-  readonly store: Pick<LeaseStore, 'boundAt'>;
-  readonly log: Pick<Log, 'info' | 'warn'>;
-}
-
-/** Finds addresses of containers that were started under the original driver, for `--release-original`. */
-export class Originals {
-  readonly #deps: OriginalsDeps;
-  readonly #tenant: string;
-
-  constructor(deps: OriginalsDeps, tenant: string) {
-    this.#deps = deps;
-    this.#tenant = tenant;
+/**
+ * Finds the fixed address of an attachment's container in the network of its name, for `--release-original`. One request if the container
+ * has none.
+ * @param of `tenant`: as for `originalOf`
+ * @returns none if there are several, as the interface is not recorded, or if it was changed
+ * @throws GridError as the session does; `unconfirmed` if only a host that may lag behind could be asked
+ */
+export async function findOriginal(
+  { grid, store, log }: Pick<LeaseDeps, 'grid' | 'store' | 'log'>,
+  { mark, view, tenant }: Pick<LeaseIdentity, 'mark' | 'view'> & { readonly tenant: string },
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const { containerId, network: name } = attachmentIn(mark);
+  const attributes = { [vm.id]: containerId, [cloud.tenant]: tenant };
+  const filter = { attributes, families, view, confirm: true };
+  const anywhere = await Array.fromAsync(grid.listDescribed(filter, signal));
+  if (anywhere.length === 0) return [];
+  // Read again: a delete needs the latest look.
+  const objects: DescribedReservation[] = [];
+  for (const cidr of new Map(anywhere.map(({ network }) => [network?.text, network])).values()) {
+    if (cidr === undefined) continue;
+    const network = await grid.networkAt({ cidr, view }, signal);
+    if (network === undefined || !isComplete(network, name)) continue;
+    objects.push(...(await Array.fromAsync(grid.listDescribed({ ...filter, network: cidr }, signal))));
   }
-
-  /**
-   * Finds the fixed address of an attachment's container in the network of its name. One request if the container has none.
-   * @returns none if there are several, as the interface is not recorded, or if it was changed
-   * @throws GridError as the session does; `unconfirmed` if only a host that may lag behind could be asked
-   */
-  async find({ mark, view }: LeaseIdentity, signal: AbortSignal): Promise<Found[]> {
-    const { grid, store, log } = this.#deps;
-    const { containerId, network: name } = attachmentIn(mark);
-    const attributes = { [vm.id]: containerId, [cloud.tenant]: this.#tenant };
-    const filter = { attributes, families, view, confirm: true };
-    const anywhere = await Array.fromAsync(grid.listDescribed(filter, signal));
-    if (anywhere.length === 0) return [];
-    // Read again: a delete needs the latest look.
-    const objects: DescribedReservation[] = [];
-    for (const cidr of new Map(anywhere.map(({ network }) => [network?.text, network])).values()) {
-      if (cidr === undefined) continue;
-      const network = await grid.networkAt({ cidr, view }, signal);
-      if (network === undefined || !isComplete(network, name)) continue;
-      objects.push(...(await Array.fromAsync(grid.listDescribed({ ...filter, network: cidr }, signal))));
-    }
-    const originals = objects.flatMap((object) => originalOf(object, this.#tenant) ?? []);
-    const [original, ...others] = originals.filter((one) => one.containerId === containerId);
-    if (original === undefined) return [];
-    const { address, seen, altered } = original;
-    const holder = store.boundAt(view, address, mark);
-    if (others.length === 0 && altered === undefined && holder === undefined) {
-      log.info('found reservations of the original driver', { attachment: mark, view, address });
-      return [{ address, view, seen }];
-    }
-    const reason = altered ?? (holder === undefined ? 'it is one of several' : `it is in use by ${holder.mark}`);
-    log.warn('reservations of the original driver are left alone', {
-      attachment: mark,
-      view,
-      addresses: [address, ...others.map((one) => one.address)],
-      reason,
-      hint: 'delete it in the grid when its container is gone',
-    });
-    return [];
+  const originals = objects.flatMap((object) => originalOf(object, tenant) ?? []);
+  const [original, ...others] = originals.filter((one) => one.containerId === containerId);
+  if (original === undefined) return [];
+  const { address, seen, altered } = original;
+  const holder = store.boundAt(view, address, mark);
+  if (others.length === 0 && altered === undefined && holder === undefined) {
+    log.info('found reservations of the original driver', { attachment: mark, view, address });
+    return [{ address, view, seen }];
   }
+  const reason = altered ?? (holder === undefined ? 'it is one of several' : `it is in use by ${holder.mark}`);
+  log.warn('reservations of the original driver are left alone', {
+    attachment: mark,
+    view,
+    addresses: [address, ...others.map((one) => one.address)],
+    reason,
+    hint: 'delete it in the grid when its container is gone',
+  });
+  return [];
 }
 
 function alteration({ comment, matchedBy, attributes }: DescribedReservation): string | undefined {

@@ -14,7 +14,7 @@ import { findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './
 import { type AgreementDeps, agreeOnNetwork } from './network-by-name.ts';
 import type { NetworkPart } from './part.ts';
 import { blockHostOf, ensureRanges } from './ranges.ts';
-import { blockSizeOf, type NetworkSpec, type SpecOf, specKey } from './spec.ts';
+import { blockSizeOf, type NetworkSpec, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
 import type { FoundNetwork } from './views.ts';
 
@@ -171,29 +171,15 @@ export class Networks {
     return spec.place.kind === 'subnet' ? otherNameOf(found, spec.name) === undefined : isComplete(found, spec.name);
   }
 
-  #prepare({ place, ...spec }: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {
-    return place.kind === 'subnet'
-      ? this.#prepareSubnet({ ...spec, place }, signal)
-      : this.#prepareByName({ ...spec, place }, signal);
-  }
-
-  async #prepareSubnet(spec: SpecOf<'subnet'>, signal: AbortSignal): Promise<ReadyNetwork> {
-    const found = await findOrCreateSubnet(this.#deps, spec, signal);
-    if (found.cidr.text !== spec.place.cidr.text) {
-      const asked = spec.place.cidr.text;
-      throw new GridError('bad-answer', `the grid answered ${found.cidr.text}, asked for network ${asked}`);
-    }
-    return this.#keepGateway(spec, found, signal);
-  }
-
-  /**
-   * Prepares a network by name. A new network's gateway is reserved during the confirmation. A host that finds the
-   * network confirmed earlier reserves the same gateway before it takes an address. A host that is configured without
-   * the gateway may take that address; then the grid refuses this reservation as a conflict.
-   */
-  #prepareByName(spec: SpecOf<'container'>, signal: AbortSignal): Promise<ReadyNetwork> {
-    const prepare = (found: FoundNetwork) => this.#keepGateway(spec, found, signal);
-    return agreeOnNetwork(this.#deps, { spec, prepare }, signal);
+  async #prepare({ place, ...spec }: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {
+    const prepare = (found: FoundNetwork) => this.#keepGateway({ ...spec, place }, found, signal);
+    // A new network's gateway is reserved during the confirmation. A host that finds the network confirmed earlier
+    // reserves the same gateway before it takes an address. A host that is configured without the gateway may take that
+    // address; then the grid refuses this reservation as a conflict.
+    if (place.kind === 'container') return agreeOnNetwork(this.#deps, { spec: { ...spec, place }, prepare }, signal);
+    const found = await findOrCreateSubnet(this.#deps, { ...spec, place }, signal);
+    if (found.cidr.text === place.cidr.text) return prepare(found);
+    throw new GridError('bad-answer', `the grid answered ${found.cidr.text}, asked for network ${place.cidr.text}`);
   }
 
   async #keepGateway(spec: NetworkSpec, { cidr, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {

@@ -2,10 +2,10 @@
  * Utilisation of this host's networks, for metrics. The grid is asked seldom and in the background, one small request
  * per network in sequence, so no call waits for it.
  */
-import { type Cidr, hostCount, isWithin } from '../address.ts';
+import { hostCount, isWithin } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
-import type { Grid } from '../grid.ts';
+import type { Grid, Network, NetworkPlace } from '../grid.ts';
 import { gridTrouble } from '../grid-state.ts';
 
 /** Milliseconds that an answer stays valid: the grid itself counts only periodically (`utilization_update`). */
@@ -15,12 +15,7 @@ const requestTimeoutMs = 15_000;
 /** Maximum number of networks that are asked about and shown. */
 export const maxNetworks = 50;
 
-type Known = { readonly cidr: Cidr; readonly view: string };
-type Leased = { readonly address: string; readonly view: string };
-/** A network by its CIDR or by an address in it. */
-type Target = Known | Leased;
-
-export interface Usage extends Known {
+export interface Usage extends Pick<Network, 'cidr' | 'view'> {
   /** Usable addresses. */
   readonly total: number;
   /** In steps of a thousandth of `total`, as the grid counts; undefined if it does not count, as in IPv6. */
@@ -31,9 +26,9 @@ interface NetworkUsageDeps {
   readonly grid: Pick<Grid, 'utilization'>;
   readonly conditions: Conditions;
   /** Networks used since the start; asked at each refresh. */
-  readonly known: () => readonly Known[];
+  readonly known: () => readonly NetworkPlace[];
   /** Addresses of this host, at least one in each of its networks, so that these are found after a restart. */
-  readonly leased: () => readonly Leased[];
+  readonly leased: () => readonly NetworkPlace[];
   readonly clock: Clock;
 }
 
@@ -68,7 +63,7 @@ export class NetworkUsage {
       this.#asked.clear();
     }
     // The known networks first: leases are asked for only outside of them.
-    const targets: readonly Target[] = [...known(), ...(isOld ? leased() : [])];
+    const targets = [...known(), ...(isOld ? leased() : [])];
     const found = isOld ? [] : [...this.#found];
     this.#isAsking = true;
     for (const target of targets) {
@@ -89,7 +84,7 @@ export class NetworkUsage {
  */
 export async function usageOf(
   grid: Pick<Grid, 'utilization'>,
-  target: Target,
+  target: NetworkPlace,
   signal: AbortSignal,
 ): Promise<Usage | undefined> {
   const found = await grid.utilization(target, signal);
@@ -100,11 +95,11 @@ export async function usageOf(
   return { cidr, view: target.view, total, used };
 }
 
-function isIn(target: Target, { cidr, view }: Known): boolean {
+function isIn(target: NetworkPlace, { cidr, view }: Usage): boolean {
   if (target.view !== view) return false;
   return 'cidr' in target ? target.cidr.text === cidr.text : isWithin(target.address, cidr);
 }
 
-function nameOf(target: Target): string {
+function nameOf(target: NetworkPlace): string {
   return `${'cidr' in target ? target.cidr.text : target.address} ${target.view}`;
 }

@@ -1,7 +1,8 @@
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import {
   oneLine,
-  readWorkload,
+  StoredWorkload,
   type Workload,
   workloadFrom,
   workloadName,
@@ -47,14 +48,14 @@ describe('a workload', () => {
 
   test('is read from the state like it was written', () => {
     const workload = from({ pod: 'web-1', namespace: 'shop', uid: '8c1d', region: 'eu' });
-    expect(readWorkload(workloadText(workload))).toEqual(workload);
+    expect(v.parse(StoredWorkload, workloadText(workload))).toEqual(workload);
     expect(workloadText(null)).toBeNull();
   });
 
   test.each([null, '', 'nonsense', '[]', '{}', '{"containerId":7}', 'null'])(
     'is unknown if the state has %j',
     (text) => {
-      expect(readWorkload(text)).toBeNull();
+      expect(v.parse(StoredWorkload, text)).toBeNull();
     },
   );
 

@@ -7,10 +7,11 @@ import * as v from 'valibot';
 import { messageOf } from '../../../errno.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
-import { readWorkload, workloadText } from '../../workload.ts';
-import { type HistoryEntry, releases } from '../history.ts';
+import { workloadText } from '../../workload.ts';
+import type { HistoryEntry } from '../history.ts';
 import type { Batch } from './batched-store.ts';
 import { inTransaction } from './state-file.ts';
+import { StoredEntry } from './stored-lease.ts';
 
 /** Maximum entries of released leases, of about half a kilobyte each. */
 const maxEntriesEnded = 100_000;
@@ -24,20 +25,6 @@ const bindingColumns = 'address, view, mark, workload, boundAt, recordedAt';
 
 /** The fact that records since when the history is kept, in milliseconds since 1970. */
 const sinceFact = 'historySince';
-
-const nullableNumber = v.nullable(v.number());
-
-const StoredEntry = v.object({
-  address: v.string(),
-  view: v.string(),
-  mark: v.string(),
-  workload: v.pipe(v.nullable(v.string()), v.transform(readWorkload)),
-  boundAt: nullableNumber,
-  recordedAt: v.number(),
-  releasedAt: nullableNumber,
-  releasedBy: v.nullable(v.fallback(v.picklist(releases), 'unknown')),
-  returnedAt: nullableNumber,
-});
 
 /** The history of an address. */
 export interface AddressHistory {

@@ -13,7 +13,6 @@ import {
   openStateFile,
   type SetAside,
   type StateFile,
-  type StatePlace,
   stateError,
 } from './state-file.ts';
 import { blockTable, leaseTable, rowWriter } from './stored-lease.ts';
@@ -31,7 +30,7 @@ export interface StoreOptions extends Expected {
 const defaultHistoryAgeMs = 30 * 86_400_000;
 
 export class SqliteLeaseStore extends BatchedLeaseStore {
-  readonly #place: StatePlace;
+  readonly #file: StateFile;
   readonly #database: DatabaseSync;
   readonly #writeLeases: (changes: Batch['leases']) => void;
   readonly #writeBlocks: (changes: Batch['blocks']) => void;
@@ -44,7 +43,7 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
   private constructor(file: StateFile, conditions: Conditions, options: StoreOptions & { readonly clock: Clock }) {
     const { clock, window = defaultDoubtWindow, historyAgeMs = defaultHistoryAgeMs } = options;
     super(file.stored, { clock, window, conditions });
-    this.#place = file.place;
+    this.#file = file;
     this.#database = file.database;
     this.#writeLeases = rowWriter(this.#database, leaseTable);
     this.#writeBlocks = rowWriter(this.#database, blockTable);
@@ -82,16 +81,15 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
   /** Says why writes are lost: the file was removed, replaced or damaged. Undefined if it is fine. */
   get loss(): GridError | undefined {
     if (this.#corruption !== undefined) return this.#corruption;
-    if (!this.#place.isLost()) return undefined;
-    return new GridError('state', `the state file ${this.#place.file} was removed or replaced while it was in use`, {
+    if (!this.#file.isLost()) return undefined;
+    return new GridError('state', `the state file ${this.#file.path} was removed or replaced while it was in use`, {
       hint: 'restart the daemon, which imports the reservations of this host from the grid; do not restore a copy of the file',
     });
   }
 
   close(): void {
     this.commit();
-    this.#database.close();
-    this.#place.release();
+    this.#file.close();
   }
 
   #write({ leases, blocks, history, facts }: Batch): void {

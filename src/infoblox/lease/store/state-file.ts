@@ -13,7 +13,7 @@ import type { Clock } from '../../concurrency/clock.ts';
 import { GridError } from '../../errors.ts';
 import type { Stored } from './batched-store.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from './owner.ts';
-import { blockTable, leaseTable, StoredBlock, StoredLease, schemaOf, type Table } from './stored-lease.ts';
+import { blockTable, leaseTable, StoredBlock, StoredEntry, StoredLease, schemaOf, type Table } from './stored-lease.ts';
 
 /** Increased with each change of the tables by a release; before the first release, tables change without this. */
 const schemaVersion = 1;
@@ -21,18 +21,7 @@ const schemaVersion = 1;
 const schema = `
   ${schemaOf(leaseTable)}
   ${schemaOf(blockTable)}
-  CREATE TABLE history (
-    number INTEGER PRIMARY KEY,
-    address TEXT NOT NULL,
-    view TEXT NOT NULL,
-    mark TEXT NOT NULL,
-    workload TEXT,
-    boundAt INTEGER,
-    recordedAt INTEGER NOT NULL,
-    releasedAt INTEGER,
-    releasedBy TEXT,
-    returnedAt INTEGER
-  ) STRICT;
+  CREATE TABLE history (number INTEGER PRIMARY KEY, ${Object.keys(StoredEntry.entries).join(', ')});
   CREATE INDEX history_address ON history (address);
   CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;
   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`;
@@ -54,33 +43,6 @@ function lockDirectory(directory: string): DatabaseSync {
   }
 }
 
-export class StatePlace {
-  readonly file: string;
-  readonly #id: string;
-  readonly #lock: DatabaseSync;
-
-  /** Call it after the file has been opened. */
-  constructor(file: string, lock: DatabaseSync) {
-    this.file = file;
-    this.#id = fileIdentity(file);
-    this.#lock = lock;
-  }
-
-  /** Tells whether the path names another file or none, so that writes are lost when this process ends. */
-  isLost(): boolean {
-    try {
-      return fileIdentity(this.file) !== this.#id;
-    } catch (error) {
-      return isErrno(error, 'ENOENT', 'ENOTDIR');
-    }
-  }
-
-  /** Unlocks the directory. */
-  release(): void {
-    this.#lock.close();
-  }
-}
-
 /** A file that was set aside: its new path, and the reason. */
 export interface SetAside {
   readonly file: string;
@@ -90,10 +52,14 @@ export interface SetAside {
 }
 
 export interface StateFile {
+  readonly path: string;
   readonly database: DatabaseSync;
   readonly stored: Stored;
-  readonly place: StatePlace;
   readonly setAside?: SetAside | undefined;
+  /** Tells whether the path names another file or none, so that writes are lost when this process ends. */
+  readonly isLost: () => boolean;
+  /** Closes the file and unlocks its directory. */
+  readonly close: () => void;
 }
 
 /** Requirements for a file. */
@@ -112,23 +78,39 @@ export function openStateFile(
   directory: string,
   { clock, ...expected }: Expected & { readonly clock: Pick<Clock, 'wall'> },
 ): StateFile {
-  const file = join(directory, 'state.db');
+  const path = join(directory, 'state.db');
   let lock: DatabaseSync | undefined;
   try {
     makeDirectory(directory, 0o700);
     // For a read-only file system, SQLite would report an input/output error.
-    accessSync(existsSync(file) ? file : directory, constants.W_OK);
+    accessSync(existsSync(path) ? path : directory, constants.W_OK);
     lock = lockDirectory(directory);
-    const opened = openOrSetAside(file, expected, clock.wall());
-    return { ...opened, place: new StatePlace(file, lock) };
+    const opened = openOrSetAside(path, expected, clock.wall());
+    const identity = fileIdentity(path);
+    const close = () => {
+      opened.database.close();
+      lock?.close();
+    };
+    return { path, ...opened, isLost: () => !isFileAt(path, identity), close };
   } catch (error) {
     lock?.close();
-    throw stateError(error, file);
+    throw stateError(error, path);
   }
 }
 
+/** Tells whether a path still names a file; true if that is unclear. */
+function isFileAt(path: string, identity: string): boolean {
+  try {
+    return fileIdentity(path) === identity;
+  } catch (error) {
+    return !isErrno(error, 'ENOENT', 'ENOTDIR');
+  }
+}
+
+type Opened = Pick<StateFile, 'database' | 'stored' | 'setAside'>;
+
 /** Opens the file, or sets it aside and creates another. @param now milliseconds since 1970 */
-function openOrSetAside(file: string, expected: Expected, now: number): Omit<StateFile, 'place'> {
+function openOrSetAside(file: string, expected: Expected, now: number): Opened {
   try {
     return openDatabase(file, expected);
   } catch (error) {
@@ -144,7 +126,7 @@ function openOrSetAside(file: string, expected: Expected, now: number): Omit<Sta
   }
 }
 
-function openDatabase(file: string, { owner, isCopy }: Expected): Pick<StateFile, 'database' | 'stored'> {
+function openDatabase(file: string, { owner, isCopy }: Expected): Opened {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     // With these two, the exclusive lock of the first read is kept: two daemons never share a state directory.
@@ -157,7 +139,10 @@ function openDatabase(file: string, { owner, isCopy }: Expected): Pick<StateFile
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
     const stored = read(database);
     if (owner !== undefined) claim(database, owner);
-    if (isCopy?.(new Map(stored.facts).get('epoch'))) throw new CopiedState();
+    if (isCopy?.(new Map(stored.facts).get('epoch'))) {
+      const reason = 'it was restored from a backup, or copied: since the last boot a daemon has used another one';
+      throw new UnreadableState(reason, 'copied');
+    }
     return { database, stored };
   } catch (error) {
     database.close();
@@ -201,23 +186,18 @@ function claim(database: DatabaseSync, owner: Owner): void {
   const before = database.prepare("SELECT value FROM fact WHERE name = 'owner'").get()?.value;
   const recorded = typeof before === 'string' ? parseOwner(before) : undefined;
   const stranger = recorded && strangerOf(recorded, owner);
-  if (stranger !== undefined) throw new ForeignState(stranger);
+  if (stranger !== undefined) throw new UnreadableState(stranger, 'foreign');
   const now = ownerText(recorded, owner);
   if (now !== before) database.prepare("INSERT OR REPLACE INTO fact VALUES ('owner', ?)").run(now);
 }
 
 class UnreadableState extends Error {
   /** Part of the new name of the file. */
-  readonly kind: string = 'unreadable';
-}
-class ForeignState extends UnreadableState {
-  override readonly kind = 'foreign';
-}
-class CopiedState extends UnreadableState {
-  override readonly kind = 'copied';
+  readonly kind: 'unreadable' | 'foreign' | 'copied';
 
-  constructor() {
-    super('it was restored from a backup, or copied: since the last boot a daemon has used another one');
+  constructor(reason: string, kind: UnreadableState['kind'] = 'unreadable') {
+    super(reason);
+    this.kind = kind;
   }
 }
 

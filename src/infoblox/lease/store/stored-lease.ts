@@ -1,10 +1,10 @@
-/** Converts leases and blocks to rows of their tables, and back. */
+/** Converts leases and blocks to rows of their tables, and back; also the rows of the history. */
 import type { DatabaseSync } from 'node:sqlite';
 import * as v from 'valibot';
 import { families } from '../../address.ts';
-import { readWorkload, workloadText } from '../../workload.ts';
+import { StoredWorkload, workloadText } from '../../workload.ts';
 import { type Block, blockPhases } from '../block/block.ts';
-import { releasers } from '../history.ts';
+import { releasers, releases } from '../history.ts';
 import { type Lease, phases } from '../lease.ts';
 import type { Changes } from './values.ts';
 
@@ -26,7 +26,7 @@ export const StoredLease = v.object({
   bootedAt: nullableNumber,
   uptime: nullableNumber,
   callers: nullableText,
-  workload: v.pipe(nullableText, v.transform(readWorkload)),
+  workload: StoredWorkload,
   releasedBy: v.fallback(v.nullable(v.picklist(releasers)), null),
   createdAt: v.number(),
   writtenAt: v.number(),
@@ -56,6 +56,19 @@ export const StoredBlock = v.object({
   uptime: nullableNumber,
   createInDoubtUntil: nullableNumber,
   deleteInDoubtUntil: nullableNumber,
+});
+
+/** An entry of the history. */
+export const StoredEntry = v.object({
+  address: v.string(),
+  view: v.string(),
+  mark: v.string(),
+  workload: StoredWorkload,
+  boundAt: nullableNumber,
+  recordedAt: v.number(),
+  releasedAt: nullableNumber,
+  releasedBy: v.nullable(v.fallback(v.picklist(releases), 'unknown')),
+  returnedAt: nullableNumber,
 });
 
 /** A value in a row. */

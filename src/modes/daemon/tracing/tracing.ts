@@ -3,8 +3,7 @@
  * interface and the choice whether to trace. The exporter is a separate script, compiled only if an endpoint is set.
  */
 import * as v from 'valibot';
-import type { Fields, Log } from '../../../infoblox/log.ts';
-import { type Trace, untraced } from '../../../infoblox/trace.ts';
+import { type Fields, type Log, type Trace, untraced } from '../../../infoblox/log.ts';
 import { loadScript } from '../../script.ts';
 import type { ExchangeObserver } from '../grid-access.ts';
 import type { Request } from '../rpc/request.ts';

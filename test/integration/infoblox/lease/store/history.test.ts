@@ -167,7 +167,7 @@ describe('the history of an address', () => {
 });
 
 test('drops the entry with the oldest release when there are too many, and never a current one', () => {
-  const { database, place } = openStateFile(join(directory, 'small'), { clock: hostClock() });
+  const { database, close } = openStateFile(join(directory, 'small'), { clock: hostClock() });
   const history = new HistoryTable(database, conditions, {
     age: 30 * day,
     now: () => now,
@@ -186,8 +186,7 @@ test('drops the entry with the oldest release when there are too many, and never
   expect(left()).toEqual(['a', 'b', 'c', 'd']);
   expect(history.of(address).since).toBe(now - 2_000);
   expect(database.prepare('SELECT number FROM history').all()).toHaveLength(4);
-  database.close();
-  place.release();
+  close();
 });
 
 describe('a host without history', () => {
