@@ -1,4 +1,5 @@
 /** The caller's side of the daemon's socket, for plugin and commands: one call, one answer, and a time limit. */
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { CniCode, CniError } from '../cni/errors.ts';
 import { errnoOf, mustBeRoot, rootHint } from '../errno.ts';
@@ -45,16 +46,6 @@ const restartWaitMs = 2_000;
 /** Milliseconds between two attempts. */
 const retryPauseMs = 20;
 
-/** No daemon has accepted the call: nothing listens, or the listener has gone. The code is the system call's. */
-class NotAccepted extends Error {
-  readonly code: string;
-
-  constructor(code: string) {
-    super(code);
-    this.code = code;
-  }
-}
-
 /**
  * Sends a call to the daemon and waits for the answer.
  * @param take passes the daemon's result to the caller; if it throws, the result is not confirmed
@@ -67,13 +58,15 @@ export async function callDaemon<T>(request: DaemonCall, take: (result: unknown)
   let asked = false;
   for (;;) {
     try {
-      const socket = await connectTo(file);
+      const socket = connect(file);
+      await once(socket, 'connect');
       asked = true;
       return await exchange(socket, { ...request, limit, end: begin + limit }, take);
     } catch (error) {
-      if (!(error instanceof NotAccepted)) throw error;
-      const waitMs = waitFor(error.code, method);
-      if (milliseconds() + retryPauseMs > begin + waitMs) throw notReached(error.code, file, asked);
+      // Errors with a system code: nothing listens, or the listener has gone before it accepted the call.
+      const code = errnoOf(error);
+      if (code === undefined) throw error;
+      if (milliseconds() + retryPauseMs > begin + waitFor(code, method)) throw notReached(code, file, asked);
       await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
     }
   }
@@ -85,18 +78,6 @@ export async function callDaemon<T>(request: DaemonCall, take: (result: unknown)
 function waitFor(code: string, method: string): number {
   if (code === 'EAGAIN') return acceptTimeoutMs;
   return method === 'ADD' && (isAbsent(code) || code === 'ECONNRESET') ? restartWaitMs : 0;
-}
-
-function connectTo(file: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(file);
-    const fail = (error: NodeJS.ErrnoException) => reject(new NotAccepted(error.code ?? error.message));
-    socket.once('error', fail);
-    socket.once('connect', () => {
-      socket.off('error', fail);
-      resolve(socket);
-    });
-  });
 }
 
 /**
@@ -148,7 +129,7 @@ async function exchange<T>(
   } finally {
     clearTimeout(timer);
   }
-  throw isAccepted ? ended(file) : new NotAccepted('ECONNRESET');
+  throw isAccepted ? ended(file) : Object.assign(new Error('not accepted'), { code: 'ECONNRESET' });
 }
 
 /**

@@ -31,8 +31,10 @@ export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEn
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
   const source = file || (env.WAPI_PASSWORD ? '' : credential);
   const hint = source !== '' && source === credential ? credentialHint : undefined;
+  const unread = hint ?? `put it into ${source}, readable by the daemon only`;
   const read = () => {
-    const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, hint);
+    const password =
+      source === '' ? (env.WAPI_PASSWORD ?? '') : readSecret('WAPI password', source, unread).replace(/\r?\n$/, '');
     if (password !== '') return password;
     throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
       hint: hint ?? (source === '' ? noSourceHint : `put it, alone on a line, into ${source}`),
@@ -58,13 +60,13 @@ function passwordFrom(where: string, read: () => string): Password {
   return { read, exposure: () => undefined, remark };
 }
 
-/** Reads the password file. Refuses it if others can write to it: they could change the password. */
-function readPasswordFile(file: string, hint = `put it into ${file}, readable by the daemon only`): string {
+/** Reads a file with credentials. Refuses it if others can write to it: they could change the password, or the daemon's identity. */
+function readSecret(what: string, file: string, hint: string): string {
   try {
     refuseUntrusted(file);
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new GridError('credentials', `cannot read the WAPI password: ${whyUnreadable(file, error)}`, {
+    throw new GridError('credentials', `cannot read the ${what}: ${whyUnreadable(file, error)}`, {
       hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
       cause: error,
     });
@@ -122,8 +124,9 @@ export function readClientCertificate(certFile: string, keyFile: string): Client
 }
 
 function readPair(certFile: string, keyFile: string): UsablePair {
-  const cert = readGiven('client certificate', certFile);
-  const key = readGiven('key of the client certificate', keyFile);
+  const hint = 'put a PEM file of root there that the daemon may read, or correct the flag';
+  const cert = readSecret('client certificate', certFile, hint);
+  const key = readSecret('key of the client certificate', keyFile, hint);
   const { fingerprint256: fingerprint, validFromDate, validToDate } = judgePair({ cert, key }, certFile, keyFile);
   const expired = expiry(certFile, validToDate.getTime());
   if (expired !== undefined) throw expired;
@@ -147,18 +150,6 @@ function judgePair(pair: ClientPair, certFile: string, keyFile: string): X509Cer
     const hint =
       "both have to be PEM: the daemon's own certificate before those of its CA, and the key that belongs to it, not encrypted, both strong enough for OpenSSL";
     throw unusable(`the client certificate ${certFile} with the key in ${keyFile}`, why, hint);
-  }
-}
-
-/** Reads a PEM file. Refuses it if others can write to it: they could change the daemon's identity. */
-function readGiven(what: string, file: string): string {
-  try {
-    refuseUntrusted(file);
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof UntrustedPath) throw unusable(`the ${what} ${file}`, error.message, `run ${error.hint}`);
-    const hint = 'put a PEM file of root there that the daemon may read, or correct the flag';
-    throw new GridError('credentials', `cannot read the ${what}: ${whyUnreadable(file, error)}`, { hint });
   }
 }
 

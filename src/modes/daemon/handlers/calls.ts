@@ -59,7 +59,7 @@ export function callHandlers(deps: CallDeps): Readonly<Record<PluginMethod, Hand
       changes: true,
       run: (call, { gone }) =>
         withDeadline(deps.leases.clock, { milliseconds: addTimeoutMs, signal: gone }, (signal) =>
-          giveAddress(deps, call, { signal, neededBy: deps.leases.clock.now() + addTimeoutMs, warnOfUnknownKeys }),
+          giveAddress(deps, call, { signal, warnOfUnknownKeys }),
         ),
     },
     DEL: { timeoutMs: delTimeoutMs, changes: true, run: (call) => releaseCall(deps, call) },
@@ -69,15 +69,12 @@ export function callHandlers(deps: CallDeps): Readonly<Record<PluginMethod, Hand
   };
 }
 
-interface AddContext {
-  readonly signal: AbortSignal;
-  /** When `signal` fires at the latest, as the clock's `now`. */
-  readonly neededBy: number;
-  readonly warnOfUnknownKeys: (netconf: Netconf) => void;
-}
-
-async function giveAddress(deps: CallDeps, call: Call, context: AddContext): Promise<Answer> {
-  const { signal, neededBy, warnOfUnknownKeys } = context;
+async function giveAddress(
+  deps: CallDeps,
+  call: Call,
+  { signal, warnOfUnknownKeys }: { readonly signal: AbortSignal; readonly warnOfUnknownKeys: (one: Netconf) => void },
+): Promise<Answer> {
+  const neededBy = deps.leases.clock.now() + deps.addTimeoutMs;
   const netconf = parseNetconf(call.config, 'ADD');
   const attachment = attachmentOf(netconf, call);
   const sets = setsOf(netconf, deps.defaults);

@@ -1,4 +1,5 @@
 /** The HTTP server behind `--metrics-listen`: a few read-only pages for everyone who can reach the address. */
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -38,12 +39,9 @@ export type Pages = Readonly<Record<string, PageMaker>>;
 export async function servePages({ host, port }: ListenAddress, pages: Pages): Promise<() => void> {
   const server = createServer((request, response) => void answer(pages, request, response));
   limitConnections(server);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      const fix = 'give --metrics-listen another port, or another address of this host';
-      reject(new StartError(`cannot serve metrics at --metrics-listen ${host}:${port}: ${error.message}`, fix));
-    });
-    server.listen(port, host, resolve);
+  await once(server.listen(port, host), 'listening').catch((error) => {
+    const fix = 'give --metrics-listen another port, or another address of this host';
+    throw new StartError(`cannot serve metrics at --metrics-listen ${host}:${port}: ${error.message}`, fix);
   });
   return () => {
     server.close();

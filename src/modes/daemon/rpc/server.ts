@@ -2,6 +2,7 @@
  * Serves the socket: one request per connection, accepted at once and answered once. Notices callers that leave. Bounds the memory that
  * requests take: their size, and of long GC requests, up to 16 times as large, one at a time.
  */
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { GridError } from '../../../infoblox/errors.ts';
@@ -71,10 +72,7 @@ export class CallServer {
   async listen(place: { readonly path: string } | { readonly fd: number }): Promise<void> {
     // Also removes the file at the former path.
     if (this.#server.listening) this.#server.close();
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ ...place, backlog }, resolve);
-    });
+    await once(this.#server.listen({ ...place, backlog }), 'listening');
   }
 
   /** Stops accepting calls and waits for those in flight; handlers with many steps end after the current one. */

@@ -3,6 +3,7 @@
  * open. A running daemon checks that its file still exists: if a clean-up of /run removes it, the kernel keeps the socket open, but plugins
  * can no longer connect.
  */
+import { once } from 'node:events';
 import { chmodSync, lstatSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { errnoOf, messageOf } from '../../../errno.ts';
@@ -145,14 +146,14 @@ async function refuseLive(file: string): Promise<void> {
 }
 
 /** Tries to connect. @returns the error's code; undefined if the connection is accepted */
-function connectErrorAt(file: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(file);
-    const end = (code?: string) => {
-      socket.destroy();
-      resolve(code);
-    };
-    socket.on('connect', () => end());
-    socket.on('error', (error) => end(errnoOf(error) ?? error.message));
-  });
+async function connectErrorAt(file: string): Promise<string | undefined> {
+  const socket = connect(file);
+  try {
+    await once(socket, 'connect');
+    return undefined;
+  } catch (error) {
+    return errnoOf(error) ?? messageOf(error);
+  } finally {
+    socket.destroy();
+  }
 }

@@ -111,11 +111,11 @@ describe('at start', () => {
       ...{ file: keyFile, readers: 'everybody', mode: '0644', hint: `chmod 0600 ${keyFile}` },
     });
     chmodSync(keyFile, 0o660);
-    const message = `cannot use the key of the client certificate ${keyFile}: ${keyFile} is writable by users other than root`;
-    expect(refusal()).toBe(`${message} (mode 0660). Run chmod go-w ${keyFile}.`);
+    const message = `cannot read the key of the client certificate: ${keyFile} is writable by users other than root`;
+    expect(refusal()).toBe(`${message} (mode 0660). Run chmod go-w ${keyFile}, or put it where only root can write.`);
     chmodSync(keyFile, 0o600);
     chownSync(certFile, 65534, 65534);
-    expect(refusal()).toContain(`belongs to uid 65534, not to root. Run chown root ${certFile}.`);
+    expect(refusal()).toContain(`belongs to uid 65534, not to root. Run chown root ${certFile}, or put it`);
   });
 
   test('check-config and the daemon refuse a wrong pair at the start', () => {
