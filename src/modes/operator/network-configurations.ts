@@ -154,7 +154,7 @@ const maxDeviceBytes = 15;
  * @returns warnings about what may change before a container starts
  * @throws GridError for an interface that cannot work
  */
-function deviceRemarks(config: Readonly<Record<string, unknown>>, isThere = existsSync): string[] {
+function deviceRemarks(config: Readonly<Record<string, unknown>>): string[] {
   const { master = '', bridge = '' } = config;
   for (const [key, name] of Object.entries({ master, bridge })) {
     const isName =
@@ -164,12 +164,12 @@ function deviceRemarks(config: Readonly<Record<string, unknown>>, isThere = exis
     throw new GridError('invalid-spec', `${key} ${JSON.stringify(name)} cannot be an interface`, { hint });
   }
   const at = (name: unknown) => `/sys/class/net/${name}`;
-  if (bridge !== '' && isThere(at(bridge)) && !isThere(`${at(bridge)}/bridge`)) {
+  if (bridge !== '' && existsSync(at(bridge)) && !existsSync(`${at(bridge)}/bridge`)) {
     throw new GridError('invalid-spec', `bridge ${bridge} is an interface of this host, but not a bridge`, {
       hint: 'name another one',
     });
   }
-  return master === '' || isThere(at(master))
+  return master === '' || existsSync(at(master))
     ? []
     : [`its master ${master} does not exist on this host: no container starts until it does`];
 }

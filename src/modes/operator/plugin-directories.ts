@@ -57,7 +57,7 @@ export async function lookAtPlugins(
 
 /** Returns the first line that a plugin prints for `--version`. */
 export async function sayVersion(file: string, signal: AbortSignal): Promise<Said<string>> {
-  const said = await run(file, { args: ['--version'], env: {}, stdin: '', signal });
+  const said = await run(file, ['--version'], { signal });
   return 'error' in said ? said : { value: said.value.split('\n', 1)[0] ?? '' };
 }
 
@@ -65,8 +65,7 @@ const Versions = v.object({ supportedVersions: v.array(v.string()) });
 
 /** Asks a plugin for its CNI versions (SPEC section 2 "VERSION"). The reference plugins require a version on stdin. */
 async function sayCniVersions(file: string, signal: AbortSignal): Promise<Said<string[]>> {
-  const env = { CNI_COMMAND: 'VERSION' };
-  const said = await run(file, { args: [], env, stdin: '{"cniVersion":"0.4.0"}', signal });
+  const said = await run(file, [], { env: { CNI_COMMAND: 'VERSION' }, stdin: '{"cniVersion":"0.4.0"}', signal });
   if ('error' in said) return said;
   try {
     return { value: v.parse(Versions, JSON.parse(said.value)).supportedVersions };
@@ -75,15 +74,12 @@ async function sayCniVersions(file: string, signal: AbortSignal): Promise<Said<s
   }
 }
 
-interface Program {
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly stdin: string;
-  readonly signal: AbortSignal;
-}
-
 /** Runs a plugin as a runtime does, unless users other than root could have replaced it. @returns its stdout */
-function run(file: string, { args, env, stdin, signal }: Program): Promise<Said<string>> {
+function run(
+  file: string,
+  args: readonly string[],
+  { env = {}, stdin = '', signal }: { env?: Record<string, string>; stdin?: string; signal: AbortSignal },
+): Promise<Said<string>> {
   const untrusted = distrust(file);
   if (untrusted !== undefined) return Promise.resolve({ error: `${untrusted.message}: run ${untrusted.hint}` });
   return new Promise((resolve) => {

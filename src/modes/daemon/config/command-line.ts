@@ -35,21 +35,14 @@ export function refuseWrong(daemonFlags: readonly string[], file: string): void 
   }
 }
 
-/** Arguments with each flag and its value joined, which citty parses safely. */
-interface JoinedFlags {
-  /** `--name=value`, in order. */
-  readonly joined: string[];
-  /** Arguments other than flags. */
-  readonly operands: string[];
-}
-
 /**
  * Checks the arguments and joins each flag with its value. By itself, citty would read `-wapi-port` as nine short flags, drop a value that
  * begins with `--no-`, and accept unknown flags, stray words and missing values.
  * @param takesOperands whether operands are allowed
+ * @returns the flags as `--name=value`, which citty parses safely, in order; the arguments other than flags
  * @throws UsageError with the fault, and perhaps the intended flag
  */
-export function joinFlags(args: readonly string[], known: ArgsDef, takesOperands?: 'operands'): JoinedFlags {
+export function joinFlags(args: readonly string[], known: ArgsDef, takesOperands?: 'operands') {
   const joined: string[] = [];
   const operands: string[] = [];
   const rest = [...args];

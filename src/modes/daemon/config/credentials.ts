@@ -27,37 +27,29 @@ const noSourceHint =
 
 /** Returns the source of the password: the first that is set of flag, file, environment variable, systemd credential. */
 export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEnv): Password {
-  if (flag !== '') return passwordFrom('--wapi-password', () => flag);
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
-  const source = file || (env.WAPI_PASSWORD ? '' : credential);
-  const hint = source !== '' && source === credential ? credentialHint : undefined;
-  const unread = hint ?? `put it into ${source}, readable by the daemon only`;
+  const path = flag === '' ? file || (env.WAPI_PASSWORD ? '' : credential) : '';
+  const isCredential = path !== '' && path === credential;
   const read = () => {
+    const hint = isCredential ? credentialHint : `put it into ${path}, readable by the daemon only`;
     const password =
-      source === '' ? (env.WAPI_PASSWORD ?? '') : readSecret('WAPI password', source, unread).replace(/\r?\n$/, '');
+      path === '' ? flag || env.WAPI_PASSWORD || '' : readSecret('WAPI password', path, hint).replace(/\r?\n$/, '');
     if (password !== '') return password;
-    throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
-      hint: hint ?? (source === '' ? noSourceHint : `put it, alone on a line, into ${source}`),
-    });
+    if (path === '') throw new GridError('credentials', 'no WAPI password given', { hint: noSourceHint });
+    const emptyHint = isCredential ? credentialHint : `put it, alone on a line, into ${path}`;
+    throw new GridError('credentials', `no WAPI password given: ${path} is empty`, { hint: emptyHint });
   };
-  return source === ''
-    ? passwordFrom('WAPI_PASSWORD', read)
-    : { ...passwordFrom(source, read), exposure: () => exposureOf(source) };
-}
-
-/** Makes a password with the remark about blanks. @param where names its source */
-function passwordFrom(where: string, read: () => string): Password {
   const remark = () => {
     try {
       const password = read();
       if (password === password.trim()) return undefined;
-    } catch (error) {
-      if (!(error instanceof GridError)) throw error;
+    } catch {
       return undefined;
     }
+    const where = flag === '' ? path || 'WAPI_PASSWORD' : '--wapi-password';
     return `the password of ${where} begins or ends with a blank, which is sent to the grid, too`;
   };
-  return { read, exposure: () => undefined, remark };
+  return { read, exposure: () => exposureOf(path), remark };
 }
 
 /** Reads a file with credentials. Refuses it if others can write to it: they could change the password, or the daemon's identity. */
