@@ -33,7 +33,6 @@ export function buildCalls(parts: Parts, metrics: Metrics | undefined, tracing: 
   const { leases, monitor, keeper } = core;
   const { conditions, clock, log } = leases;
   const { socketDir, driverName, addTimeoutMs, nodeName, metricsListen } = options;
-  const defaults = options;
   store.subscribe({
     changed: (mark, lease) => {
       // A pending lease is due only if its ADD dies.
@@ -45,14 +44,21 @@ export function buildCalls(parts: Parts, metrics: Metrics | undefined, tracing: 
     socketDir,
     driverName,
     release: (params, at) =>
-      tracing.call({ method: 'DEL', params }, describe, () => releaseCall({ leases, defaults }, params, at)),
+      tracing.call({ method: 'DEL', params }, describe, () => releaseCall({ leases, defaults: options }, params, at)),
     recordUnanswered: (call) => recordUnanswered(leases, call),
     conditions,
     clock,
     log,
   });
   const handlers: Handlers = {
-    ...callHandlers({ leases, monitor, notes, defaults, addTimeoutMs, unverified: unverifiedNotice(options.tls) }),
+    ...callHandlers({
+      leases,
+      monitor,
+      notes,
+      defaults: options,
+      addTimeoutMs,
+      unverified: unverifiedNotice(options.tls),
+    }),
     'operator/status': operatorStatusHandler(parts),
     'operator/flags': { timeoutMs: 1_000, run: async () => ({ result: { flags: options.given } }) },
     'operator/probe': probeHandler(conditions),

@@ -27,14 +27,27 @@ const NetworkFile = v.looseObject({
   ...plugin.entries,
 });
 
-/** One source of addresses of one use of this driver. */
+/** One use of this driver. */
 export interface NetworkConfiguration {
   readonly file: string;
+  /** The name of the network. */
+  readonly name: string;
   /** The configuration that the IPAM plugin receives. */
   readonly config: Readonly<Record<string, unknown>>;
-  readonly spec: NetworkSpec;
+  /** Its sources of addresses. */
+  readonly specs: readonly NetworkSpec[];
   /** Warnings, one sentence each. */
   readonly remarks: readonly string[];
+}
+
+/** One source of addresses. */
+export interface Source extends Pick<NetworkConfiguration, 'file' | 'config'> {
+  readonly spec: NetworkSpec;
+}
+
+/** Lists the sources of addresses of a configuration. */
+export function sourcesOf({ file, config, specs }: NetworkConfiguration): Source[] {
+  return specs.map((spec) => ({ file, config, spec }));
 }
 
 /** A file that cannot be used, with the reason and the fix. */
@@ -90,18 +103,23 @@ export function checkNetworkFiles(files: readonly string[], options: Options): C
         const hint = `set "type" under "ipam" to "${options.driverName}", or leave the file out`;
         checked.errors.push({ file, message: `no plugin in it uses the IPAM plugin ${options.driverName}`, hint });
       }
-      for (const config of uses) checked.found.push(...checkUse(file, config, options));
+      for (const config of uses) checked.found.push(checkUse(file, config, options));
     } catch (error) {
       checked.errors.push({ file, ...whyUnusable(error) });
     }
   }
-  const { found } = checked;
-  const conflicts = found.flatMap((one, index) => found.slice(index + 1).flatMap((other) => conflictOf(one, other)));
-  return { found, errors: [...checked.errors, ...conflicts] };
+  const sources = checked.found.flatMap(sourcesOf);
+  const conflicts = sources.flatMap((one, index) =>
+    sources.slice(index + 1).flatMap((other) => conflictOf(one, other)),
+  );
+  return { found: checked.found, errors: [...checked.errors, ...conflicts] };
 }
 
-/** Finds the conflict between two configurations; none if the daemon can serve both. */
-export function conflictOf(one: NetworkConfiguration, other: NetworkConfiguration): ConfigurationError[] {
+/** Finds the conflict between two sources; none if the daemon can serve both. */
+export function conflictOf(
+  one: Pick<Source, 'file' | 'spec'>,
+  other: Pick<Source, 'file' | 'spec'>,
+): ConfigurationError[] {
   const [{ spec }, { spec: others }] = [one, other];
   if (spec.view !== others.view || spec.place.kind !== 'subnet' || others.place.kind !== 'subnet') return [];
   const [cidr, otherCidr] = [spec.place.cidr, others.place.cidr];
@@ -184,7 +202,7 @@ function misspelt(config: Readonly<Record<string, unknown>>): string[] {
   });
 }
 
-function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration[] {
+function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration {
   const netconf = parseNetconf(sentConfig('ADD', config), 'ADD');
   const sets = setsOf(netconf, options);
   requireFamilies(
@@ -200,5 +218,5 @@ function checkUse(file: string, config: Record<string, unknown>, options: Option
       `its socket-dir is ${socketDir}, but the daemon's --socket-dir is ${options.socketDir}: ADDs fail with error 11 until both are the same`,
     );
   }
-  return sets.flat().map((spec, index) => ({ file, config, spec, remarks: index === 0 ? remarks : [] }));
+  return { file, name: netconf.name, config, specs: sets.flat(), remarks };
 }

@@ -22,23 +22,18 @@ interface NotePlace extends DaemonPlace {
 /**
  * Writes the note of a call: complete and on disk when this returns, or absent. The daemon carries out the release of a
  * DEL's note. For an ADD's note it releases what the call may have taken, unless another ADD of the attachment has
- * returned it.
+ * returned it. The network configuration chooses the directory, so the number of notes is limited, and a daemon must have
+ * been there. A daemon with a user of its own reads them through the group of the directory, which tmpfiles.d creates.
  * @throws UntrustedPath if users other than root could change the directory; Error if it is not a daemon's, is full, or
  * the note is too long; the error of the file system
  */
 export function leaveNote(place: NotePlace, method: 'ADD' | 'DEL', call: Call): void {
+  const { socketDir, driverName, own = { socketDir: defaultSocketDir, driverName: ownName() } } = place;
   const { callId, containerId, ifName, config } = call;
+  const directory = owedDir(socketDir, driverName);
   const name = method === 'ADD' ? unansweredName(callId) : noteName(String(config.name), containerId, ifName);
   // The daemon needs to know whose address it is and, if it is looked up on the grid, where.
-  writeNote(place, name, requestFrame(method, { ...call, netns: '', args: '', config: sentConfig('DEL', config) }));
-}
-
-/**
- * Writes a note, a limited number of them, and only where a daemon has been: the network configuration chooses the
- * directory. A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d creates.
- */
-function writeNote({ socketDir, driverName, own = ownPlace() }: NotePlace, name: string, text: string): void {
-  const directory = owedDir(socketDir, driverName);
+  const text = requestFrame(method, { ...call, netns: '', args: '', config: sentConfig('DEL', config) });
   // After a boot a runtime may start before the daemon.
   if (socketDir === own.socketDir && driverName === own.driverName) makeDirectory(socketDir, 0o755);
   else if (![directory, socketFile(socketDir, driverName)].some(exists)) {
@@ -50,10 +45,6 @@ function writeNote({ socketDir, driverName, own = ownPlace() }: NotePlace, name:
     throw new Error(`${directory} has ${maxNotes} files already`);
   }
   writeDurably({ directory, name, mode: 0o640 }, text);
-}
-
-function ownPlace(): DaemonPlace {
-  return { socketDir: defaultSocketDir, driverName: ownName() };
 }
 
 function exists(path: string): boolean {

@@ -27,7 +27,11 @@ const host = v.pipe(
   // Normalised as in URLs: lower case, short form of addresses.
   v.transform((host) => URL.parse(`https://${host}`)?.hostname ?? host),
 );
-const hosts = v.pipe(text, v.transform(listed), v.array(host));
+const hosts = v.pipe(
+  text,
+  v.transform((list) => list.split(',').map((one) => one.trim())),
+  v.array(host),
+);
 const whatPortsAre = 'must be a port number';
 const port = v.pipe(
   v.string(),
@@ -39,7 +43,10 @@ const port = v.pipe(
 const version = v.pipe(
   v.string(),
   v.regex(/^\d{1,2}\.\d{1,2}(\.\d{1,2})*$/, 'must be a version such as 2.3'),
-  v.check((version) => isAtLeast(version, [2, 3]), 'must be 2.3 or above'),
+  v.check((version) => {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    return major > 2 || (major === 2 && minor >= 3);
+  }, 'must be 2.3 or above'),
 );
 const bits = v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number));
 const labels = v.pipe(
@@ -227,20 +234,11 @@ export const FlagSchema = v.object(
   },
 );
 
-function listed(text: string): string[] {
-  return text.split(',').map((one) => one.trim());
-}
-
 /** Reads host and port. A bare port listens at 127.0.0.1: to serve other hosts, an address must be given. */
 function listenAddress(text: string): ListenAddress | undefined {
   if (text === 'off') return undefined;
   const colon = text.lastIndexOf(':');
   return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '127.0.0.1', port: Number(text.slice(colon + 1)) };
-}
-
-function isAtLeast(version: string, least: readonly [number, number]): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major > least[0] || (major === least[0] && minor >= least[1]);
 }
 
 /** Describes flags for `--help`, under the heading of their group. */

@@ -50,9 +50,8 @@ export const checkConfig = defineCommand({
         one ? [`warning: ${one}`] : [],
       ),
     ];
-    const right = found.flatMap(({ file, config, spec, remarks }, index) => [
-      // List a configuration with several address sources once.
-      ...(found[index - 1]?.config === config ? [] : [`${file}: network ${spec.name} is fine`]),
+    const right = found.flatMap(({ file, name, config, remarks }) => [
+      `${file}: network ${name} is fine`,
       ...[...remarks, ...misspeltPlugin(config.type, pluginPaths(env))].map((remark) => `${file}: warning: ${remark}`),
     ]);
     const failed = errors.length > 0;

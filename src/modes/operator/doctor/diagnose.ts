@@ -8,11 +8,11 @@ import type { GridAccess } from '../../daemon/grid-access.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Invocation } from '../command.ts';
 import { type ClockReading, openToLook, readSettings } from '../grid.ts';
-import { checkNetworkFiles, findNetworkFiles } from '../network-configurations.ts';
-import { type Finding, failure, ok, type RunOptions, runChecks } from './check.ts';
+import { checkNetworkFiles, findNetworkFiles, sourcesOf } from '../network-configurations.ts';
+import { checks, type Finding, failure, ok, type RunOptions, runChecks } from './check.ts';
 import { gridChecks } from './grid.ts';
 import { hostChecks, leaseChecks } from './host.ts';
-import { configurationChecks, networkChecks } from './networks.ts';
+import { judgeFiles, networkChecks } from './networks.ts';
 import { pluginChecks } from './plugins.ts';
 
 /** The oldest WAPI version that the daemon accepts. Grids continue to serve old versions (WAPI documentation, index page). */
@@ -50,18 +50,19 @@ async function examine({ env, socket, operands }: Examined, options: Options, ru
   const files = operands.length > 0 ? operands : findNetworkFiles(options.driverName);
   const configurations = checkNetworkFiles(files, options);
   const { found } = configurations;
-  const checks = [
+  const sources = found.flatMap(sourcesOf);
+  const all = [
     ...hostChecks(options, socket),
     ...pluginChecks(options.driverName, found, env),
-    ...gridChecks({ options, grid, oldest, clock, specs: found.map(({ spec }) => spec) }),
+    ...gridChecks({ options, grid, oldest, clock, specs: sources.map(({ spec }) => spec) }),
     ...leaseChecks(socket),
-    ...configurationChecks(configurations),
-    ...found.flatMap((configuration) =>
-      networkChecks(configuration, { grid: grid.grid, host, flagSize: options.blockSize, all: found }),
+    ...checks('network configurations', { files: () => judgeFiles(configurations) }),
+    ...sources.flatMap((source) =>
+      networkChecks(source, { grid: grid.grid, host, flagSize: options.blockSize, all: sources }),
     ),
   ];
   try {
-    return await runChecks(checks, run);
+    return await runChecks(all, run);
   } finally {
     await Promise.all(opened.map((one) => one.close()));
   }

@@ -14,15 +14,10 @@ import { areShared, coverOf } from '../../../infoblox/network/ranges.ts';
 import { type NetworkSpec, sourceText } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
 import { counted } from '../../quantity.ts';
-import { type Checked, type NetworkConfiguration, networkDirectories } from '../network-configurations.ts';
+import { type Checked, networkDirectories, type Source } from '../network-configurations.ts';
 import { isBlock, type JudgedRange, judgeBlocks } from './blocks.ts';
 import { after, type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
 import { unlessRefused } from './grid.ts';
-
-/** Makes the check of network configuration files. */
-export function configurationChecks(checked: Checked): Check[] {
-  return checks('network configurations', { files: () => judgeFiles(checked) });
-}
 
 /** Reports the networks and errors of each file. */
 export function judgeFiles({ found, errors }: Checked): Verdict[] {
@@ -31,9 +26,8 @@ export function judgeFiles({ found, errors }: Checked): Verdict[] {
     return [warning(what, 'copy one of /etc/infoblox-cni/netconf there, or name files after doctor')];
   }
   const wrong = errors.map(({ file, message, hint }) => failure(`${file}: ${message}`, hint));
-  const right = found.flatMap(({ file, config, spec, remarks }, index) => [
-    // List a configuration with several address sources once.
-    ...(found[index - 1]?.config === config ? [] : [ok(`${file}: network ${spec.name}`)]),
+  const right = found.flatMap(({ file, name, remarks }) => [
+    ok(`${file}: network ${name}`),
     ...remarks.map((remark) => warning(`${file}: ${remark}`, 'correct or remove it')),
   ]);
   return [...wrong, ...right];
@@ -49,7 +43,7 @@ interface NetworkContext {
   readonly all: readonly Named[];
 }
 
-type Named = { readonly file: string; readonly spec: Pick<NetworkSpec, 'name' | 'place' | 'part'> };
+type Named = Pick<Source, 'file' | 'spec'>;
 
 /** Names a source in its findings: its network; its place if the network has several; its file if several files name the network. */
 export function nameOf({ file, spec }: Named, all: readonly Named[]): string {
@@ -72,9 +66,9 @@ interface Place {
 }
 
 /** Makes the checks of a network. They throw the GridError with which an ADD would fail. Some say nothing before the network exists. */
-export function networkChecks(configuration: NetworkConfiguration, context: NetworkContext): Check[] {
+export function networkChecks(source: Source, context: NetworkContext): Check[] {
   const { grid, host, all } = context;
-  const { spec, config } = configuration;
+  const { spec, config } = source;
   const { view } = spec;
   // This command does not read the daemon's state.
   const leases = { boundIn: () => [], hasBoundIn: () => false };
@@ -128,7 +122,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
       return judgeSharing(await findOtherHosts(grid, { cidr, view, host }, signal), { config, gateway });
     }),
   };
-  return checks(`network ${nameOf(configuration, all)}`, rows);
+  return checks(`network ${nameOf(source, all)}`, rows);
 }
 
 interface HostAddress {
@@ -315,7 +309,7 @@ export function judgeOwnAddress(
  */
 export function judgeSharing(
   others: readonly string[],
-  { config, gateway }: Pick<NetworkConfiguration, 'config'> & Pick<Place, 'gateway'>,
+  { config, gateway }: Pick<Source, 'config'> & Pick<Place, 'gateway'>,
 ): Verdict {
   if (others.length === 0) return ok('no other host has addresses in it');
   const named = `${others.join(', ')} ${others.length === 1 ? 'has' : 'have'} addresses in it, too`;

@@ -71,6 +71,10 @@ test('checks network configurations as an ADD would, without the grid', async ()
   expect((await operate('check-config', device({ type: 'brdige', brige: 'br1' }), ...flags)).stdout).toMatch(
     /warning: its key brige has no effect; did you mean bridge\?\n.*there is no main plugin brdige; did you mean bridge\?\n/,
   );
+  const twoSources = device({ ...host.config({ ipam: { ranges: [[{ subnet: '10.8.0.0/24' }]] } }), type: 'brdige' });
+  expect((await operate('check-config', twoSources, ...flags)).stdout.match(/there is no main plugin/g)).toHaveLength(
+    1,
+  );
 });
 
 test('shows the effective settings and their sources, warns about a missing login, and refuses a malformed file', async () => {

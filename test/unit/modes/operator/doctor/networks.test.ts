@@ -279,13 +279,13 @@ describe('host blocks', () => {
 
 describe('files', () => {
   const at = (file: string, differs: Partial<typeof input> & { subnet?: string } = {}) => ({
-    ...{ file, config: {}, remarks: [] },
+    file,
     spec: networkSpec({ ...input, subnet: '10.0.0.0/24', ...differs }),
   });
 
   test('are reported with what is wrong with each, or as missing', () => {
     const errors = [{ file: 'b', message: 'unknown key', hint: 'correct it' }];
-    const found = [{ ...at('a'), remarks: ['ipam.x has no effect'] }];
+    const found = [{ file: 'a', name: 'net-1', config: {}, specs: [bySubnet], remarks: ['ipam.x has no effect'] }];
     expect(linesOf(judgeFiles({ found, errors }))).toEqual([
       'failure: b: unknown key -> correct it',
       'ok: a: network net-1',
