@@ -1,8 +1,9 @@
 /**
  * One create of an ADD: whether the requested address is available, which pool is asked, and how the grid's answer compares with the request.
  */
+import { describeReservation } from '../attributes.ts';
 import { GridError } from '../errors.ts';
-import type { AddressSource, Description, Reservation } from '../grid.ts';
+import type { AddressSource, Reservation } from '../grid.ts';
 import { misfit, refuseOutside } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
 import { blockHostOf } from '../network/ranges.ts';
@@ -11,6 +12,7 @@ import { inBlockError, nonsenseError, ownAddressError, takenError } from './addr
 import type { LeaseDeps } from './deps.ts';
 import { doubtOf } from './doubt.ts';
 import { createInDoubt, type Lease } from './lease.ts';
+import type { Wish } from './obtain.ts';
 import type { Found, Look } from './plan.ts';
 import { apply } from './store/lease-store.ts';
 
@@ -61,25 +63,25 @@ export async function refuseAnothers(
 }
 
 interface Asked {
+  readonly wish: Wish;
   readonly target: Target;
   /** Subjects of blocks to skip. */
   readonly full: ReadonlySet<string>;
-  readonly requested: string | undefined;
-  readonly neededBy: number | undefined;
-  readonly description: Description;
 }
 
 /** Asks the grid for an address. @returns its reply, and the source asked for: a block of this host where hosts share a range */
 export async function reserve(
   { grid, keeper }: LeaseDeps,
-  { target, full, requested, neededBy, description }: Asked,
+  { wish, target, full }: Asked,
   signal: AbortSignal,
 ): Promise<{ readonly source: AddressSource; readonly reply: Pick<Reservation, 'address' | 'view'> | GridError }> {
+  const { mark, attachment, requested, neededBy, asking } = wish;
   const { network, pool } = target;
+  const description = describeReservation(attachment.network, asking.workload);
   let source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
   try {
     if (requested === undefined) source = await keeper.poolIn(target, full, signal);
-    return { source, reply: await grid.reserve({ source, ...description, neededBy }, signal) };
+    return { source, reply: await grid.reserve({ source, comment: mark, ...description, neededBy }, signal) };
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
     return { source, reply: error };

@@ -2,7 +2,6 @@
  * Gets one address from the grid for one lease of an ADD: look, `plan`, and its step, until the grid has a fitting reservation. add.ts then
  * binds it together with the attachment's other leases.
  */
-import { describeReservation } from '../attributes.ts';
 import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
@@ -86,7 +85,7 @@ export interface Obtained {
  */
 export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Promise<Obtained | undefined> {
   const { networks, blocks, exhaustion, store, names, observer, host, clock, moment } = deps;
-  const { mark, attachment, requested, neededBy, asking } = wish;
+  const { mark, attachment, requested, asking } = wish;
   const { signal } = work;
   const identity = identityOf(wish);
   const beginning = { ...identity, ...asking, family: familyOfSpec(wish.sources[0]), callers: work.callers };
@@ -202,9 +201,8 @@ export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Pro
             if (canBeOfBlock()) return leave();
             await refuseTaken(deps, { lease, look, network, requested }, signal);
           }
-          const description = { comment: mark, ...describeReservation(attachment.network, asking.workload) };
           const [{ source, reply }, isInPlace] = await Promise.all([
-            reserve(deps, { target, full, requested, neededBy, description }, signal),
+            reserve(deps, { wish, target, full }, signal),
             networks.isInPlace(spec, network, signal),
           ]);
           const block = 'nextOf' in source && source !== pool ? subjectOf(source) : undefined;

@@ -7,7 +7,7 @@ import type { Grid, Network } from '../grid.ts';
 import { namedInComment, pendingNetworkMark, shortNetworkName, yieldedNetworkMark } from '../mark.ts';
 import { familyOfSpec } from './sets.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
-import type { BoundLeases } from './views.ts';
+import { type BoundLeases, hasLeaseIn } from './views.ts';
 
 export interface NamedNetworks {
   /** Lowest address first, or the preferred one. */
@@ -41,16 +41,11 @@ export function isComplete({ comment, names }: Network, name: string): boolean {
  * Orders the complete networks of a name by preference: those inside the network containers, then those in which this
  * host has leases, then by address, so that hosts without leases agree.
  */
-export function byPreference(
-  complete: readonly Network[],
-  { name, view, place }: SpecOf<'container'>,
-  leases: Pick<BoundLeases, 'hasBoundIn'>,
-): Network[] {
+export function byPreference(complete: readonly Network[], spec: SpecOf<'container'>, leases: BoundLeases): Network[] {
   if (complete.length < 2) return [...complete];
   const ranked = complete.map((network) => {
     const { cidr } = network;
-    const isLeased = leases.hasBoundIn({ name: shortNetworkName(name), view, cidr });
-    return { network, rank: (isInAny(place.containers, cidr) ? 0 : 2) + (isLeased ? 0 : 1) };
+    return { network, rank: (isInAny(spec.place.containers, cidr) ? 0 : 2) + (hasLeaseIn(leases, spec, cidr) ? 0 : 1) };
   });
   // Networks of equal rank keep their order, by address.
   return ranked.sort((one, other) => one.rank - other.rank).map(({ network }) => network);

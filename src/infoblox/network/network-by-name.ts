@@ -65,7 +65,7 @@ export async function agreeOnNetwork<T>(
   let waits = 0;
   // A host without leases in the view will probably create the network: read what that needs concurrently with the
   // look.
-  const hasLeases = leases.boundIn(view, 1).length > 0;
+  const hasLeases = leases.boundIn(view).length > 0;
   let early = hasLeases ? undefined : readSurroundings(grid, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
   for (;;) {

@@ -8,7 +8,7 @@ import { abortable, deadline } from '../concurrency/clock.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import type { Grid } from '../grid.ts';
 import type { Log } from '../log.ts';
-import { gatewayMark, isAttachmentMark, shortNetworkName } from '../mark.ts';
+import { gatewayMark, isAttachmentMark } from '../mark.ts';
 import { keptBack } from './fit.ts';
 import { findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './named-networks.ts';
 import { type AgreementDeps, agreeOnNetwork } from './network-by-name.ts';
@@ -16,7 +16,7 @@ import type { NetworkPart } from './part.ts';
 import { blockHostOf, ensureRanges } from './ranges.ts';
 import { blockSizeOf, type NetworkSpec, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
-import type { FoundNetwork } from './views.ts';
+import { type FoundNetwork, hasLeaseIn } from './views.ts';
 
 /** Milliseconds between two looks at a remembered network. */
 const lookIntervalMs = 60_000;
@@ -137,12 +137,11 @@ export class Networks {
     if (this.#memory.get(key) === memory) this.#memory.delete(key);
   }
 
-  #isLookDue({ spec, seenAt }: Memory, { cidr, view }: ReadyNetwork): boolean {
+  #isLookDue({ spec, seenAt }: Memory, { cidr }: ReadyNetwork): boolean {
     const { clock, leases, conditions } = this.#deps;
     if (clock.now() - seenAt < lookIntervalMs) return false;
     // A bound lease shows that the network is there, and only a look that no other one has its name.
-    const isInUse = leases.hasBoundIn({ name: shortNetworkName(spec.name), view, cidr });
-    return !isInUse || hasDuplicates(conditions, spec);
+    return !hasLeaseIn(leases, spec, cidr) || hasDuplicates(conditions, spec);
   }
 
   async #look(memory: Memory, network: ReadyNetwork): Promise<boolean> {

@@ -1,15 +1,15 @@
 /** Creates the next free network of network containers, pending for a name. */
 import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
-import type { Grid } from '../grid.ts';
+import type { Grid, Surroundings } from '../grid.ts';
 import { pendingNetworkMark } from '../mark.ts';
 import { refuseCreation } from './creation.ts';
 import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
 import { createView, type NetworkDeps, refuseRenamedView } from './views.ts';
 
-/** The objects that must exist before a network can be created. */
-interface Surroundings {
+/** Whether the objects exist that a network needs. */
+interface Existing {
   readonly viewExists: boolean;
   /** The first container only; the others are looked up when those before them are full. */
   readonly containerExists: boolean;
@@ -23,7 +23,7 @@ export async function readSurroundings(
   grid: Grid,
   { view, place }: SpecOf<'container'>,
   signal: AbortSignal,
-): Promise<Surroundings> {
+): Promise<Existing> {
   const [viewExists, containerExists] = await Promise.all([
     grid.exists({ view }, signal),
     grid.exists({ container: place.containers[0], view }, signal),
@@ -42,7 +42,7 @@ export async function readSurroundings(
  */
 export async function createNextNetwork(
   deps: NetworkDeps,
-  { spec, known }: { readonly spec: SpecOf<'container'>; readonly known: Surroundings | undefined },
+  { spec, known }: { readonly spec: SpecOf<'container'>; readonly known: Existing | undefined },
   signal: AbortSignal,
 ): Promise<Cidr | undefined> {
   const { grid, log } = deps;
@@ -78,7 +78,7 @@ export async function createNextNetwork(
  * Refuses to create missing objects of the next network if that is not allowed.
  * @throws GridError `network-conflict`
  */
-export function refuseNextNetwork(spec: SpecOf<'container'>, seen: Surroundings & { readonly container: Cidr }): void {
+export function refuseNextNetwork(spec: SpecOf<'container'>, seen: Existing & { readonly container: Cidr }): void {
   const { viewExists, container, containerExists } = seen;
   refuseCreation(spec, [
     ...(viewExists ? [] : [{ kind: 'network view' } as const]),
@@ -96,18 +96,13 @@ export function noRoom({ name, view, place }: SpecOf<'container'>): GridError {
   });
 }
 
-interface ContainerInView {
-  readonly container: Cidr;
-  readonly view: string;
-}
-
 /**
  * Creates a network container.
  * @throws GridError `network-conflict` if another object has its place
  */
 async function createContainer(
   { grid, log }: Pick<NetworkDeps, 'grid' | 'log'>,
-  wanted: ContainerInView,
+  wanted: Required<Surroundings>,
   signal: AbortSignal,
 ): Promise<void> {
   const { container, view } = wanted;
@@ -122,7 +117,7 @@ async function createContainer(
 }
 
 /** Makes the error for an object that is not a network container. */
-export function noContainer({ container, view }: ContainerInView, cause?: unknown): GridError {
+export function noContainer({ container, view }: Required<Surroundings>, cause?: unknown): GridError {
   return new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
     hint: 'name a network container in network-container, or use its network as subnet',
     cause,

@@ -6,7 +6,7 @@ import { type Cidr, isWithin } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';
 import type { Grid, Reservation } from '../grid.ts';
 import type { Log } from '../log.ts';
-import { type Origin, parseMark } from '../mark.ts';
+import { type Origin, parseMark, shortNetworkName } from '../mark.ts';
 import { familyOfSpec } from './sets.ts';
 import type { NetworkSpec } from './spec.ts';
 
@@ -15,10 +15,22 @@ const maxSamples = 3;
 
 /** This host's bound leases, from its state. */
 export interface BoundLeases {
-  /** Returns at most `limit` leases of a view. */
-  boundIn(view: string, limit: number): readonly { readonly mark: string }[];
-  /** Tells whether a lease of a network name, as in marks, is in a network. */
-  hasBoundIn(where: { readonly name: string; readonly view: string; readonly cidr: Cidr }): boolean;
+  /** Lists those of a view. `network`: its name, as in marks. */
+  boundIn(
+    view: string,
+  ): readonly { readonly mark: string; readonly network: string; readonly address: string | null }[];
+}
+
+/** Tells whether this host has a bound lease of a spec's name in a network. */
+export function hasLeaseIn(
+  leases: BoundLeases,
+  { name, view }: Pick<NetworkSpec, 'name' | 'view'>,
+  cidr: Cidr,
+): boolean {
+  const network = shortNetworkName(name);
+  return leases.boundIn(view).some((lease) => {
+    return lease.network === network && lease.address !== null && isWithin(lease.address, cidr);
+  });
 }
 
 /** Dependencies of finding and creating networks. */
@@ -97,10 +109,13 @@ async function leaseElsewhere(
   view: string,
   signal: AbortSignal,
 ): Promise<Reservation | undefined> {
-  const looks = leases.boundIn(view, maxSamples).map(async ({ mark }) => {
-    const { found } = await grid.find(mark, {}, signal);
-    return found.find((one) => one.view !== view);
-  });
+  const looks = leases
+    .boundIn(view)
+    .slice(0, maxSamples)
+    .map(async ({ mark }) => {
+      const { found } = await grid.find(mark, {}, signal);
+      return found.find((one) => one.view !== view);
+    });
   return (await Promise.all(looks)).find((moved) => moved !== undefined);
 }
 

@@ -1,18 +1,12 @@
-/** Implements the port `Grid` over WAPI. */
+/** Implements the port `Grid` over WAPI. The port says what each method does and returns. */
 import { type Cidr, compareAddresses, familyOf, type Interval, intersect, spanOf } from '../address.ts';
 import { ofNetwork, reservedAt } from '../attributes.ts';
-import { type GridError, hasReason, undefinedIfUnreadable } from '../errors.ts';
+import { hasReason, undefinedIfUnreadable } from '../errors.ts';
 import type {
-  DescribedReservation,
-  Description,
   Grid,
   MarkPlace,
-  Network,
   NetworkPlace,
-  NetworkSource,
-  Occupant,
   Pool,
-  Range,
   RangeFilter,
   Reservation,
   ReservationFilter,
@@ -51,11 +45,7 @@ export class WapiGrid implements Grid {
     this.#attributes.learn(await Array.fromAsync(defined, ({ name }) => name));
   }
 
-  async find(
-    mark: string,
-    { view, family }: MarkPlace,
-    signal: AbortSignal,
-  ): Promise<{ found: Reservation[]; unconfirmed?: GridError }> {
+  async find(mark: string, { view, family }: MarkPlace, signal: AbortSignal) {
     const query = { comment: mark, ...scope({ view }) };
     const find = async (confirm: boolean) => {
       const searched = this.#families.searched(family).map(({ reservation }) => {
@@ -71,13 +61,13 @@ export class WapiGrid implements Grid {
     }
   }
 
-  at(address: string, view: string | undefined, signal: AbortSignal): Promise<Reservation[]> {
+  at(address: string, view: string | undefined, signal: AbortSignal) {
     const of = this.#families.of(address);
     const query = { [of.address]: address, ...scope({ view }) };
     return findExactly(this.#session, { ...of.reservation, query }, signal);
   }
 
-  list(filter: ReservationFilter, signal: AbortSignal): AsyncIterable<Reservation> {
+  list(filter: ReservationFilter, signal: AbortSignal) {
     const { confirm } = filter;
     const query = scope(filter);
     const found = this.#families.search(filter, ({ reservation }) => {
@@ -86,10 +76,7 @@ export class WapiGrid implements Grid {
     return matching(found, filter);
   }
 
-  listDescribed(
-    { address, ...filter }: Parameters<Grid['listDescribed']>[0],
-    signal: AbortSignal,
-  ): AsyncIterable<DescribedReservation> {
+  listDescribed({ address, ...filter }: Parameters<Grid['listDescribed']>[0], signal: AbortSignal) {
     const { confirm, attributes = {} } = filter;
     const families = address === undefined ? filter.families : [familyOf(address)];
     const found = this.#families.search({ ...filter, families }, ({ describedReservation, address: field }) => {
@@ -99,7 +86,7 @@ export class WapiGrid implements Grid {
     return matching(found, filter);
   }
 
-  async isUsed(address: string, view: string, signal: AbortSignal): Promise<boolean | undefined> {
+  async isUsed(address: string, view: string, signal: AbortSignal) {
     const query = { ip_address: address, network_view: view };
     const search = findExactly(this.#session, { ...this.#families.of(address).occupant, query }, signal);
     // Users with restricted rights may not read this type; then the create shows whether the address is free.
@@ -107,10 +94,7 @@ export class WapiGrid implements Grid {
     return found?.length ? found[0] !== undefined : undefined;
   }
 
-  async reserve(
-    { source, comment, name, attributes, neededBy }: Parameters<Grid['reserve']>[0],
-    signal: AbortSignal,
-  ): Promise<Pick<Reservation, 'address' | 'view'>> {
+  async reserve({ source, comment, name, attributes, neededBy }: Parameters<Grid['reserve']>[0], signal: AbortSignal) {
     const { view } = source;
     const of = this.#families.of('address' in source ? source.address : source.nextOf);
     const address = 'address' in source ? source.address : nextAvailable(source, of.prefix);
@@ -123,7 +107,7 @@ export class WapiGrid implements Grid {
     return { address: made.address, view: made.network_view };
   }
 
-  async ranges(filter: RangeFilter, signal: AbortSignal): Promise<Range[]> {
+  async ranges(filter: RangeFilter, signal: AbortSignal) {
     const { mark, touching, confirm } = filter;
     const query = { ...scope(filter), ...(mark !== undefined && { comment: mark }) };
     const found = this.#families.search(filter, ({ range }) => {
@@ -139,7 +123,7 @@ export class WapiGrid implements Grid {
   async createRange(
     { first, last, network, view, comment, name, attributes }: Parameters<Grid['createRange']>[0],
     signal: AbortSignal,
-  ): Promise<void> {
+  ) {
     const where = { start_addr: first, end_addr: last, network: network.text, network_view: view };
     const body = { ...where, server_association_type: unserved, comment, name };
     await this.#attributed.create(this.#families.of(first).range, { body, attributes }, signal);
@@ -149,18 +133,14 @@ export class WapiGrid implements Grid {
     { first, last }: Interval,
     { network, view, confirm }: Parameters<Grid['occupants']>[1],
     signal: AbortSignal,
-  ): Promise<Occupant[]> {
+  ) {
     const query = { 'ip_address>': first, 'ip_address<': last, ...scope({ network, view }) };
     const search = { ...this.#families.of(first).occupant, query, confirm };
     const found = await Array.fromAsync(searchPages(this.#session, search, signal));
     return found.filter((one) => one !== undefined).sort((one, other) => compareAddresses(one.address, other.address));
   }
 
-  async relabel(
-    { seen }: Sighted,
-    { comment, name, attributes }: Pick<Description, 'comment'> & Partial<Description>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async relabel({ seen }: Sighted, { comment, name, attributes }: Parameters<Grid['relabel']>[1], signal: AbortSignal) {
     const body = { comment, ...(name === undefined ? {} : { name }) };
     const change = { body, attributes: attributes && { ...attributes, ...reservedAt(this.#session.clock.wall()) } };
     const answer = await this.#attributed.change(seen, change, signal);
@@ -168,7 +148,7 @@ export class WapiGrid implements Grid {
   }
 
   /** Requires WAPI's answer, the reference: something else may have answered with success. */
-  async remove({ seen }: Sighted, signal: AbortSignal): Promise<void> {
+  async remove({ seen }: Sighted, signal: AbortSignal) {
     try {
       const answer = await this.#session.write(seen, { method: 'DELETE' }, signal);
       parseAnswer(referenceTo(typeOf(seen.object)), answer, { what: 'DELETE', outcome: 'unknown' });
@@ -177,10 +157,7 @@ export class WapiGrid implements Grid {
     }
   }
 
-  async networkAt(
-    { cidr, view, confirm }: Parameters<Grid['networkAt']>[0],
-    signal: AbortSignal,
-  ): Promise<Network | undefined> {
+  async networkAt({ cidr, view, confirm }: Parameters<Grid['networkAt']>[0], signal: AbortSignal) {
     const search = { ...this.#families.of(cidr).network, query: scope({ network: cidr, view }), confirm };
     return (await findExactly(this.#session, search, signal))[0];
   }
@@ -196,11 +173,7 @@ export class WapiGrid implements Grid {
     return cidr && { cidr, tenths: undefined };
   }
 
-  async networksNamed(
-    name: string,
-    { view, family }: Parameters<Grid['networksNamed']>[1],
-    signal: AbortSignal,
-  ): Promise<Network[]> {
+  async networksNamed(name: string, { view, family }: Parameters<Grid['networksNamed']>[1], signal: AbortSignal) {
     const { network } = this.#families.of(family);
     const byComment = { 'comment~': `^${literal(networkMark(name))}`, network_view: view };
     const byAttribute = { ...network, query: { network_view: view }, attributes: ofNetwork(name) };
@@ -211,7 +184,7 @@ export class WapiGrid implements Grid {
     return found.flat();
   }
 
-  async networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]> {
+  async networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal) {
     const { around, commonText, networkAround, networkCidr } = this.#families.of(cidr);
     const beginning = commonText(cidr);
     // Uses only features of all regular expression dialects.
@@ -226,10 +199,7 @@ export class WapiGrid implements Grid {
     return [...new Map(others.map((other) => [other.text, other])).values()];
   }
 
-  async createNetwork(
-    { source, name, comment }: { readonly source: NetworkSource; readonly name: string; readonly comment: string },
-    signal: AbortSignal,
-  ): Promise<Cidr> {
+  async createNetwork({ source, name, comment }: Parameters<Grid['createNetwork']>[0], signal: AbortSignal) {
     const { view } = source;
     const network =
       'cidr' in source
@@ -245,7 +215,7 @@ export class WapiGrid implements Grid {
    * Asks the grid, which also considers ranges and exclusions (NIOS 9.0 documentation, "Configuring the Next Available Network or IP
    * Address").
    */
-  async hasRoom(source: Parameters<Grid['hasRoom']>[0], signal: AbortSignal): Promise<boolean | undefined> {
+  async hasRoom(source: Parameters<Grid['hasRoom']>[0], signal: AbortSignal) {
     const { view, nextOf } = source;
     const isOfNetworks = 'prefixLength' in source;
     const isOfRange = !('text' in nextOf);
@@ -268,12 +238,12 @@ export class WapiGrid implements Grid {
     }
   }
 
-  async exists({ view, container }: Surroundings, signal: AbortSignal): Promise<boolean> {
+  async exists({ view, container }: Surroundings, signal: AbortSignal) {
     const query = container === undefined ? { name: view } : scope({ network: container, view });
     return (await findExactly(this.#session, { ...this.#kindOf(container), query }, signal)).length > 0;
   }
 
-  async create({ view, container }: Surroundings, signal: AbortSignal): Promise<void> {
+  async create({ view, container }: Surroundings, signal: AbortSignal) {
     const body =
       container === undefined
         ? { name: view, comment: 'infoblox-cni' }

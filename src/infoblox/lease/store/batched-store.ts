@@ -2,12 +2,10 @@
  * A lease store with all leases in memory that commits changes in batches: at once when a caller waits, otherwise soon. Subclasses write
  * the batches.
  */
-import { isWithin } from '../../address.ts';
 import type { Clock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import { attachmentKey } from '../../mark.ts';
-import type { BoundLeases } from '../../network/views.ts';
 import type { Block } from '../block/block.ts';
 import { type DoubtWindow, resumedDoubt, wallTimeOf } from '../doubt.ts';
 import { type HistoryChange, historyChanges } from '../history.ts';
@@ -104,14 +102,8 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     return this.at(view, address).find(({ phase, mark }) => phase === 'bound' && mark !== except);
   }
 
-  boundIn(view: string, limit: number): Lease[] {
-    return this.where((lease) => isBound(lease, view)).slice(0, limit);
-  }
-
-  hasBoundIn({ name, view, cidr }: Parameters<BoundLeases['hasBoundIn']>[0]): boolean {
-    const isThere = (lease: Lease) =>
-      lease.network === name && isBound(lease, view) && lease.address !== null && isWithin(lease.address, cidr);
-    return this.where(isThere).length > 0;
+  boundIn(view: string): Lease[] {
+    return this.where((lease) => lease.phase === 'bound' && lease.view === view);
   }
 
   lastUptime(bootId: string | null): number | null {
@@ -284,10 +276,6 @@ function removeFrom(index: Map<string, Set<string>>, key: string, mark: string):
   const marks = index.get(key);
   marks?.delete(mark);
   if (marks?.size === 0) index.delete(key);
-}
-
-function isBound(lease: Lease, view: string): boolean {
-  return lease.phase === 'bound' && lease.view === view;
 }
 
 function byUrgency(one: Lease, other: Lease): number {

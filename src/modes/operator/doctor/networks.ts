@@ -71,7 +71,7 @@ export function networkChecks(source: Source, context: NetworkContext): Check[] 
   const { spec, config } = source;
   const { view } = spec;
   // This command does not read the daemon's state.
-  const leases = { boundIn: () => [], hasBoundIn: () => false };
+  const leases = { boundIn: () => [] };
   const outlook = shared((signal) => outlookOf({ grid, leases, host, usedViews: new Set() }, spec, signal));
   const place = shared(async (signal): Promise<Place> => {
     const network = await outlook(signal);

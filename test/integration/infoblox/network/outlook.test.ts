@@ -26,7 +26,7 @@ const usual = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', pre
 
 function outlook(differs: Partial<SpecInput> = {}) {
   const port = gridOver(session);
-  const leases = { boundIn: () => [], hasBoundIn: () => false };
+  const leases = { boundIn: () => [] };
   const host = { cluster: 'c', node: 'n' };
   return outlookOf({ grid: port, leases, host, usedViews: new Set() }, networkSpec({ ...usual, ...differs }), inTime());
 }

@@ -15,7 +15,7 @@ const clock = { ...real, now: () => real.now() + skipped };
 let isStateBroken = false;
 const wrapStore = (store: SqliteLeaseStore) =>
   intercept(store, (method, _, run) => {
-    if (isStateBroken && method === 'hasBoundIn') throw new GridError('state', 'disk I/O error');
+    if (isStateBroken && method === 'boundIn') throw new GridError('state', 'disk I/O error');
     return run();
   });
 const fixture = useGridAndHost({ attributes: ['Network Name'] }, { clock, wrapStore });

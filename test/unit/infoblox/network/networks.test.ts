@@ -20,7 +20,7 @@ test('a network is confirmed even if each request takes half a minute', async ()
     networkAt: (_: unknown, signal: AbortSignal) =>
       after({ cidr, view: 'default', comment: '', names: [], seen }, signal),
   } as Partial<Grid> as Grid;
-  const leases = { boundIn: () => [], hasBoundIn: () => false };
+  const leases = { boundIn: () => [] };
   const log = { info: () => undefined, warn: () => undefined };
   const host = { cluster: 'c', node: 'host-a' };
   const networks = new Networks({
