@@ -22,6 +22,8 @@ const maxUnsureMs = 600_000;
 const maxLossMs = 3_600_000;
 /** Milliseconds for which a create may be owed while the grid answers. */
 const maxOwedMs = 300_000;
+/** Failed attempts of a create that the grid does not take. After fewer it may wait in a long queue. */
+const minFailures = 3;
 /** Remembered ended leases, and places that were in use. */
 const maxEnded = 10_000;
 /** The fact that records `release --blocks`. */
@@ -218,9 +220,9 @@ export class Blocks {
     const { clock, conditions } = this.#deps;
     const since = clock.now() - maxOwedMs;
     if (gridTrouble(conditions) !== undefined || this.#gridBackAt > since) return undefined;
-    return this.leasesIn(block).find(
-      ({ phase, owedSince, attempts }) => phase === 'bound' && owedSince !== null && owedSince < since && attempts > 0,
-    );
+    return this.leasesIn(block).find(({ phase, owedSince, attempts }) => {
+      return phase === 'bound' && owedSince !== null && owedSince < since && attempts >= minFailures;
+    });
   }
 
   /**

@@ -25,9 +25,9 @@ const alone = ({ clock }: ReturnType<typeof hostWith>, others: string[] = []) =>
 });
 const why = new GridError('network-conflict', 'it overlaps another range');
 
-/** Makes a reservation owed for five minutes, while the grid shows the block alone. */
-async function owe(host: ReturnType<typeof hostWith>, block: Block): Promise<void> {
-  put(host.store, aLease('m1', { address: '10.0.0.17', owedSince: host.clock.now(), attempts: 1 }));
+/** Makes a reservation owed for five minutes after failed attempts, while the grid shows the block alone. */
+async function owe(host: ReturnType<typeof hostWith>, block: Block, attempts = 3): Promise<void> {
+  put(host.store, aLease('m1', { address: '10.0.0.17', owedSince: host.clock.now(), attempts }));
   await host.clock.advance(300_001);
   host.blocks.confirm(block, alone(host));
 }
@@ -50,6 +50,12 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
     {},
     (host, block) => owe(host, block),
     'waiting',
+  ],
+  [
+    'of which a reservation has failed once and waits behind thousands',
+    {},
+    (host, block) => owe(host, block, 1),
+    'serving',
   ],
   [
     'of which the grid was away while it owed a reservation',
