@@ -87,6 +87,7 @@ export function buildCore(options: CoreOptions): Core {
   const keeper = new BlockKeeper({
     blocks,
     grid,
+    networks,
     store,
     names,
     host,
@@ -99,7 +100,7 @@ export function buildCore(options: CoreOptions): Core {
   const leases: LeaseDeps = {
     grid,
     networks,
-    exhaustion: new Exhaustion(grid, conditions, clock),
+    exhaustion: new Exhaustion(keeper.shared, conditions, clock),
     store,
     names,
     observer: new Observer({ grid, store, moment, log, originalTenant }),

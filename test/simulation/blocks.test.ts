@@ -577,6 +577,26 @@ describe('a range that hosts share in blocks', () => {
     expect(await site.add('again')).toBe(given[7]);
   });
 
+  test('is full until another host gives a block back, which the next STATUS calls show', async () => {
+    const site = await sharing({ hosts: 2 });
+    await site.add('first', 0);
+    for (let n = 0; n < 40; n += 1) await site.add(`c${n}`, 1);
+    await expect(site.add('one more', 1)).rejects.toMatchObject({ reason: 'no-free-address' });
+    const { exhaustion } = site.run(1).leases;
+    const status = async () => {
+      for (const pool of exhaustion.full) exhaustion.known(pool);
+      await site.pass(15_000);
+      return exhaustion.full.length;
+    };
+    expect([await status(), await status()]).toEqual([1, 1]);
+    const { leases, keeper } = site.run(0);
+    leases.blocks.release(true);
+    await site.del('first', 0);
+    await site.pass(2_000);
+    await site.settle(keeper.lookAtAll());
+    expect([site.ranges.length, await status()]).toEqual([5, 0]);
+  });
+
   test('is shared by many ADDs of several hosts at once, none of which takes more blocks than needed', async () => {
     const site = await sharing({ hosts: 3 });
     const calls = Array.from({ length: 30 }, (_, n) => {

@@ -80,7 +80,7 @@ export async function reserve(
   const description = describeReservation(attachment.network, asking.workload);
   let source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
   try {
-    if (requested === undefined) source = await keeper.poolIn(target, full, signal);
+    if (requested === undefined) source = await keeper.shared.poolIn(target, full, signal);
     return { source, reply: await grid.reserve({ source, comment: mark, ...description, neededBy }, signal) };
   } catch (error) {
     if (!(error instanceof GridError)) throw error;

@@ -45,7 +45,7 @@ export interface LeaseDeps {
   /** The blocks of this host, from which ADDs get addresses without the grid. */
   readonly blocks: Blocks;
   /** Takes blocks for this host, and confirms them. */
-  readonly keeper: Pick<BlockKeeper, 'firstLook' | 'noteAdd' | 'poolIn'>;
+  readonly keeper: Pick<BlockKeeper, 'firstLook' | 'noteAdd' | 'shared'>;
   /** Releases objects with the mark of an ended lease. */
   readonly releaseLeftover: (mark: string, view: string) => void;
   /** ADDs in progress, by `attachmentKey`: other evidence may be older. */

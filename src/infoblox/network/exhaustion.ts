@@ -6,7 +6,7 @@ import { spanOf } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
-import type { Grid, Pool } from '../grid.ts';
+import type { Pool } from '../grid.ts';
 
 /** Milliseconds after which STATUS makes the daemon ask the grid again. */
 const recheckIntervalMs = 10_000;
@@ -18,15 +18,20 @@ const maxSilenceMs = 600_000;
 const hint =
   'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out';
 
+interface Rooms {
+  /** @returns undefined if the grid has no such pool */
+  hasRoom(pool: Pool, signal: AbortSignal): Promise<boolean | undefined>;
+}
+
 export class Exhaustion {
-  readonly #grid: Pick<Grid, 'hasRoom'>;
+  readonly #rooms: Rooms;
   readonly #conditions: Conditions;
   readonly #clock: Clock;
   /** Pools by the subject of their condition. */
   readonly #asked = new Map<string, { readonly pool: Pool; readonly at: number }>();
 
-  constructor(grid: Pick<Grid, 'hasRoom'>, conditions: Conditions, clock: Clock) {
-    this.#grid = grid;
+  constructor(rooms: Rooms, conditions: Conditions, clock: Clock) {
+    this.#rooms = rooms;
     this.#conditions = conditions;
     this.#clock = clock;
   }
@@ -78,7 +83,7 @@ export class Exhaustion {
   }
 
   async #askAgain(pool: Pool, error: GridError): Promise<void> {
-    const hasRoom = await this.#grid.hasRoom(pool, deadline(this.#clock, requestTimeoutMs));
+    const hasRoom = await this.#rooms.hasRoom(pool, deadline(this.#clock, requestTimeoutMs));
     if (hasRoom === true) this.obtained(pool);
     else if (hasRoom === false) this.#raise(pool, error);
   }

@@ -3,44 +3,38 @@
  * addresses are left, visits each block every five minutes and after an outage, and releases surplus ones. Works sequentially; ADDs do not
  * wait for it.
  */
-import { families, isPartOf } from '../../address.ts';
+import { families } from '../../address.ts';
 import { abortable, type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway, undefinedIfUnreadable } from '../../errors.ts';
-import type { Pool } from '../../grid.ts';
 import { beginsAs, type Origin } from '../../mark.ts';
 import { subjectOf } from '../../network/exhaustion.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import { type NetworkSpec, specKey } from '../../network/spec.ts';
-import type { Target } from '../../network/succession.ts';
-import { type Block, type BlockIdentity, disowned, drain, foreign, intervalOf, isOfSpec } from './block.ts';
+import type { NetworkSpec } from '../../network/spec.ts';
+import { type Block, type BlockIdentity, disowned, drain, foreign, isOfSpec } from './block.ts';
 import { Demand, type Wanted } from './demand.ts';
-import { identityOf, lostIn, takeBlock } from './taking.ts';
+import { SharedRanges } from './shared-ranges.ts';
+import { attemptTimeoutMs, identityOf, lostIn, takeBlock } from './taking.ts';
 import { type VisitDeps, visit } from './visit.ts';
 
 /** Milliseconds between two visits to a block. */
 const lookIntervalMs = 300_000;
 /** The same during `release --blocks`; blocks with leases cost no request then. */
 const releasedLookIntervalMs = 30_000;
-/** Milliseconds for one visit, or for taking a block: on a slow grid each of their requests may take half a minute. */
-const attemptTimeoutMs = 240_000;
 /** Milliseconds for which a host without a connection to the grid may assign addresses: the maximum validity and an hour. */
 const goneHostWaitMs = 90_000_000;
 const retry: Backoff = { firstMs: 5_000, maxMs: lookIntervalMs };
 
-const noRoomHint =
-  'hosts have all of it in blocks: use a larger range or a smaller block-size, or release addresses of this host';
 const permissionHint =
   'give the user of --wapi-username the right to read, create and delete ranges, and to read ipv4address';
 
 export class BlockKeeper {
+  readonly shared: SharedRanges;
   readonly #deps: VisitDeps;
   readonly #demand: Demand;
   /** Last and next visit to each block, by mark, as the clock's `now`; absent: visit now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
   /** Ends of first visits, by mark. */
   readonly #firstVisits = new Map<string, PromiseWithResolvers<void>>();
-  /** Blocks being taken for waiting ADDs, by spec and part. */
-  readonly #taking = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
   #isStarted = false;
   #work: Promise<void> | undefined;
@@ -49,6 +43,7 @@ export class BlockKeeper {
   constructor(deps: VisitDeps) {
     this.#deps = deps;
     this.#demand = new Demand(deps);
+    this.shared = new SharedRanges(deps, { stopping: this.#stopping.signal, onTaken: () => this.#wake() });
   }
 
   /** Continues with the blocks of the last run. */
@@ -128,65 +123,6 @@ export class BlockKeeper {
     if (network.blockSize === 0 && this.#deps.store.blocks().length === 0) return;
     this.#demand.noteAdd(spec, network);
     this.#wake();
-  }
-
-  /**
-   * Returns the pool for a next address from the grid where hosts share a range in blocks: a block of this host, serving or not, or a new
-   * one. Waiting ADDs share the taking of a block.
-   * @param full `subjectOf` blocks that are full or missing
-   * @throws GridError `no-free-address` if no block is available; `conflict` if other hosts were faster; or the grid's error
-   */
-  async poolIn({ spec, network, pool }: Target, full: ReadonlySet<string>, signal: AbortSignal): Promise<Pool> {
-    const { store, blocks } = this.#deps;
-    const { view, nextOf: whole } = pool;
-    if ('text' in whole || network.blockSize === 0) return pool;
-    if (blocks.areReleased) {
-      throw new GridError('no-free-address', 'this host is releasing its blocks, and takes no others', {
-        hint: 'run "infoblox-cni release --blocks --undo" to use blocks again',
-      });
-    }
-    const own = () => {
-      const isUsable = (block: Block) =>
-        block.phase !== 'draining' && isOfSpec(block, spec) && blocks.leasesIn(block).length < block.size;
-      const pools = store.blocks().flatMap((block) => (isUsable(block) ? { view, nextOf: intervalOf(block) } : []));
-      return pools.find((one) => isPartOf(one.nextOf, whole) && !full.has(subjectOf(one)));
-    };
-    const found = own();
-    if (found !== undefined) return found;
-    const { excluded = [] } = network.part ?? {};
-    const taking = this.#takeShared({ spec, network: { ...network, part: { intervals: [whole], excluded } } });
-    const late = () => new GridError('timeout', `no block of ${subjectOf(pool)} was available in time`);
-    const failure = await abortable(taking, signal, late).catch((error: unknown) => error);
-    // Check even after a failure: an address of this host may be free again.
-    const taken = own();
-    if (taken !== undefined) return taken;
-    throw failure ?? new GridError('conflict', `a new block of ${subjectOf(pool)} is in use already`);
-  }
-
-  /** Takes a block, shared by all ADDs that wait for the same one. @throws GridError as `poolIn` */
-  #takeShared({ spec, network }: Pick<Wanted, 'spec' | 'network'>): Promise<void> {
-    const key = JSON.stringify([specKey(spec), network.part]);
-    const take = async () => {
-      const { clock } = this.#deps;
-      const { signal } = this.#stopping;
-      try {
-        await withDeadline(clock, { milliseconds: attemptTimeoutMs, signal }, (either) =>
-          takeBlock(this.#deps, { name: spec.name, network }, either),
-        );
-      } catch (error) {
-        if (!hasReason(error, 'no-free-network')) throw error;
-        throw new GridError('no-free-address', `no block is available: ${error.message}`, {
-          hint: noRoomHint,
-          cause: error,
-        });
-      } finally {
-        this.#taking.delete(key);
-        this.#wake();
-      }
-    };
-    const taking = this.#taking.get(key) ?? take();
-    this.#taking.set(key, taking);
-    return taking;
   }
 
   /**

@@ -16,6 +16,8 @@ import { type Block, type BlockIdentity, blockCreateInDoubt, foreign, intervalOf
 import { choosePlace, groundOf, isUnusedEnough } from './place.ts';
 import type { VisitDeps } from './visit.ts';
 
+/** Milliseconds for taking a block, or for one visit: on a slow grid each of their requests may take half a minute. */
+export const attemptTimeoutMs = 240_000;
 /** Places tried for one block. */
 const maxPlaces = 4;
 
@@ -65,6 +67,18 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
   throw new GridError('no-free-network', noPlaceText(isShared, tried.length), {
     hint: 'use a larger subnet or range, or a smaller block-size; infoblox-cni-daemon doctor shows the ranges',
   });
+}
+
+/** Tells whether a block can be taken, by a look at one place. @throws GridError */
+export async function hasPlace(
+  { grid, host }: VisitDeps,
+  network: ReadyNetwork,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { view, cidr, blockSize } = network;
+  const where = { network: cidr, view };
+  const place = choosePlace(groundOf(network, await grid.ranges(where, signal)), host.random());
+  return place !== undefined && isUnusedEnough((await grid.occupants(place, where, signal)).length, blockSize);
 }
 
 /** Says why no block is available. @param tried number of places tried */

@@ -10,7 +10,17 @@ import { subjectOf } from './blocks.ts';
 
 export type VisitDeps = Pick<
   LeaseDeps,
-  'blocks' | 'grid' | 'store' | 'names' | 'host' | 'clock' | 'moment' | 'conditions' | 'log' | 'releaseLeftover'
+  | 'blocks'
+  | 'grid'
+  | 'networks'
+  | 'store'
+  | 'names'
+  | 'host'
+  | 'clock'
+  | 'moment'
+  | 'conditions'
+  | 'log'
+  | 'releaseLeftover'
 >;
 
 interface Visit {
