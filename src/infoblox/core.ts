@@ -79,7 +79,7 @@ export function buildCore(options: CoreOptions): Core {
   const usedViews = new Set<string>();
   const networks = new Networks({ grid, leases: store, host: origin, usedViews, clock, random, conditions, log });
   const names = new FormerNames(store, origin);
-  const blocks = new Blocks({ store, clock, conditions, validityMs: settings.blockValidityMs });
+  const blocks = new Blocks({ store, networks, clock, conditions, validityMs: settings.blockValidityMs });
   const releaseLeftover = (mark: string, view: string) => {
     const identity = { mark, view, network: networkOf(mark) };
     endLease(leases, identity, { cause: 'GC', since: leases.answers.count, isValid: false });

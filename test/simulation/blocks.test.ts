@@ -13,6 +13,8 @@ const hours = 60 * minutes;
 
 interface SiteOptions {
   readonly hosts?: number;
+  /** Whether the configuration names no subnet. */
+  readonly isByName?: boolean;
   readonly subnet?: string;
   readonly blockValidityMs?: number;
 }
@@ -33,14 +35,17 @@ class Site {
   gateway = '10.0.0.1';
   cooldownMs = 0;
 
-  constructor({ hosts = 1, subnet = '10.0.0.0/26', blockValidityMs = 10 * minutes }: SiteOptions = {}) {
-    this.members = new GridMembers(this.time, (contents) => void contents.add('network', { network: subnet }), 1);
+  constructor({ hosts = 1, isByName = false, ...options }: SiteOptions = {}) {
+    const { subnet = '10.0.0.0/26', blockValidityMs = 10 * minutes } = options;
+    const first = isByName ? 'networkcontainer' : 'network';
+    this.members = new GridMembers(this.time, (contents) => void contents.add(first, { network: subnet }), 1);
     const world: World = {
       ...{ time: this.time, members: this.members, chance: chanceOf(1), blockValidityMs },
       config: (host) => {
         const { gateway, range, exclude, cooldownMs } = this;
         const blockSize = this.blockSizes.get(host) ?? this.blockSize;
-        return { view: 'default', subnet, gateway, range, exclude, blockSize, cooldownMs };
+        const place = isByName ? { containers: subnet } : { subnet };
+        return { view: 'default', ...place, gateway, range, exclude, blockSize, cooldownMs };
       },
       troubles: () => this.troubles,
       arranged: (request) => this.arranged(request),
@@ -852,6 +857,24 @@ describe('blocks are returned', () => {
     await site.pass(10 * minutes);
     expect(site.ranges).toHaveLength(size === 0 ? 0 : 1);
     expect(site.ranges).not.toContainEqual(before);
+  });
+
+  test('if their network was removed, and its name is that of another one now', async () => {
+    const site = new Site({ isByName: true, subnet: '10.0.0.0/24' });
+    site.gateway = '0.0.0.1';
+    await site.pass(1_000);
+    await site.add('first');
+    await site.pass(2 * minutes);
+    await site.del('first');
+    await site.pass(2_000);
+    const [network] = site.members.contents.objects('network');
+    site.members.byHand('DELETE', String(network?._ref));
+    site.members.byHand('POST', 'network', { network: '10.0.0.128/26', comment: network?.comment });
+    await site.pass(5 * minutes);
+    expect(await site.add('c1')).toMatch(/^10\.0\.0\.1[3-9]/);
+    await site.pass(10 * minutes);
+    const { store } = site.run().leases;
+    expect([store.blocks(), site.run().conditions()]).toMatchObject([[{ cidr: '10.0.0.128/26', phase: 'held' }], []]);
   });
 
   test('25 hours after their host was reported lost, unless it reserves again in between', async () => {

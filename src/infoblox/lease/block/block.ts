@@ -134,6 +134,5 @@ export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
   if (place.kind === 'subnet') return place.cidr.text === block.cidr;
   const network = networkOfBlock(block);
   const isThere = place.containers.some((container) => isPartOf(network, container));
-  // The name may have moved to another network since.
   return isThere && (gateway === undefined || isGatewayOf(gateway, network));
 }

@@ -7,7 +7,7 @@ import type { ConditionKind, Conditions } from '../../conditions.ts';
 import type { GridError } from '../../errors.ts';
 import { gridTrouble } from '../../grid-state.ts';
 import { fits } from '../../network/fit.ts';
-import { type ReadyNetwork, readyIn } from '../../network/networks.ts';
+import { type Networks, type ReadyNetwork, readyIn } from '../../network/networks.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { Lease } from '../lease.ts';
 import type { LeaseStore } from '../store/lease-store.ts';
@@ -86,6 +86,7 @@ export interface BlockState {
 
 interface BlocksDeps {
   readonly store: LeaseStore;
+  readonly networks: Pick<Networks, 'known'>;
   readonly clock: Clock;
   readonly conditions: Conditions;
   /** Milliseconds for which a block serves after its last confirmation. */
@@ -157,6 +158,11 @@ export class Blocks {
     return this.#deps.store.blocks().find((block) => {
       return block.view === view && this.#addressesOf(block).includes(address);
     });
+  }
+
+  /** Tells whether a spec asks for a block, as `isOfSpec`, and its name has not moved to another network. */
+  isOf(block: Block, spec: NetworkSpec): boolean {
+    return isOfSpec(block, spec) && (this.#deps.networks.known(spec)?.cidr.text ?? block.cidr) === block.cidr;
   }
 
   /** Lists leases of any phase in a block. */
@@ -298,7 +304,7 @@ export class Blocks {
   }
 
   #serving(spec: NetworkSpec): { readonly block: Block; readonly network: ReadyNetwork }[] {
-    const blocks = this.#deps.store.blocks().filter((block) => isOfSpec(block, spec) && this.serves(block));
+    const blocks = this.#deps.store.blocks().filter((block) => this.isOf(block, spec) && this.serves(block));
     blocks.sort((one, other) => (one.takenAt ?? 0) - (other.takenAt ?? 0));
     return blocks.map((block) => ({ block, network: readyIn(spec, networkOfBlock(block)) }));
   }

@@ -2,7 +2,7 @@
 import { shortNetworkName } from '../../mark.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import { type NetworkSpec, sourceText } from '../../network/spec.ts';
-import { type Block, isOfSpec } from './block.ts';
+import type { Block } from './block.ts';
 import type { Room } from './blocks.ts';
 import type { VisitDeps } from './visit.ts';
 
@@ -58,7 +58,7 @@ export class Demand {
     const { blocks, store, clock } = this.#deps;
     if (blocks.areReleased || !store.isWhole) return [];
     const keepsFromTaking = (block: Block, spec: NetworkSpec) =>
-      isOfSpec(block, spec) && (block.phase === 'taking' || isUnclear(block) || blocks.isRefused(block));
+      blocks.isOf(block, spec) && (block.phase === 'taking' || isUnclear(block) || blocks.isRefused(block));
     return [...this.#wanted.values()].filter(({ spec, network, addedAt }) => {
       if (network.blockSize === 0 || clock.now() - addedAt >= maxIdleMs) return false;
       return !store.blocks().some((block) => keepsFromTaking(block, spec)) && isScarce(blocks.room(spec));
@@ -82,7 +82,7 @@ export class Demand {
     this.#emptySince.set(mark, emptySince);
     const wanted = [...this.#wanted.values()].map(({ spec }) => spec);
     const ofNetwork = wanted.filter((one) => one.view === view && shortNetworkName(one.name) === network);
-    const spec = ofNetwork.find((one) => isOfSpec(block, one));
+    const spec = ofNetwork.find((one) => blocks.isOf(block, one));
     const idleMs = clock.wall() - usedAt;
     if (blocks.areReleased || idleMs >= maxIdleMs || (ofNetwork.length > 0 && spec === undefined)) return true;
     const isEmptyForLong = clock.now() - emptySince >= maxEmptyMs && idleMs >= maxEmptyMs;

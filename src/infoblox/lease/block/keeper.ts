@@ -10,7 +10,7 @@ import { beginsAs, type Origin } from '../../mark.ts';
 import { subjectOf } from '../../network/exhaustion.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
-import { type Block, type BlockIdentity, disowned, drain, foreign, isOfSpec } from './block.ts';
+import { type Block, type BlockIdentity, disowned, drain, foreign } from './block.ts';
 import { Demand, type Wanted } from './demand.ts';
 import { SharedRanges } from './shared-ranges.ts';
 import { attemptTimeoutMs, identityOf, lostIn, takeBlock } from './taking.ts';
@@ -72,7 +72,7 @@ export class BlockKeeper {
    */
   async firstLook(specs: readonly NetworkSpec[], signal: AbortSignal): Promise<void> {
     const { store, blocks } = this.#deps;
-    const mayGive = (block: Block) => block.phase === 'held' && specs.some((spec) => isOfSpec(block, spec));
+    const mayGive = (block: Block) => block.phase === 'held' && specs.some((spec) => blocks.isOf(block, spec));
     const held = store.blocks().filter(mayGive);
     for (const { mark } of held) {
       if (held.some((block) => blocks.serves(block))) return;

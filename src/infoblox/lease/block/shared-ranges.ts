@@ -10,7 +10,7 @@ import { poolsOf } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import { specKey } from '../../network/spec.ts';
 import type { Target } from '../../network/succession.ts';
-import { type Block, intervalOf, isOfSpec } from './block.ts';
+import { type Block, intervalOf } from './block.ts';
 import { attemptTimeoutMs, hasPlace, takeBlock } from './taking.ts';
 import type { VisitDeps } from './visit.ts';
 
@@ -51,7 +51,7 @@ export class SharedRanges {
     }
     const own = () => {
       const isUsable = (block: Block) =>
-        block.phase !== 'draining' && isOfSpec(block, spec) && blocks.leasesIn(block).length < block.size;
+        block.phase !== 'draining' && blocks.isOf(block, spec) && blocks.leasesIn(block).length < block.size;
       const pools = store.blocks().flatMap((block) => (isUsable(block) ? { view, nextOf: intervalOf(block) } : []));
       return pools.find((one) => isPartOf(one.nextOf, whole) && !full.has(subjectOf(one)));
     };

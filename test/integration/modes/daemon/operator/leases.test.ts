@@ -30,7 +30,13 @@ function markOf(n: number): string {
 }
 
 function find(filter = {}, clock: Clock = hostClock()) {
-  const blocks = new Blocks({ store, clock, conditions: new Conditions(), validityMs: 0 });
+  const blocks = new Blocks({
+    store,
+    networks: { known: () => undefined },
+    clock,
+    conditions: new Conditions(),
+    validityMs: 0,
+  });
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
   return findLeases({ store, blocks, moment, host: thisHost({ clock, log: { warn: () => undefined } }) }, filter);
 }

@@ -14,8 +14,9 @@ function hostWith(...blocks: Block[]) {
   const conditions = new Conditions(clock);
   const store = new MemoryLeaseStore(new Disk(), { clock, conditions });
   store.setWhole(clock.wall());
+  const networks = { known: () => undefined };
   for (const block of blocks) store.applyBlock(block.mark, () => block);
-  return { clock, store, blocks: new Blocks({ store, clock, conditions, validityMs: 600_000 }) };
+  return { clock, store, blocks: new Blocks({ store, networks, clock, conditions, validityMs: 600_000 }) };
 }
 
 const alone = ({ clock }: ReturnType<typeof hostWith>, others: string[] = []) => ({

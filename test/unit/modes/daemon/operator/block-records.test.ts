@@ -13,7 +13,7 @@ test('blocks are listed in order, and those of a lost host with its name and the
   const conditions = new Conditions(clock);
   const store = new MemoryLeaseStore(new Disk(), { clock, conditions });
   const names = new FormerNames(store, { cluster: 'cluster-1', node: 'host-a' });
-  const blocks = new Blocks({ store, clock, conditions, validityMs: 0 });
+  const blocks = new Blocks({ store, networks: { known: () => undefined }, clock, conditions, validityMs: 0 });
   const gone = foreign(aBlock({ mark: blockMarkOf(2, 'host-9'), first: '10.0.0.8' }), { waitMs: 3_600_000 });
   for (const block of [aBlock({ first: '10.0.0.128' }), gone]) store.applyBlock(block.mark, () => block);
   expect(blockRecords({ blocks, names, clock })).toMatchObject([
