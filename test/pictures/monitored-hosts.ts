@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BuiltHost, type CallOptions } from '../e2e/built-host.ts';
 import { monitoring } from '../e2e/deploy/dashboard.ts';
-import { freePort } from '../fixture/free-port.ts';
 import { Prometheus, prometheusObstacle } from '../fixture/prometheus.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { reservation } from '../simulator/grid-fixture.ts';
+import { freePort } from '../simulator/http/free-port.ts';
 
 interface Network {
   readonly name: string;

@@ -1,11 +1,11 @@
 /** The page for people in a browser. */
 import { readFileSync, statSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startBrowser } from '../../fixture/browser.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { freePort } from '../../simulator/http/free-port.ts';
 import { OperatorHost } from './operator-host.ts';
 
 let grid: Grid;
@@ -25,14 +25,6 @@ afterAll(async () => {
   await host?.dispose();
   await grid?.stop();
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 /** Opens a page. @returns it, with the messages of its console and all addresses that it loads */
 async function open(address: string): Promise<{ page: Page; said: string[]; loaded: string[] }> {

@@ -1,11 +1,11 @@
 /** Compares docs/monitoring.md with a scrape of a busy host: metrics, types, labels. */
 import { expect, test } from 'vitest';
 import { ClientCa } from '../../fixture/client-ca.ts';
-import { freePort } from '../../fixture/free-port.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { quoted, tableAfter } from '../../fixture/pages.ts';
 import { type Metric, scrape } from '../../fixture/scrape.ts';
 import { startGrid } from '../../simulator/grid.ts';
+import { freePort } from '../../simulator/http/free-port.ts';
 
 test('docs/monitoring.md names every metric of the driver with its type and labels', async () => {
   const metrics = await metricsOfBusyHost();

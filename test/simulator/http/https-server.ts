@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Certificate } from './certificate.ts';
+import { listenAtFreePort } from './free-port.ts';
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse, connection: number) => void;
 
@@ -57,10 +58,12 @@ export class HttpsServer {
 
   /** Listens on a port, 0 for any free one; rejects with EADDRINUSE and the like. */
   async listen(port = this.#port): Promise<void> {
-    this.#server.listen(port, this.#address);
-    await once(this.#server, 'listening');
-    const address = this.#server.address();
-    if (typeof address === 'object' && address) this.#port = address.port;
+    const listen = (port: number) => once(this.#server.listen(port, this.#address), 'listening');
+    if (port === 0) this.#port = await listenAtFreePort(listen);
+    else {
+      await listen(port);
+      this.#port = port;
+    }
   }
 
   /** Cuts every connection and stops listening: connects are refused until the next `listen`. */

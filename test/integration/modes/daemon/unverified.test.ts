@@ -1,8 +1,8 @@
 /** The warnings while any certificate of the grid is accepted, and their places. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { freePort } from '../../../fixture/free-port.ts';
 import { Host, until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { freePort } from '../../../simulator/http/free-port.ts';
 import { errorOf } from '../../infoblox/grid-and-host.ts';
 
 const notice = "the grid's certificate is not verified (--ssl-verify=false)";

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { forOwnNames, servePages, shared } from '../../../../../src/modes/daemon/metrics/listener.ts';
-import { freePort } from '../../../../fixture/free-port.ts';
+import { freePort } from '../../../../simulator/http/free-port.ts';
 
 let port: number;
 let stop: () => void;

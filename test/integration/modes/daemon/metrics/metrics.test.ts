@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
 import type { SqliteLeaseStore } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
-import { freePort } from '../../../../fixture/free-port.ts';
 import { Host, until } from '../../../../fixture/host.ts';
 import { intercept } from '../../../../fixture/intercept.ts';
 import { type Grid, startGrid } from '../../../../simulator/grid.ts';
+import { freePort } from '../../../../simulator/http/free-port.ts';
 
 let grid: Grid;
 let host: Host;
