@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type FixedAddressSnapshot, GridContents, type NetworkSnapshot, type WapiObject } from './grid-contents.ts';
 import { type Certificate, makeCertificate } from './http/certificate.ts';
 import { type ExchangeContext, exchange } from './http/exchange.ts';
-import { type Fault, Faults } from './http/faults.ts';
+import { type Fault, Faults, type HeldRequests } from './http/faults.ts';
 import { HttpsServer } from './http/https-server.ts';
 import type { RequestRecord } from './http/request-log.ts';
 import { Sessions } from './http/sessions.ts';
@@ -14,7 +14,7 @@ import { WAPI_VERSIONS } from './wapi/versions.ts';
 import { type ServiceSettings, WapiService } from './wapi/wapi-service.ts';
 
 export type { FixedAddressSnapshot, NetworkSnapshot, WapiObject } from './grid-contents.ts';
-export type { Effect, Fault } from './http/faults.ts';
+export type { Effect, Fault, HeldRequests } from './http/faults.ts';
 export type { RequestRecord } from './http/request-log.ts';
 
 const loopback = '127.0.0.1';
@@ -93,6 +93,8 @@ export interface Grid {
   expireSessions(): void;
   /** Arms a fault; returns a function that disarms it. */
   inject(fault: Fault): () => void;
+  /** Lets matching requests wait until the test releases them, by default one. */
+  hold(requests: Omit<Fault, 'effect'>): HeldRequests;
   /** Cuts all connections and refuses new ones until `resume`, on the same port. */
   pause(): Promise<void>;
   resume(): Promise<void>;
@@ -219,6 +221,10 @@ class SimulatedGrid extends GridContents implements Grid {
 
   inject(fault: Fault): () => void {
     return this.#faults.inject(fault);
+  }
+
+  hold(requests: Omit<Fault, 'effect'>): HeldRequests {
+    return this.#faults.hold(requests);
   }
 
   pause(): Promise<void> {

@@ -183,10 +183,16 @@ describe('while the master is away', () => {
   });
 
   test('a failed ADD is not forgotten because the candidate has no reservation of it', async () => {
-    master.inject({ method: 'POST', effect: { kind: 'commit-later', after: 50 } });
+    // The master carries out the create, and is away before the next look.
+    const away = Promise.withResolvers<void>();
+    const when = () => {
+      setImmediate(() => away.resolve(master.pause()));
+      return true;
+    };
+    master.inject({ method: 'POST', when, effect: { kind: 'reset', commit: true } });
     const add = errorOf(host.add('c1'));
-    await until('it is there', () => held(master).length === 3);
-    await master.pause();
+    await away.promise;
+    expect(held(master)).toHaveLength(3);
     expect(await add).toMatchObject({ code: 11 });
     // A late create cannot take that long: the last look is over.
     await new Promise((resolve) => setTimeout(resolve, 1_500));

@@ -158,11 +158,15 @@ worldTest('a DEL during the import leaves no lease behind', async (world) => {
   await inhabit(world);
   const address = ledger.live[0]?.address;
   const isImport = ({ query }: RequestRecord) => 'comment~' in query;
-  grid.inject({ method: 'GET', when: isImport, effect: { kind: 'answer-late', after: 400 } });
+  const { promise: deleted, resolve: answer } = Promise.withResolvers<void>();
+  grid.inject({ method: 'GET', when: isImport, effect: { kind: 'answer-late', after: deleted } });
   grid.clearLog();
   await restart(world, () => rmSync(stateDir(world), { recursive: true }));
   await until('the grid is read', () => grid.requests.some(isImport));
-  expect(await caller.del('c1')).toBe('ok');
+  const deletion = caller.del('c1');
+  await until('the DEL is answered', () => host.log.some(({ message }) => message === 'DEL'));
+  answer();
+  expect(await deletion).toBe('ok');
   await until('it has been imported', () => host.log.some(({ message }) => message.startsWith('imported')));
   expect(host.log).toContainEqual(
     expect.objectContaining({ message: expect.stringMatching(/^imported/), details: { count: 2 } }),

@@ -22,7 +22,7 @@ export interface Victim {
 const CHUNK = 64 * 1024;
 
 /** Answers a request as its fault says. A hanging request stays open until its connection ends. */
-export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, victim: Victim): Promise<void> {
+export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' | 'wait' }>, victim: Victim): Promise<void> {
   const { response, carryOut, reset } = victim;
   if ('commit' in effect && effect.commit) carryOut();
   switch (effect.kind) {

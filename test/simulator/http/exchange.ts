@@ -75,7 +75,8 @@ export async function exchange(
   const carryOut = () => answer(context, request, url, body, record, authenticate);
   const effect = context.faults.take(record);
   if (effect?.kind === 'delay') await sleep(effect.ms);
-  if (!effect || effect.kind === 'delay') send(response, carryOut());
+  if (effect?.kind === 'wait') await effect.until;
+  if (!effect || effect.kind === 'delay' || effect.kind === 'wait') send(response, carryOut());
   else {
     const lookUp = () => {
       body = context.service.lookUp(record.type, body);

@@ -8,10 +8,11 @@ export type Delay = number | Promise<unknown>;
  * always carries it out; `commit-later` does so some time after the connection was cut or left hanging. `look-first`
  * resolves next-available addresses and networks `ms` before the insert, so that other requests can intervene (WAPI:
  * the first to save wins, the others may get an error). `alter` carries the request out and changes the answer.
- * `answer-late` carries it out at once and answers later, with a possibly outdated answer.
+ * `answer-late` carries it out at once and answers later, with a possibly outdated answer. `delay` and `wait` carry it out later.
  */
 export type Effect =
   | { readonly kind: 'delay'; readonly ms: number }
+  | { readonly kind: 'wait'; readonly until: Promise<unknown> }
   | {
       readonly kind: 'status';
       readonly status: number;
@@ -41,6 +42,14 @@ export interface Fault {
   readonly effect: Effect;
 }
 
+/** Requests that wait at the grid. */
+export interface HeldRequests {
+  /** Resolves when the first of them is there. */
+  readonly arrived: Promise<void>;
+  /** Carries them out. */
+  release(): void;
+}
+
 /** The armed faults; the first injected comes first. */
 export class Faults {
   readonly #armed = new Set<{ fault: Fault; skip: number; times: number }>();
@@ -52,6 +61,18 @@ export class Faults {
     return () => {
       this.#armed.delete(armed);
     };
+  }
+
+  /** Lets requests wait until they are released. */
+  hold({ when, ...fault }: Omit<Fault, 'effect'>): HeldRequests {
+    const [arrival, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const isMeant = (request: RequestRecord) => {
+      if (when?.(request) === false) return false;
+      arrival.resolve();
+      return true;
+    };
+    this.inject({ ...fault, when: isMeant, effect: { kind: 'wait', until: end.promise } });
+    return { arrived: arrival.promise, release: end.resolve };
   }
 
   /** Returns the effect on this request, if any; uses up one of the fault's times. */

@@ -62,12 +62,11 @@ describe('GC', () => {
   test('spares the address of an ADD under way', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
-    grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 150 } });
+    const create = grid.hold({ method: 'POST' });
     const added = host.add('c1');
-    await until('the ADD is at the grid', () =>
-      grid.requests.some(({ status, method }) => !status && method === 'POST'),
-    );
+    await create.arrived;
     await host.call('GC', '', knowing('c0'));
+    create.release();
     const address = await added;
     expect(held(grid)).toContain(address);
   });
@@ -75,11 +74,11 @@ describe('GC', () => {
   test('spares the address that an ADD is about to answer again', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
-    grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 150 } });
-    grid.clearLog();
+    const look = grid.hold({ method: 'GET', type: 'fixedaddress' });
     const added = host.add('c1');
-    await until('the ADD is at the grid', () => grid.requests.length > 0);
+    await look.arrived;
     await host.call('GC', '', knowing());
+    look.release();
     const address = await added;
     expect(held(grid)).toContain(address);
   });
@@ -111,13 +110,15 @@ describe('GC', () => {
   test('spares an address that an ADD under way got after the call', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
-    grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 100 } });
-    grid.inject({ method: 'GET', when: ({ query }) => 'comment~' in query, effect: { kind: 'delay', ms: 500 } });
-    const isCreate = ({ status, method }: { status?: number; method: string }) => !status && method === 'POST';
+    const create = grid.hold({ method: 'POST' });
+    const search = grid.hold({ method: 'GET', when: ({ query }) => 'comment~' in query });
     const added = host.add('c1');
-    await until('the ADD is at the grid', () => grid.requests.some(isCreate));
+    await create.arrived;
     const collected = host.call('GC', '', knowing('c0'));
+    await search.arrived;
+    create.release();
     const address = await added;
+    search.release();
     await collected;
     expect(held(grid)).toContain(address);
   });
@@ -126,10 +127,11 @@ describe('GC', () => {
     const { grid, host } = fixture;
     await host.add('c1');
     await host.add('c2');
-    grid.inject({ method: 'DELETE', effect: { kind: 'delay', ms: 300 } });
+    const firstDelete = grid.hold({ method: 'DELETE' });
     const collected = host.call('GC', '', knowing());
-    await until('it is at the first lease', () => grid.requests.some(({ method }) => method === 'DELETE'));
+    await firstDelete.arrived;
     const address = await host.add('c2');
+    firstDelete.release();
     await collected;
     expect(held(grid)).toEqual(['10.0.0.1', address]);
   });

@@ -58,10 +58,11 @@ test('a lease that is known, being given or released meanwhile is unchanged', as
   put(store, known);
   leases.deps.adds.join(markOf('adding'), { variant: '', caller: 'a1b2' }, () => new Promise(() => {}));
   put(store, aLease(markOf('released'), { phase: 'releasing' }));
-  grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 100 } });
+  const list = grid.hold({ method: 'GET', type: 'fixedaddress' });
   const attempt = importer.attempt();
-  await until('the grid is asked', () => grid.requests.some(({ type }) => type === 'fixedaddress'));
+  await list.arrived;
   drop(store, markOf('released'));
+  list.release();
   await attempt;
   expect(store.isWhole).toBe(true);
   expect(store.where(({ network }) => network === 'net-1')).toEqual([known]);

@@ -81,7 +81,8 @@ describe('a reservation of a lost host', () => {
 
   test('is not deleted a second time while the answer to a delete is lost', async () => {
     const wanted = leave(5, 6);
-    leases().grid.inject({ method: 'DELETE', effect: { kind: 'commit-later', after: 600, answer: 'reset' } });
+    const { promise: late, resolve: carryOut } = Promise.withResolvers<void>();
+    leases().grid.inject({ method: 'DELETE', effect: { kind: 'commit-later', after: late, answer: 'reset' } });
     const result = await release(wanted);
     expect(result.failure?.outcome).toBe('open');
     expect(leases().store.get(lostMark('c5'))).toMatchObject({ phase: 'releasing', releasedBy: 'operator' });
@@ -90,6 +91,7 @@ describe('a reservation of a lost host', () => {
       { mark: lostMark('c5'), why: expect.stringMatching(/cannot tell yet.*looks again and releases it/) },
     ]);
     expect(leases().grid.requests.filter(({ method }) => method === 'DELETE')).toEqual([]);
+    carryOut();
     await until('the delete is carried out', () => comments().length === 0);
   });
 

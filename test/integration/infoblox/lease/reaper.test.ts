@@ -4,7 +4,6 @@ import { type AddRequest, add } from '../../../../src/infoblox/lease/add.ts';
 import { Reaper } from '../../../../src/infoblox/lease/reaper.ts';
 import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
 import { aLease, put, sandbox } from '../../../fixture/a-lease.ts';
-import { until } from '../../../fixture/host.ts';
 import { inTime } from '../wapi/session-fixture.ts';
 import { markOf, useLeases } from './lease-fixture.ts';
 
@@ -49,11 +48,12 @@ test('an ADD under way for the same container in a new namespace is not ended', 
   const { grid, store } = leases();
   leases().reserve('c1', '10.0.0.2');
   put(store, aLease(markOf('c1')));
-  grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 150 } });
+  const look = grid.hold({ method: 'GET', type: 'fixedaddress' });
   await reaper.look();
   const adding = add(deps, addFrom('/run/netns/new'), inTime());
-  await until('the ADD is at the grid', () => grid.requests.length > 0);
+  await look.arrived;
   await reaper.look();
+  look.release();
   expect(await adding).toMatchObject({ taken: [{ address: '10.0.0.2' }] });
   await reaper.look();
   expect(store.get(markOf('c1'))).toMatchObject({ phase: 'bound', netns: '/run/netns/new' });

@@ -118,12 +118,13 @@ describe('DEL', () => {
   test('ends an ADD under way and leaves nothing', async () => {
     const { grid, host } = fixture;
     await host.add('c0');
-    grid.latencyMs = 60;
+    const [create, look] = [grid.hold({ method: 'POST' }), grid.hold({ method: 'GET', type: 'fixedaddress' })];
     const added = errorOf(host.add('c1'));
-    await until('the ADD is at the grid', () =>
-      grid.requests.some(({ status, method }) => status === 0 && method === 'POST'),
-    );
-    await host.del('c1');
+    await create.arrived;
+    const deleted = host.del('c1');
+    await look.arrived;
+    for (const request of [create, look]) request.release();
+    await deleted;
     expect(await added).toMatchObject({ code: 11, msg: 'the attachment was deleted while its ADD was under way' });
     await until('nothing is left', () => held(grid).length === 2);
   });

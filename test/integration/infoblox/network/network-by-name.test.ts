@@ -231,10 +231,11 @@ test('networks of two sizes that are created at once in one container do not ove
   const { grid, host } = fixture;
   await host.add('c0', fromContainer({}, 'first'));
   const small = (body: unknown) => typeof body === 'object' && JSON.stringify(body).includes('network=small');
-  grid.inject({ method: 'POST', type: 'network', when: ({ body }) => small(body), effect: { kind: 'delay', ms: 300 } });
+  const create = grid.hold({ method: 'POST', type: 'network', when: ({ body }) => small(body) });
   const late = host.add('c1', fromContainer({ 'prefix-length': 26 }, 'small'));
-  await until('the small network is on its way', () => grid.requests.some(({ body }) => small(body)));
+  await create.arrived;
   const address = await host.add('c2', fromContainer({}, 'large'));
+  create.release();
   await late;
   expect(held(grid)).toContain(address);
   expect(networks().sort()).toEqual(['172.18.0.0/24', '172.18.1.0/24', '172.18.2.0/26']);
@@ -312,10 +313,12 @@ describe('a pending network', () => {
 
   test('that was removed as abandoned gets its gateway in the next place, too', async () => {
     const { grid, host } = fixture;
-    grid.inject({ method: 'PUT', type: 'network', effect: { kind: 'delay', ms: 100 } });
+    const completion = grid.hold({ method: 'PUT', type: 'network' });
     const added = host.add('c1', fromContainer({ gateway: '0.0.0.1' }));
-    await until('it is being completed', () => held(grid).length === 1);
+    await completion.arrived;
+    expect(held(grid)).toHaveLength(1);
     grid.remove(grid.networks()[0]?._ref ?? '');
+    completion.release();
     expect(await added).toBe('172.18.0.2');
     expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
   });
@@ -323,15 +326,17 @@ describe('a pending network', () => {
   test('is not removed by a host that yields, if it is complete by then', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
-    grid.inject({ method: 'POST', type: 'network', effect: { kind: 'delay', ms: 100 } });
-    const asked = (network: string) => grid.requests.some(({ query }) => query.network === network);
-    grid.inject({ when: ({ query }) => query.network === '172.18.1.0/24', effect: { kind: 'delay', ms: 100 } });
+    const create = grid.hold({ method: 'POST', type: 'network' });
+    const lookBeforeDelete = grid.hold({ when: ({ query }) => query.network === '172.18.1.0/24' });
     const added = host.add('c1', fromContainer());
-    await until('it is being made', () => grid.requests.some(({ method }) => method === 'POST'));
+    await create.arrived;
     grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });
-    await until('it yields to the lower one', () => asked('172.18.1.0/24'));
+    create.release();
+    // It yields to the lower one.
+    await lookBeforeDelete.arrived;
     const mine = grid.networks().find(({ network }) => network === '172.18.1.0/24');
     grid.update(mine?._ref ?? '', { comment: networkMark('pods') });
+    lookBeforeDelete.release();
     expect(await added).toBe('172.18.1.1');
   });
 
@@ -360,10 +365,11 @@ describe('a pending network', () => {
 
   test('is created again if it was removed as abandoned', async () => {
     const { grid, host } = fixture;
-    grid.inject({ method: 'PUT', type: 'network', effect: { kind: 'delay', ms: 100 } });
+    const completion = grid.hold({ method: 'PUT', type: 'network' });
     const added = host.add('c1', fromContainer());
-    await until('it is being completed', () => grid.requests.some(({ method }) => method === 'PUT'));
+    await completion.arrived;
     grid.remove(grid.networks()[0]?._ref ?? '');
+    completion.release();
     expect(await added).toBe('172.18.0.1');
     expect(grid.networks()).toMatchObject([{ network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' }]);
   });

@@ -174,9 +174,10 @@ describe('a network by subnet', () => {
   });
 
   test('that is not ready in the time of an ADD fails it, and serves the next', async () => {
-    const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
-    fixture.grid.inject({ method: 'GET', type: 'network', effect: { kind: 'delay', ms: 1_200 } });
+    const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=3s'] }).start();
+    const look = fixture.grid.hold({ method: 'GET', type: 'network' });
     expect(await errorOf(hasty.add('c1'))).toMatchObject({ code: 11 });
+    look.release();
     expect(await hasty.add('c2')).toBe('10.0.0.2');
   });
 

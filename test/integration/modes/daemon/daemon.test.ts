@@ -80,13 +80,13 @@ describe('a daemon', () => {
   test('completes the calls in flight before it stops, and leaves no socket', async () => {
     const one = await host().start();
     await one.add('c0');
-    grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 150 } });
+    const create = grid.hold({ method: 'POST' });
     const added = one.add('c1');
-    await until('the ADD is at the grid', () =>
-      grid.requests.some(({ method, status }) => method === 'POST' && !status),
-    );
-    await one.stop();
+    await create.arrived;
+    const stopped = one.stop();
+    create.release();
     expect(await added).toBe('10.0.0.3');
+    await stopped;
     expect(existsSync(one.socket)).toBe(false);
     expect(await errorOf(one.add('c2'))).toMatchObject({ code: 11, msg: expect.stringContaining('is not running') });
   });

@@ -4,11 +4,11 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ClientCa } from '../../../../fixture/client-ca.ts';
-import { freePort } from '../../../../fixture/free-port.ts';
 import { Host, until } from '../../../../fixture/host.ts';
 import { rootTest } from '../../../../fixture/root.ts';
 import { type Sample, scrape } from '../../../../fixture/scrape.ts';
 import { type Grid, startGrid } from '../../../../simulator/grid.ts';
+import { freePort } from '../../../../simulator/http/free-port.ts';
 import { errorOf } from '../../../infoblox/grid-and-host.ts';
 
 let grid: Grid;
@@ -156,7 +156,7 @@ test('a lost reservation is counted when it is re-created', async () => {
 test('calls and requests in flight are counted', async () => {
   await host.add('c1');
   expect(await figure('calls_in_flight')).toEqual({ '': 0 });
-  grid.latencyMs = 1_000;
+  const creates = grid.hold({ method: 'POST', times: 10 });
   const adds = Array.from({ length: 10 }, (_, index) => host.add(`d${index}`));
   await until('ten calls', async () => (await figure('calls_in_flight'))[''] === 10);
   // The scrape itself may add one waiting request.
@@ -164,6 +164,7 @@ test('calls and requests in flight are counted', async () => {
     const waiting = (await figure('wapi_requests_waiting'))[''] ?? 0;
     return (await figure('wapi_requests_in_flight'))[''] === 8 && waiting >= 2;
   });
+  creates.release();
   await Promise.all(adds);
   expect(await figure('wapi_requests_in_flight')).toEqual({ '': 0 });
 });

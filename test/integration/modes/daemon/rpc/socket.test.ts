@@ -156,15 +156,9 @@ describe('in the daemon', () => {
   test('a removed directory is made again with socket and notes, and a call in flight is answered', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
-    const arrived = new Promise<void>((resolve) => {
-      const when = () => {
-        resolve();
-        return true;
-      };
-      grid.inject({ type: 'fixedaddress', method: 'POST', when, effect: { kind: 'delay', ms: 1_500 } });
-    });
+    const create = grid.hold({ type: 'fixedaddress', method: 'POST' });
     const inFlight = host.add('c2');
-    await arrived;
+    await create.arrived;
     rmSync(host.socketDir, { recursive: true });
     expect(await errorOf(host.call('STATUS', '', { limit: 500 }))).toMatchObject({ code: 11 });
     await clock.advance(5_000);
@@ -173,6 +167,7 @@ describe('in the daemon', () => {
     expect(mode(host.socketDir)).toBe(0o755);
     expect([owedDir(host.socketDir, 'infoblox'), host.socket].map(mode)).toEqual([0o700, 0o600]);
     await host.add('c3');
+    create.release();
     const address = await inFlight;
     expect(held(grid)).toContain(address);
     expect(held(grid)).toHaveLength(4);
