@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { atMost } from '../../fixture/at-most.ts';
 import type { Outcome } from '../../fixture/calls.ts';
+import { until } from '../../fixture/host.ts';
 import { pause, startWorld, type World } from '../../fixture/world.ts';
 import { type FaultRow, faults } from './fault-matrix.ts';
 
@@ -16,7 +17,7 @@ async function meet({ caller }: World, command: Command): Promise<Outcome> {
     case 'ADD':
       return caller.add('new');
     case 'DEL':
-      return caller.del('leaving');
+      return caller.del('leaving', { release: 'later' });
     case 'CHECK':
       return caller.check('staying');
     case 'GC':
@@ -46,8 +47,8 @@ const settingUp = atMost(4);
 function inhabitedWorld(): Promise<World> {
   return settingUp(async () => {
     const world = await startWorld({ flags: ['--add-timeout=4s'], passwordFromFile: true });
-    expect(await world.caller.add('staying')).toBe('ok');
-    expect(await world.caller.add('leaving')).toBe('ok');
+    for (const container of ['staying', 'leaving'])
+      await until(`${container} runs`, async () => (await world.caller.add(container)) === 'ok');
     return world;
   });
 }

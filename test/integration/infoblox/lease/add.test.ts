@@ -274,7 +274,7 @@ describe('a failed ADD', () => {
   /** Starts a host with a short doubt window, which soon looks for late writes. */
   async function mistrustful() {
     const doubtWindow = { recheck: 50, end: 400 };
-    const host = await fixture.another({ node: 'host-b', doubtWindow, flags: ['--add-timeout=1s'] }).start();
+    const host = await fixture.another({ node: 'host-b', doubtWindow, flags: ['--add-timeout=3s'] }).start();
     await host.add('c0');
     return host;
   }
