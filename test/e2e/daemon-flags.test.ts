@@ -153,23 +153,19 @@ test.runIf(process.getuid?.() === 0)(
   async () => {
     mkdirSync(join(directory, 'etc/infoblox-cni'), { recursive: true });
     writeFileSync(join(directory, 'etc/infoblox-cni/daemon.env'), "DAEMON_FLAGS='--grid-host=grid.example.com'\n");
-    const start = (env: string) =>
-      run(
-        'unshare',
-        [
-          '--mount',
-          'sh',
-          '-c',
-          `mount --bind ${directory}/etc /etc && mount -t tmpfs none /run && mount -t tmpfs none /var/lib && ${env} exec timeout 2 ${daemonFile}`,
-        ],
-        { PATH: process.env.PATH ?? '' },
-      );
+    const boot = `mount --bind ${directory}/etc /etc && mount -t tmpfs none /run && mount -t tmpfs none /var/lib && exec "$0"`;
+    const logOfStart = async (env: Readonly<Record<string, string>>) => {
+      const inside = ['unshare', '--mount', 'sh', '-c', boot];
+      const daemon = await DaemonProcess.start([], { PATH: process.env.PATH ?? '', ...env }, inside);
+      await daemon.stop();
+      return daemon.log;
+    };
     const said = 'DAEMON_FLAGS are not used: the environment file was not named';
-    const { stderr } = await start('');
-    expect(stderr).toContain(said);
-    expect(stderr).toContain('start it with --environment-file=/etc/infoblox-cni/daemon.env');
+    const log = await logOfStart({});
+    expect(log).toContain(said);
+    expect(log).toContain('start it with --environment-file=/etc/infoblox-cni/daemon.env');
     // The unit always passes the variable, even empty.
-    expect((await start("DAEMON_FLAGS=''")).stderr).not.toContain(said);
+    expect(await logOfStart({ DAEMON_FLAGS: '' })).not.toContain(said);
   },
 );
 

@@ -32,9 +32,11 @@ describe.concurrent('the socket', () => {
 
   test('that cannot be created again ends the daemon, so that the service manager restarts it', async ({ host }) => {
     await host.start();
+    // As on a read-only /run, no file can be created there. The daemon does not look in between.
+    process.kill(host.daemon.pid, 'SIGSTOP');
     rmSync(host.socketDir, { recursive: true });
-    // As on a read-only /run, no file can be created there.
     writeFileSync(host.socketDir, '');
+    process.kill(host.daemon.pid, 'SIGCONT');
     await host.daemon.says('"stopped"', 30_000);
     const lost = host.daemon.lines.find(({ message }) => message === 'cannot serve any more, exiting');
     expect(lost?.error).toContain(`cannot use --socket-dir ${host.socketDir}: `);

@@ -207,7 +207,8 @@ test.each([
   const script = `"$0" "$@" ${redirection}`;
   const shell: ChildProcess = spawn('/bin/sh', ['-c', script, daemonFile, ...host.flags], {
     env: { WAPI_PASSWORD: password },
-    stdio: 'ignore',
+    // The daemon, too, has the last one, without which it would outlive the event `close`.
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     detached: true,
   });
   try {
@@ -216,7 +217,7 @@ test.each([
     expect((await host.call('DEL', { containerId: 'c1' })).exitCode).toBe(0);
     expect(shell.exitCode).toBeNull();
   } finally {
-    const ended = once(shell, 'exit');
+    const ended = once(shell, 'close');
     // The shell's whole process group: the daemon is its child.
     process.kill(-(shell.pid ?? 0), 'SIGTERM');
     await ended;

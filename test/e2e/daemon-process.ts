@@ -64,11 +64,11 @@ export class DaemonProcess {
     return this.#log;
   }
 
-  /** The log's lines, read as JSON. */
+  /** The log's complete lines, read as JSON. */
   get lines(): DaemonLogLine[] {
     return this.#log
       .split('\n')
-      .filter((line) => line !== '')
+      .slice(0, -1)
       .map((line) => JSON.parse(line));
   }
 

@@ -41,6 +41,7 @@ export class SharedNetwork {
   #output = '';
   #login = '';
   #hostCount = 0;
+  #marks = 0;
 
   constructor() {
     this.#switch.ip('link', 'add', switchBridge, 'type', 'bridge');
@@ -114,10 +115,21 @@ export class SharedNetwork {
 
   /** Lists the grid's requests during an action, such as `POST fixedaddress`. */
   async requestsOf(work: () => Promise<unknown>): Promise<string[]> {
-    const before = this.#output.length;
+    const begin = await this.#mark();
     await work();
-    const lines = this.#output.slice(before).matchAll(/^\S+ \d+ ([A-Z]+) \/wapi\/v[\d.]+\/(\w+)/gm);
+    const end = await this.#mark();
+    const during = this.#output.slice(this.#output.indexOf(begin) + begin.length, this.#output.indexOf(end));
+    const lines = during.matchAll(/^\S+ \d+ ([A-Z]+) \/wapi\/v[\d.]+\/(\w+).*\n/gm);
     return [...lines].map(([, method, type]) => `${method} ${type}`);
+  }
+
+  /** Puts a mark into the grid's log, after the requests that have been answered. @returns the mark */
+  async #mark(): Promise<string> {
+    this.#marks += 1;
+    const mark = `name=mark-${this.#marks} (login)\n`;
+    await this.#ask(`networkview?name=mark-${this.#marks}`);
+    await until('the log has the mark', () => this.#output.includes(mark));
+    return mark;
   }
 
   async dispose(): Promise<void> {

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../fixture/free-port.ts';
 import { until } from '../../fixture/host.ts';
 import { quoted, tableAfter } from '../../fixture/pages.ts';
 import { Prometheus, prometheusObstacle, type Rule } from '../../fixture/prometheus.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { freePort } from '../../simulator/http/free-port.ts';
 import { BuiltHost } from '../built-host.ts';
 import { monitoring, queryOf, readDashboard } from './dashboard.ts';
 
@@ -108,7 +108,7 @@ describe.skipIf(leftOut)('in Prometheus', () => {
   test.each(queries)('"$title" has data for $expr', async ({ expr }) => {
     let points = 0;
     await until('there are points', async () => {
-      const series = await prometheus.range(queryOf(expr), 30);
+      const series = await prometheus.range(queryOf(expr), 600);
       points = series.flatMap((one) => one.points).filter(([, value]) => Number.isFinite(value)).length;
       return points > 0;
     });

@@ -57,8 +57,8 @@ async function run(args: string[]): Promise<void> {
   ip('-n', `cni-${uuid}`, 'link', 'set', 'lo', 'up');
   const program = spawn('nsenter', [`--net=${namespace(uuid)}`, 'sleep', 'infinity'], { stdio: 'ignore' });
   const pod: Pod = { image, pid: program.pid ?? 0, nets };
-  writeFileSync('net-info.json', JSON.stringify(pod));
   if (values['uuid-file-save'] !== undefined) writeFileSync(values['uuid-file-save'], uuid);
+  writeFileSync('net-info.json', JSON.stringify(pod));
   await new Promise((resolve) => program.once('exit', resolve));
 }
 
