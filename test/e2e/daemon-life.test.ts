@@ -62,8 +62,11 @@ describe.concurrent('a state that is removed while the daemon runs', () => {
   test('is noticed: the daemon reports it and exits, and the next one imports the leases', async ({ host }) => {
     await host.start();
     const address = await host.add('c1');
+    // It notices after the start of the second one.
+    process.kill(host.daemon.pid, 'SIGSTOP');
     for (const name of readdirSync(host.stateDir)) if (name.startsWith('state.db')) rmSync(join(host.stateDir, name));
     const second = await run(daemonFile, [...host.flags, '--driver-name=other'], {});
+    process.kill(host.daemon.pid, 'SIGCONT');
     expect(second).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('another daemon is using it') });
     await host.daemon.says('"stopped"', 60_000);
     expect(await host.daemon.stop()).toBe(1);
