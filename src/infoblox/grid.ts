@@ -142,8 +142,6 @@ export interface ReservationFilter {
 
 /** Selects ranges likewise. */
 export interface RangeFilter extends ReservationFilter {
-  /** Their exact comment. */
-  readonly mark?: string;
   /** An interval that they overlap. A grid cannot search by interval: give the network, too. */
   readonly touching?: Interval;
 }

@@ -26,7 +26,6 @@ const PARTS: readonly { readonly path: string; readonly part: string; readonly m
   { path: 'modes/', part: 'shared', mayImport: ['cni', 'errno'] },
   { path: 'cni/', part: 'cni', mayImport: [] },
   { path: 'infoblox/core.ts', part: 'core', mayImport: ['lease', 'store', 'network', 'leaf', 'errno'] },
-  { path: 'infoblox/grid-monitor.ts', part: 'core', mayImport: ['leaf', 'errno'] },
   { path: 'infoblox/lease/store/', part: 'store', mayImport: ['lease', 'network', 'leaf', 'files', 'errno'] },
   { path: 'infoblox/lease/', part: 'lease', mayImport: ['store', 'network', 'leaf', 'errno'] },
   { path: 'infoblox/network/', part: 'network', mayImport: ['leaf', 'errno'] },

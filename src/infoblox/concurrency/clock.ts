@@ -63,8 +63,6 @@ interface Deadline {
   readonly milliseconds: number;
   /** Ends the work earlier. */
   readonly signal: AbortSignal;
-  /** Makes the error for a timeout; default: the error of the work. */
-  readonly late?: (failure: unknown) => Error;
 }
 
 /**
@@ -73,22 +71,16 @@ interface Deadline {
  */
 export async function withDeadline<T>(
   clock: Pick<Clock, 'after'>,
-  { milliseconds, signal, late }: Deadline,
+  { milliseconds, signal }: Deadline,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
   const abort = () => controller.abort(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });
-  let isLate = false;
-  const cancel = clock.after(milliseconds, () => {
-    isLate = !controller.signal.aborted;
-    controller.abort(timeOver());
-  });
+  const cancel = clock.after(milliseconds, () => controller.abort(timeOver()));
   try {
     return await work(controller.signal);
-  } catch (error) {
-    throw isLate && late !== undefined ? late(error) : error;
   } finally {
     cancel();
     signal.removeEventListener('abort', abort);

@@ -54,16 +54,16 @@ export function originalOf(object: DescribedReservation, tenant: string): Origin
 
 /**
  * Yields the original driver's addresses of containers, page by page; 50,000 objects at most.
- * @param of `tenant`: as for `originalOf`; `view`: undefined for all
+ * @param of `tenant`: as for `originalOf`
  * @throws GridError as the session does
  */
 export async function* listOriginals(
   grid: Grid,
-  { tenant, view }: { readonly tenant: string; readonly view?: string },
+  { tenant }: { readonly tenant: string },
   signal: AbortSignal,
 ): AsyncGenerator<Original> {
   const attributes = { [cloud.tenant]: tenant, [cloud.owned]: 'True' };
-  for await (const object of grid.listDescribed({ attributes, families, view }, signal)) {
+  for await (const object of grid.listDescribed({ attributes, families }, signal)) {
     const original = originalOf(object, tenant);
     if (original !== undefined) yield original;
   }

@@ -108,16 +108,12 @@ export class WapiGrid implements Grid {
   }
 
   async ranges(filter: RangeFilter, signal: AbortSignal) {
-    const { mark, touching, confirm } = filter;
-    const query = { ...scope(filter), ...(mark !== undefined && { comment: mark }) };
+    const { touching, confirm } = filter;
     const found = this.#families.search(filter, ({ range }) => {
-      return searchPages(this.#session, { ...range, query, confirm }, signal);
+      return searchPages(this.#session, { ...range, query: scope(filter), confirm }, signal);
     });
     const ranges = await Array.fromAsync(matching(found, filter));
-    return ranges.filter((one) => {
-      if (one.first === '' || (mark !== undefined && one.comment !== mark)) return false;
-      return touching === undefined || intersect(one, touching);
-    });
+    return ranges.filter((one) => one.first !== '' && (touching === undefined || intersect(one, touching)));
   }
 
   async createRange(

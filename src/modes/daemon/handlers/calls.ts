@@ -7,7 +7,7 @@ import { type Netconf, parseNetconf, validAttachments } from '../../../cni/netco
 import { formatResult, requireFamilies, withNextHops } from '../../../cni/result.ts';
 import { abortable, deadline, withDeadline } from '../../../infoblox/concurrency/clock.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
-import type { GridMonitor } from '../../../infoblox/grid-monitor.ts';
+import type { GridMonitor } from '../../../infoblox/grid-state.ts';
 import { type AddRequest, type Allocation, add } from '../../../infoblox/lease/add.ts';
 import { checkLease } from '../../../infoblox/lease/check.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
