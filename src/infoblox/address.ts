@@ -127,6 +127,11 @@ export function compareAddresses(one: string, other: string): number {
   return familyOf(one) - familyOf(other) || Number(numberOf(one) - numberOf(other));
 }
 
+/** Returns a number that orders addresses as `compareAddresses` does: in a long list each is parsed only once. */
+export function rankOf(address: string): bigint {
+  return numberOf(address) + (familyOf(address) === 4 ? 0n : 1n << 32n);
+}
+
 function bitsOf(family: Family): number {
   return family === 4 ? 32 : 128;
 }
@@ -134,7 +139,7 @@ function bitsOf(family: Family): number {
 /** Converts an address to its number. */
 function numberOf(address: string): bigint {
   if (familyOf(address) === 6) return BigInt(`0x${Buffer.from(ipaddr.parse(address).toByteArray()).toString('hex')}`);
-  // Ten times as fast as ipaddr.js: to sort 10,000 leases, it is called 260,000 times.
+  // Ten times as fast as ipaddr.js, and called for each of many leases.
   return BigInt(address.split('.').reduce((value, part) => value * 256 + Number(part), 0));
 }
 

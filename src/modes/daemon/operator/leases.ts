@@ -1,6 +1,6 @@
 /** Handlers of `leases`, which lists the leases of the state, and `leases --history`, which says who held an address. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { compareAddresses, parseAddress } from '../../../infoblox/address.ts';
+import { parseAddress, rankOf } from '../../../infoblox/address.ts';
 import type { Host } from '../../../infoblox/host.ts';
 import type { Blocks } from '../../../infoblox/lease/block/blocks.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
@@ -64,8 +64,7 @@ export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise
   const records: LeaseRecord[] = [];
   const { now } = deps.moment();
   const found = deps.store.where((lease) => matches(lease, filter, now));
-  found.sort(byNetworkAndAddress);
-  for (const [index, { mark }] of found.entries()) {
+  for (const [index, { mark }] of sorted(found).entries()) {
     if (index > 0 && index % looksAtATime === 0) await turn();
     // The lease may have ended meanwhile.
     const lease = deps.store.get(mark);
@@ -118,12 +117,15 @@ export function leaseRecord(lease: Lease, { store, blocks, host, moment }: Lease
 
 type Placed = Pick<Lease, 'network' | 'address' | 'mark'>;
 
-/** Compares by network, then by numeric address (leases without address first), then by mark. */
-export function byNetworkAndAddress(one: Placed, other: Placed): number {
-  if (one.network !== other.network) return one.network < other.network ? -1 : 1;
-  if (one.address === other.address) return one.mark < other.mark ? -1 : 1;
-  if (one.address === null || other.address === null) return one.address === null ? -1 : 1;
-  return compareAddresses(one.address, other.address);
+/** Sorts by network, then by numeric address (leases without address first), then by mark. */
+export function sorted<L extends Placed>(leases: readonly L[]): L[] {
+  const ranked = leases.map((lease) => ({ lease, rank: lease.address === null ? -1n : rankOf(lease.address) }));
+  ranked.sort((one, other) => {
+    if (one.lease.network !== other.lease.network) return one.lease.network < other.lease.network ? -1 : 1;
+    if (one.rank !== other.rank) return one.rank < other.rank ? -1 : 1;
+    return one.lease.mark < other.lease.mark ? -1 : 1;
+  });
+  return ranked.map(({ lease }) => lease);
 }
 
 /** Makes the handler of `leases --history`. */
