@@ -1,6 +1,6 @@
 /** Runs the built executable like a container runtime, with an environment and stdin, and collects its output. */
 import { execFileSync, type StdioOptions, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -33,6 +33,13 @@ export interface Run {
 export function requireBuilt(): void {
   if (existsSync(join(dist, 'infoblox-cni'))) return;
   throw new Error('dist/infoblox-cni is missing: these tests run the built executable, run "make build" first');
+}
+
+/** Checks that an image holds the built executable, not an earlier one. @throws Error that says how to make the image */
+export function requireCurrent(image: string): void {
+  requireBuilt();
+  if (statSync(image).mtimeMs >= statSync(commandFile).mtimeMs) return;
+  throw new Error(`${image} is older than the executable in it: run "make image aci" first`);
 }
 
 /**

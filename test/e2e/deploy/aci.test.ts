@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join, normalize } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { dist } from '../program.ts';
+import { dist, requireCurrent } from '../program.ts';
 
 const file = join(dist, 'infoblox-cni-daemon.aci');
 const isLeftOut = !existsSync(file) && process.env.CI === undefined;
@@ -39,6 +39,7 @@ describe.skipIf(isLeftOut)('the ACI', () => {
   const named = (key: string, from = manifest) => from[key] as readonly Named[];
 
   beforeAll(() => {
+    requireCurrent(file);
     const listed = spawnSync('tar', ['--list', '--verbose', '--gzip', '--file', file], { encoding: 'utf8' });
     expect(listed).toMatchObject({ status: 0, stderr: '' });
     entries = listed.stdout.split('\n').flatMap((line) => {

@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { dist } from '../program.ts';
+import { dist, requireCurrent } from '../program.ts';
 
 const project = join(import.meta.dirname, '../../..');
 const archive = join(dist, 'infoblox-cni-daemon.oci.tar');
@@ -64,6 +64,7 @@ describe.skipIf(isLeftOut)('the image', () => {
   const blob = ({ digest }: { digest: string }) => join(layout, 'blobs', digest.replace(':', '/'));
 
   beforeAll(() => {
+    requireCurrent(archive);
     layout = unpack(archive, 'layout');
     const manifest = json(blob(json(layout, 'index.json').manifests[0]));
     tree = unpack(blob(manifest.layers[0]), 'tree');
