@@ -87,7 +87,7 @@ export class BenchHost {
       args: '',
       config,
     };
-    return callDaemon({ file: socket, method: command, call, limit: callTimeoutsMs[command] }, (result) => result);
+    return callDaemon({ file: socket, method: command, call, limitMs: callTimeoutsMs[command] }, (result) => result);
   }
 
   /**

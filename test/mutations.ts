@@ -52,7 +52,7 @@ export const mutations: readonly Mutation[] = [
     instead: 'startRelease(lease, by, moment)' },
   { condition: 'A write by reference leaves within a second of its look',
     fails: 'a delete whose connection comes up late is not sent: a person may have the address by then',
-    file: 'src/infoblox/wapi/session.ts', text: '...(seen && { leaveBy: seen.answeredAt + sightingMaxAgeMs }),',
+    file: 'src/infoblox/wapi/session.ts', text: '...(seen && { leaveBy: seen.answeredAt + maxSightingAgeMs }),',
     instead: '' },
   { condition: 'A GC keeps what an ADD was answered with since the call',
     fails: 'containers that start during a slow GC keep their addresses, and dead ones lose theirs',

@@ -82,13 +82,13 @@ export class GridState {
   }
 
   /** Milliseconds since the last good answer; infinite before the first. */
-  get sinceAnswer(): number {
+  get sinceAnswerMs(): number {
     return this.#clock.now() - this.#goodAt;
   }
 
   /** Whether the last good answer is too old, or something other than WAPI has answered since. */
   get isStale(): boolean {
-    return this.#isUnclear || this.sinceAnswer > maxAnswerAgeMs;
+    return this.#isUnclear || this.sinceAnswerMs > maxAnswerAgeMs;
   }
 }
 

@@ -16,7 +16,7 @@ import { GridError } from './errors.ts';
 import type { MarkFilter } from './mark.ts';
 
 /** Milliseconds between the answer that showed an object and the sending of a write to it, at most. */
-export const sightingMaxAgeMs = 1_000;
+export const maxSightingAgeMs = 1_000;
 
 declare const madeByTheGrid: unique symbol;
 
@@ -223,7 +223,7 @@ export interface Grid {
 
   /**
    * Changes the description of an object; fields that are left out stay. Like `remove`, it is sent once, to the host that has shown the object,
-   * within `sightingMaxAgeMs` of its answer.
+   * within `maxSightingAgeMs` of its answer.
    * @param label `attributes`: replaces all attributes of the object
    * @throws GridError with `mayLookAgain` if it was not carried out and may succeed after another look: `busy` if it was not sent, `missing` if
    * the object is gone, `unconfirmed` if only a lagging host says so

@@ -31,7 +31,7 @@ interface DaemonCall {
   readonly method: string;
   readonly call: Sender;
   /** Milliseconds for the whole call; absent: as long as the daemon says. */
-  readonly limit?: number;
+  readonly limitMs?: number;
   /** Bytes of the answer. */
   readonly maxBytes?: number;
   /** Called with the daemon's progress on a long request, unchecked. */
@@ -53,7 +53,7 @@ const retryPauseMs = 20;
  * @throws NoAnswer without a daemon or an answer in time; CniError if that is the answer; errors of `take`
  */
 export async function callDaemon<T>(request: DaemonCall, take: (result: unknown) => T): Promise<T> {
-  const { file, method, limit = Number.POSITIVE_INFINITY } = request;
+  const { file, method, limitMs = Number.POSITIVE_INFINITY } = request;
   const begin = milliseconds();
   let asked = false;
   for (;;) {
@@ -61,7 +61,7 @@ export async function callDaemon<T>(request: DaemonCall, take: (result: unknown)
       const socket = connect(file);
       await once(socket, 'connect');
       asked = true;
-      return await exchange(socket, { ...request, limit, end: begin + limit }, take);
+      return await exchange(socket, { ...request, limitMs, end: begin + limitMs }, take);
     } catch (error) {
       // Errors with a system code: nothing listens, or the listener has gone before it accepted the call.
       const code = errnoOf(error);
@@ -90,11 +90,11 @@ async function exchange<T>(
     file,
     method,
     call,
-    limit,
+    limitMs,
     end,
     maxBytes = maxFrameBytes,
     onProgress,
-  }: DaemonCall & Record<'limit' | 'end', number>,
+  }: DaemonCall & Record<'limitMs' | 'end', number>,
   take: (result: unknown) => T,
 ): Promise<T> {
   const failAfter = (waitMs: number, error: NoAnswer) =>
@@ -115,7 +115,7 @@ async function exchange<T>(
       if ('accepted' in message) {
         isAccepted = true;
         const waitMs = message.accepted + answerGraceMs;
-        timer = failAfter(waitMs, late(file, Math.min(waitMs, limit)));
+        timer = failAfter(waitMs, late(file, Math.min(waitMs, limitMs)));
         continue;
       }
       const taken = take(message.result);

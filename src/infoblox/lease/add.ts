@@ -157,7 +157,7 @@ async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Pr
       for (const { mark, settle } of all) {
         if (store.apply(mark, settle)?.phase !== 'bound') throw deletedError();
       }
-      for (const offer of offers) offer?.noteGiven();
+      for (const offer of offers) offer?.noteAssigned();
       return all;
     }
   }
@@ -214,7 +214,7 @@ function owedOf(deps: LeaseDeps, wish: Wish, work: SharedWork): Obtained | undef
 type Offered = Obtained & {
   /** Must be called. @returns whether the address can be given in this turn */
   readonly takeBack: () => boolean;
-  readonly noteGiven: () => void;
+  readonly noteAssigned: () => void;
 };
 
 interface OfferWanted {
@@ -259,7 +259,7 @@ async function offerOf(
       settle,
       isDoubtful: false,
       takeBack,
-      noteGiven: () => blocks.noteGiven(offer, moment()),
+      noteAssigned: () => blocks.noteAssigned(offer, moment()),
     };
   }
   if (sources.some(({ blockSize }) => blockSize > 0)) blocks.tally.missed += 1;

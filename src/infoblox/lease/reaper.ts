@@ -14,7 +14,7 @@ import { addressesOf } from './release.ts';
 const maxIntervalMs = 60_000;
 const minIntervalMs = 500;
 /** Leases examined per turn of the event loop. */
-const looksAtATime = 100;
+const maxLooksAtOnce = 100;
 
 interface FirstLook {
   /** As the clock's `now`. */
@@ -75,7 +75,7 @@ export class Reaper {
   async #gone(): Promise<ReadonlyMap<string, Lease>> {
     const { store, host, clock } = this.#deps;
     const gone = new Map<string, Lease>();
-    const turn = every(looksAtATime, clock.turn);
+    const turn = every(maxLooksAtOnce, clock.turn);
     for (const lease of store.where(({ phase, netnsId }) => phase === 'bound' && netnsId !== null)) {
       const fate = host.fate(lease, store.lastUptime(lease.bootId));
       if (fate === 'gone' || fate === 'gone with its boot') gone.set(attachmentKey(lease.mark), lease);

@@ -12,7 +12,7 @@ import { type Lease, postpone, recheck } from './lease.ts';
 import { noteRefusedRelease } from './lease-conditions.ts';
 import { apply } from './store/lease-store.ts';
 
-const workers = 3;
+const maxWorkers = 3;
 const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
 /** Milliseconds between attempts while the grid or the state is unavailable. */
 const outagePauseMs = 5_000;
@@ -31,7 +31,7 @@ const hurryPauseMs = 30_000;
  * Milliseconds before a failover whose confirmed writes the new master may lack (NIOS 9.0 documentation, "Promoting a Grid Master
  * Candidate").
  */
-const failoverLoss = 3_600_000;
+const failoverLossMs = 3_600_000;
 /** Milliseconds between two rounds of re-checks after failovers: a grid that comes and goes causes many. */
 const recheckPauseMs = 300_000;
 export class Reconciler {
@@ -86,7 +86,7 @@ export class Reconciler {
     const now = clock.now();
     if (this.#recheckAt <= now) this.#recheckAt = Math.max(now, this.#recheckAt + recheckPauseMs);
     const lately = store.where(
-      ({ phase, dueAt, writtenAt }) => phase === 'bound' && dueAt === null && writtenAt > now - failoverLoss,
+      ({ phase, dueAt, writtenAt }) => phase === 'bound' && dueAt === null && writtenAt > now - failoverLossMs,
     );
     for (const { mark } of lately) {
       const at = Math.round(this.#recheckAt + host.random() * moment().window.end);
@@ -102,7 +102,7 @@ export class Reconciler {
   }
 
   #wake(): void {
-    if (this.#working.size >= workers) return;
+    if (this.#working.size >= maxWorkers) return;
     const next = this.#next();
     if (next !== undefined) this.#wakeAt(next);
   }
@@ -144,7 +144,7 @@ export class Reconciler {
       const lease = isShort ? store.get(mark) : undefined;
       return lease !== undefined && mayWait(lease, now);
     };
-    while (now >= this.#pausedUntil && this.#working.size < workers) {
+    while (now >= this.#pausedUntil && this.#working.size < maxWorkers) {
       const lease = store.due(now, { has: (mark) => this.#isTaken(mark) || yields(mark) });
       if (lease === undefined) break;
       const isUrgent = !mayWait(lease, now);

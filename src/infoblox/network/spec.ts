@@ -29,7 +29,7 @@ export interface NetworkSpec {
   readonly others: readonly Cidr[];
   /** Canonical; `0.0.0.x` and `::x` are resolved once the network is known. */
   readonly gateway?: string;
-  /** The main plugin takes the first host address for itself without telling us. */
+  /** The main plugin takes the first host address for itself; no key of `ipam` says so. */
   readonly keepFirst: boolean;
   /** Milliseconds that a reservation is kept after the release. */
   readonly cooldownMs: number;

@@ -78,16 +78,16 @@ export class RequestLimit {
 
   /**
    * Learns from a request that was sent and is about to be released.
-   * @param took milliseconds until it ended
+   * @param tookMs milliseconds until it ended
    * @param hasFailed whether the grid did not answer, or answered with a server error
    */
-  learn({ took, hasFailed }: { readonly took: number; readonly hasFailed: boolean }): void {
+  learn({ tookMs, hasFailed }: { readonly tookMs: number; readonly hasFailed: boolean }): void {
     const now = this.#deps.clock.now();
-    const isSlow = hasFailed || took > slowMs;
-    this.#isQuick = !hasFailed && took <= quickMs;
+    const isSlow = hasFailed || tookMs > slowMs;
+    this.#isQuick = !hasFailed && tookMs <= quickMs;
     this.#limit = isSlow ? Math.max(this.#limit / 2, 1) : maxConnections;
-    if (isSlow) this.#rest(hasFailed ? failureRestMs : Math.min(restFactor * (took - slowMs), maxRestMs));
-    if (took > quickMs && !hasFailed && now >= this.#spareFrom) this.#spareFrom = now + this.#spread(spareRestMs);
+    if (isSlow) this.#rest(hasFailed ? failureRestMs : Math.min(restFactor * (tookMs - slowMs), maxRestMs));
+    if (tookMs > quickMs && !hasFailed && now >= this.#spareFrom) this.#spareFrom = now + this.#spread(spareRestMs);
   }
 
   /** Spreads a rest by half of it, so that hosts which slowed down together do not return together. */

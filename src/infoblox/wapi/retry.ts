@@ -21,7 +21,7 @@ export interface FailedAttempt {
   /** 0 for the first. */
   readonly attempt: number;
   /** Milliseconds since it was sent. */
-  readonly took: number;
+  readonly tookMs: number;
   /** Milliseconds of the grid's recent answers. */
   readonly usualMs: number;
   /** Whether the caller has stopped waiting. */
@@ -29,7 +29,7 @@ export interface FailedAttempt {
   /** Whether another host may serve the request. */
   readonly otherHost: boolean;
   /** Milliseconds since the grid's trouble began; 0 without trouble. */
-  readonly troubleFor: number;
+  readonly troubleMs: number;
   /** Returns a number from 0 up to 1, to spread pauses. */
   readonly random: () => number;
 }
@@ -40,16 +40,16 @@ export interface RetryDecision {
   /** What the attempt shows about the grid; undefined: nothing. A refusal by WAPI is an answer, so the grid is well. */
   readonly grid: 'in trouble' | 'well' | 'unclear' | undefined;
   /** Milliseconds until the request is repeated; undefined: never. */
-  readonly pause: number | undefined;
+  readonly pauseMs: number | undefined;
   /** For a write by reference, which is never repeated: whether it may succeed after another look. */
   readonly mayLookAgain: boolean;
 }
 
 /** Decides what follows from a failed attempt. */
 export function retryDecision(failed: FailedAttempt): RetryDecision {
-  const { error, took, usualMs, callerLeft, otherHost } = failed;
+  const { error, tookMs, usualMs, callerLeft, otherHost } = failed;
   // A caller who leaves early proves nothing about the grid.
-  const isEvidence = !callerLeft || took > Math.max(evidenceWindowMs, 2 * usualMs);
+  const isEvidence = !callerLeft || tookMs > Math.max(evidenceWindowMs, 2 * usualMs);
   const away = isGridAway(error);
   const notWapi = hasReason(error, 'not-wapi');
   // While another host may serve, one failed host is not the grid. A request that was not sent shows nothing.
@@ -59,19 +59,19 @@ export function retryDecision(failed: FailedAttempt): RetryDecision {
   return {
     hostFailed: isEvidence && (away || notWapi),
     grid: concernsGrid ? grid : undefined,
-    pause: callerLeft ? undefined : pauseAfter(failed),
+    pauseMs: callerLeft ? undefined : pauseAfter(failed),
     mayLookAgain: !callerLeft && lookMayHelp(failed),
   };
 }
 
-function pauseAfter({ error, attempt, otherHost, troubleFor, random }: FailedAttempt): number | undefined {
+function pauseAfter({ error, attempt, otherHost, troubleMs, random }: FailedAttempt): number | undefined {
   // A write is repeated only if it certainly changed nothing; the outcome of a read is always `none`.
   if (error.outcome !== 'none' || attempt >= maxRetries) return undefined;
   if (!isFinal(error) && !isGridAway(error)) return undefined;
   if (otherHost) return 0;
   if (isFinal(error)) return undefined;
   // After long trouble, each request gets one attempt: callers need a quick answer.
-  return troubleFor > maxTroubleMs ? undefined : pauseBefore(attempt, retryPause, random);
+  return troubleMs > maxTroubleMs ? undefined : pauseBefore(attempt, retryPause, random);
 }
 
 /** Tells whether another look may help. Not while the write may still be carried out. */

@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, withDeadline } from '../concurrency/clock.ts';
 import { forAnotherLook, GridError, hasReason, isGridAway } from '../errors.ts';
-import { type Sighting, sightingMaxAgeMs } from '../grid.ts';
+import { maxSightingAgeMs, type Sighting } from '../grid.ts';
 import { readAnswer } from './answer.ts';
 import type { GridHosts } from './connection/hosts.ts';
 import type { Transport } from './connection/transport.ts';
@@ -52,7 +52,7 @@ export interface Answer extends Pick<Sighting, 'host' | 'answeredAt'> {
 }
 
 /** The end of one attempt: an answer or an error, and the milliseconds that it took. */
-type Attempt = { readonly took: number } & (
+type Attempt = { readonly tookMs: number } & (
   | { readonly answer: Answer; readonly error?: never }
   | { readonly answer?: never; readonly error: GridError }
 );
@@ -70,7 +70,7 @@ interface Sending {
   readonly seen?: Sighting | undefined;
 }
 
-type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs' | 'random'>;
+type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleMs' | 'usualMs' | 'random'>;
 
 /** The part of a session that `WapiGrid` uses. */
 export type Requests = Pick<Session, 'ask' | 'write' | 'clock' | 'spare'>;
@@ -125,15 +125,15 @@ export class Session {
     for (let attempt = 0; ; attempt += 1) {
       const host = hosts.pick(request.confirm ? hosts.writer : undefined);
       const attempted = await this.#attempt({ host, request }, signal);
-      const { answer, error, took } = attempted;
+      const { answer, error, tookMs } = attempted;
       if (error === undefined) this.#succeeded(host, request);
       if (needsConfirmation(request, { host, writer: hosts.writer }, error)) {
         return this.#confirmed(request, { host, attempted }, signal);
       }
       if (error === undefined) return answer;
-      const decision = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
-      if (decision.pause === undefined) throw error;
-      await this.clock.sleep(decision.pause, signal, error);
+      const decision = this.#failed(host, request, { error, attempt, tookMs, callerLeft: signal.aborted });
+      if (decision.pauseMs === undefined) throw error;
+      await this.clock.sleep(decision.pauseMs, signal, error);
     }
   }
 
@@ -147,14 +147,14 @@ export class Session {
     const { hosts } = this.#options;
     const { host, object } = seen;
     const request = { ...change, path: object };
-    const { answer, error, took } = await this.#attempt({ host, request, seen }, signal);
+    const { answer, error, tookMs } = await this.#attempt({ host, request, seen }, signal);
     if (error === undefined) {
       this.#succeeded(host, request);
       return answer.value;
     }
     const isUnconfirmed = hasReason(error, 'missing') && host !== hosts.writer;
     const why = isUnconfirmed ? unconfirmed(request, { host, writer: hosts.writer }, error) : error;
-    const decision = this.#failed(host, request, { error: why, attempt: 0, took, callerLeft: signal.aborted });
+    const decision = this.#failed(host, request, { error: why, attempt: 0, tookMs, callerLeft: signal.aborted });
     throw decision.mayLookAgain ? forAnotherLook(why) : why;
   }
 
@@ -211,8 +211,8 @@ export class Session {
     const { hosts, random } = this.#options;
     const { error } = failed;
     const otherHost = hosts.hasAnother(host, { forWrite: hasReason(error, 'read-only') });
-    const troubleFor = this.#troubleSince === undefined ? 0 : this.clock.now() - this.#troubleSince;
-    const decision = retryDecision({ ...failed, otherHost, troubleFor, usualMs: this.#usualMs, random });
+    const troubleMs = this.#troubleSince === undefined ? 0 : this.clock.now() - this.#troubleSince;
+    const decision = retryDecision({ ...failed, otherHost, troubleMs, usualMs: this.#usualMs, random });
     const { hostFailed, grid } = decision;
     if (hostFailed) hosts.failed(host);
     if (grid === 'unclear') this.#options.onOutcome?.(error, { writes: writes(request) });
@@ -241,15 +241,15 @@ export class Session {
       // Writes must not wait until their look is too old.
       await limit.acquire(signal, seen && 'urgent');
     } catch (cause) {
-      return { error: busy(request, cause), took: 0 };
+      return { error: busy(request, cause), tookMs: 0 };
     }
     try {
-      if (this.#comesTooLate(request, cameAt)) return { error: busy(request), took: 0 };
+      if (this.#comesTooLate(request, cameAt)) return { error: busy(request), tookMs: 0 };
       const attempt = await this.#exchanged(sending, signal);
-      const { error, took } = attempt;
+      const { error, tookMs } = attempt;
       // A caller who leaves early proves nothing about the grid.
-      if (!signal.aborted || took > evidenceWindowMs) {
-        limit.learn({ took, hasFailed: hasReason(error, 'timeout', 'grid-fault') });
+      if (!signal.aborted || tookMs > evidenceWindowMs) {
+        limit.learn({ tookMs, hasFailed: hasReason(error, 'timeout', 'grid-fault') });
       }
       return attempt;
     } finally {
@@ -268,15 +268,15 @@ export class Session {
     try {
       const answer = await this.#logins.exchange(host, this.#sender({ host, request, seen }, signal), signal);
       const answeredAt = this.clock.now();
-      const took = answeredAt - sentAt;
-      this.#usualMs = Math.max(took, 0.9 * this.#usualMs);
-      return { answer: { value: readAnswer(answer, host, request), host, answeredAt }, took };
+      const tookMs = answeredAt - sentAt;
+      this.#usualMs = Math.max(tookMs, 0.9 * this.#usualMs);
+      return { answer: { value: readAnswer(answer, host, request), host, answeredAt }, tookMs };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       this.#noteWriter(host, request, error);
       const { user } = this.#options.credentials;
       const told = error.reason === 'permission' ? refusedRight(error, request, user) : error;
-      return { error: told, took: this.clock.now() - sentAt };
+      return { error: told, tookMs: this.clock.now() - sentAt };
     }
   }
 
@@ -290,7 +290,7 @@ export class Session {
       about: aboutOf(request),
       writes: writes(request),
       ...(body && { body }),
-      ...(seen && { leaveBy: seen.answeredAt + sightingMaxAgeMs }),
+      ...(seen && { leaveBy: seen.answeredAt + maxSightingAgeMs }),
     };
     return (headers) => {
       const all = { ...exchange, headers: { ...headers, 'user-agent': userAgent } };

@@ -104,7 +104,7 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
   const { callDaemon, incompatible, NoAnswer } = await import('../daemon-client.ts');
   const { isAddResult } = await import('../../cni/result-check.ts');
   try {
-    await callDaemon({ file, method: command, call, limit: callTimeoutsMs[command] }, (result) => {
+    await callDaemon({ file, method: command, call, limitMs: callTimeoutsMs[command] }, (result) => {
       if (command === 'ADD' ? !isAddResult(result, cniVersion) : result !== null) throw incompatible(file);
       if (command === 'ADD') print(result);
     });

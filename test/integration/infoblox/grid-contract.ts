@@ -5,10 +5,10 @@ import { describeReservation, ofNetwork, reservedAtIn } from '../../../src/infob
 import {
   type AddressSource,
   type Grid,
+  maxSightingAgeMs,
   type Reservation,
   type Sighted,
   sighting,
-  sightingMaxAgeMs,
 } from '../../../src/infoblox/grid.ts';
 import { attachmentMark, blockMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
 
@@ -264,7 +264,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
     });
 
     test('is not sent if the look is older than a second, as the reference may name another object by then', async () => {
-      const old = later(await seen(mark), -sightingMaxAgeMs - 1);
+      const old = later(await seen(mark), -maxSightingAgeMs - 1);
       const outdated = { reason: 'busy', outcome: 'none', mayLookAgain: true };
       expect(await failure(grid.remove(old, inTime()))).toMatchObject(outdated);
       expect(await failure(grid.relabel(old, { comment: 'x' }, inTime()))).toMatchObject(outdated);
@@ -474,7 +474,7 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       const [one] = await ranges({ network: wide });
       expect(one).toMatchObject({ ...eight, comment: `${block(1)} (Oslo)`, isReserved: true });
       if (one === undefined) return;
-      const old = await failure(grid.remove(later(one, -sightingMaxAgeMs - 1), inTime()));
+      const old = await failure(grid.remove(later(one, -maxSightingAgeMs - 1), inTime()));
       expect(old).toMatchObject({ reason: 'busy', outcome: 'none', mayLookAgain: true });
       outside.loseAnswer(true);
       expect(await failure(grid.remove(one, inTime()))).toMatchObject({ outcome: 'open' });

@@ -30,7 +30,7 @@ afterEach(async () => {
 async function ask(method: string, limit = 10_000): Promise<unknown> {
   const ids = { protocol: protocolVersion, release: 'test', callId: newCallId(), containerId: 'c1', ifName: 'eth0' };
   const call = { ...ids, netns: '', args: '', config: { name: 'net-1' } };
-  return callDaemon({ file, method, call, limit }, (result) => result);
+  return callDaemon({ file, method, call, limitMs: limit }, (result) => result);
 }
 
 async function failureOf(asking: Promise<unknown>): Promise<{ asked: boolean; message: string; milliseconds: number }> {

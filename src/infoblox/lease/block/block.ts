@@ -91,7 +91,7 @@ export function hold(block: Block): Block {
 }
 
 /** Records that an address is assigned. */
-export function given(block: Block, address: string, { wall }: Pick<Moment, 'wall'>): Block {
+export function assigned(block: Block, address: string, { wall }: Pick<Moment, 'wall'>): Block {
   return { ...block, lastGiven: address, usedAt: wall };
 }
 

@@ -11,7 +11,7 @@ import { type Networks, type ReadyNetwork, readyIn } from '../../network/network
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { Lease } from '../lease.ts';
 import type { LeaseStore } from '../store/lease-store.ts';
-import { addressesOf, type Block, given, intervalOf, isOfSpec, networkOfBlock } from './block.ts';
+import { addressesOf, assigned, type Block, intervalOf, isOfSpec, networkOfBlock } from './block.ts';
 
 /** Maximum milliseconds that a confirmation is valid while a promoted master may lack the block. */
 const maxUnsureMs = 600_000;
@@ -95,7 +95,7 @@ interface BlocksDeps {
 
 export class Blocks {
   /** Addresses assigned from blocks, and ADDs of networks with blocks that none could serve; since the start. */
-  readonly tally = { given: 0, missed: 0 };
+  readonly tally = { assigned: 0, missed: 0 };
   readonly #deps: BlocksDeps;
   readonly #confirmed = new Map<string, Confirmation>();
   /** Addresses of each block in order, by its mark. */
@@ -267,9 +267,9 @@ export class Blocks {
   }
 
   /** Records that a lease has the offered address. */
-  noteGiven({ block, address }: Offer, { wall }: { readonly wall: number }): void {
-    this.tally.given += 1;
-    this.#deps.store.applyBlock(block.mark, (one) => one && given(one, address, { wall }));
+  noteAssigned({ block, address }: Offer, { wall }: { readonly wall: number }): void {
+    this.tally.assigned += 1;
+    this.#deps.store.applyBlock(block.mark, (one) => one && assigned(one, address, { wall }));
   }
 
   /** Returns the network of a lease if its address lies in a block of this spec. */

@@ -207,10 +207,10 @@ export class BlockKeeper {
     const { mark } = block;
     const { store, clock, blocks } = this.#deps;
     const now = clock.now();
-    const sinceLast = now - (this.#looks.get(mark)?.at ?? now);
+    const sinceLastMs = now - (this.#looks.get(mark)?.at ?? now);
     this.#looks.set(mark, { at: now, nextAt: now + (blocks.areReleased ? releasedLookIntervalMs : lookIntervalMs) });
     const isSurplus = this.#demand.isSurplus(block);
-    await this.#attempt(mark, (signal) => visit(this.#deps, { mark, isSurplus, sinceLast }, signal));
+    await this.#attempt(mark, (signal) => visit(this.#deps, { mark, isSurplus, sinceLastMs }, signal));
     this.#firstVisits.get(mark)?.resolve();
     this.#firstVisits.delete(mark);
     const after = store.blocks().find((one) => one.mark === mark);

@@ -28,7 +28,7 @@ interface Visit {
   /** Whether this host does not need it when empty. */
   readonly isSurplus: boolean;
   /** Milliseconds since the last visit of this run. */
-  readonly sinceLast: number;
+  readonly sinceLastMs: number;
 }
 
 /** A look at a block. Leases may change after it. */
@@ -43,12 +43,12 @@ interface Shown {
 /** Visits a block once. @throws GridError if the grid or the state fails */
 export async function visit(
   deps: VisitDeps,
-  { mark, isSurplus, sinceLast }: Visit,
+  { mark, isSurplus, sinceLastMs }: Visit,
   signal: AbortSignal,
 ): Promise<void> {
   const { store, blocks, host, moment, log } = deps;
   const current = () => store.blocks().find((block) => block.mark === mark);
-  store.applyBlock(mark, (block) => block && waited(block, sinceLast, host.boot()));
+  store.applyBlock(mark, (block) => block && waited(block, sinceLastMs, host.boot()));
   const visited = current();
   if (visited === undefined || mustWait(deps, visited)) return;
   if (await hasReturned(deps, visited, signal)) return;

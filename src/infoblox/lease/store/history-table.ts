@@ -36,7 +36,7 @@ export interface AddressHistory {
 
 interface HistoryOptions {
   /** Milliseconds for which an entry is kept after its release; 0: no history. */
-  readonly age: number;
+  readonly maxAgeMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Maximum entries of released leases. */
@@ -56,7 +56,7 @@ export class HistoryTable {
     this.#conditions = conditions;
     this.#options = { maxEnded: maxEntriesEnded, ...options };
     try {
-      inTransaction(database, () => (options.age === 0 ? this.#empty() : this.#catchUp()));
+      inTransaction(database, () => (options.maxAgeMs === 0 ? this.#empty() : this.#catchUp()));
     } catch (error) {
       this.#failed(error);
     }
@@ -64,7 +64,7 @@ export class HistoryTable {
 
   /** Writes changes in the transaction of their leases. @throws the error of SQLite if it also undid that transaction */
   write(changes: Batch['history']): void {
-    if (this.#options.age === 0 || changes.length === 0) return;
+    if (this.#options.maxAgeMs === 0 || changes.length === 0) return;
     try {
       for (const change of changes) this.#write(change);
       this.#conditions.clear('history-not-written');
@@ -76,9 +76,9 @@ export class HistoryTable {
 
   /** @throws the error of SQLite */
   of(address: string): AddressHistory {
-    const { age, now } = this.#options;
-    if (age === 0) return { entries: [], since: null };
-    const oldest = now() - age;
+    const { maxAgeMs, now } = this.#options;
+    if (maxAgeMs === 0) return { entries: [], since: null };
+    const oldest = now() - maxAgeMs;
     const sql = 'SELECT * FROM history WHERE address = ? AND coalesce(releasedAt, ?2) >= ?2 ORDER BY number';
     const entries = this.#database.prepare(sql).all(address, oldest);
     const fact = this.#database.prepare('SELECT value FROM fact WHERE name = ?').get(sinceFact);
@@ -115,8 +115,8 @@ export class HistoryTable {
 
   /** Drops entries that are too old or too many, those first that were released first. */
   #drop(): void {
-    const { age, maxEnded, now } = this.#options;
-    let oldest = now() - age;
+    const { maxAgeMs, maxEnded, now } = this.#options;
+    let oldest = now() - maxAgeMs;
     // Not each time: it reads the whole index.
     if (this.#releases % Math.ceil(maxEnded * maxSurplus) === 0) oldest = Math.max(oldest, this.#lastKept() ?? oldest);
     this.#database.prepare('DELETE FROM history WHERE releasedAt < ?').run(oldest);

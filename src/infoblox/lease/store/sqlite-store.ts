@@ -48,7 +48,7 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     this.#writeLeases = rowWriter(this.#database, leaseTable);
     this.#writeBlocks = rowWriter(this.#database, blockTable);
     this.#setFact = this.#database.prepare('INSERT OR REPLACE INTO fact VALUES (?, ?)');
-    this.#history = new HistoryTable(this.#database, conditions, { age: historyAgeMs, now: clock.wall });
+    this.#history = new HistoryTable(this.#database, conditions, { maxAgeMs: historyAgeMs, now: clock.wall });
     this.#aroundCommit = options.aroundCommit ?? ((commit) => commit());
   }
 

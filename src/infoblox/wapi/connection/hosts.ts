@@ -2,7 +2,7 @@
 import type { Clock } from '../../concurrency/clock.ts';
 
 /** Milliseconds for which a failed host is avoided if there is another. */
-const restTime = 15_000;
+const restMs = 15_000;
 
 /** Facts that survive a restart, such as which host accepts writes during a failover. */
 export interface Facts {
@@ -64,8 +64,8 @@ export class GridHosts {
    */
   pick(preferred?: string): string {
     const hosts = preferred === undefined ? this.#hosts : [preferred, ...this.#hosts];
-    const well = hosts.find((host) => this.#rested(host) >= restTime);
-    return well ?? this.#hosts.reduce((best, host) => (this.#rested(host) > this.#rested(best) ? host : best));
+    const well = hosts.find((host) => this.#restedMs(host) >= restMs);
+    return well ?? this.#hosts.reduce((best, host) => (this.#restedMs(host) > this.#restedMs(best) ? host : best));
   }
 
   /**
@@ -74,7 +74,7 @@ export class GridHosts {
    */
   hasAnother(host: string, { forWrite = false } = {}): boolean {
     if (forWrite && this.#writer !== undefined && this.#writer !== host) return true;
-    return this.#hosts.some((other) => other !== host && this.#rested(other) >= restTime);
+    return this.#hosts.some((other) => other !== host && this.#restedMs(other) >= restMs);
   }
 
   /** Records that a host did not answer as a grid. */
@@ -88,7 +88,7 @@ export class GridHosts {
   }
 
   /** Returns the milliseconds since a host failed; infinite if it did not. */
-  #rested(host: string): number {
+  #restedMs(host: string): number {
     return this.#clock.now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
   }
 

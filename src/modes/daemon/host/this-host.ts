@@ -33,7 +33,7 @@ const machineFiles = {
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
 const nsfs = 0x6e736673;
 /** Milliseconds. Reading the time costs as much as checking a namespace, and a listing checks thousands. */
-const bootTimeMaxAgeMs = 1_000;
+const maxBootTimeAgeMs = 1_000;
 /** Magic number of /proc (linux/magic.h, PROC_SUPER_MAGIC). */
 const procfs = 0x9fa0;
 /** Inode of the initial time namespace (linux/proc_ns.h, PROC_TIME_INIT_INO). Others can shift the boot time. */
@@ -71,7 +71,7 @@ export function thisHost({ clock, log }: HostDeps, kernel: Kernel = readKernel()
   let readAt = clock.now();
   let warned = false;
   const boot = () => {
-    if (clock.now() - readAt > bootTimeMaxAgeMs) {
+    if (clock.now() - readAt > maxBootTimeAgeMs) {
       latest = readBoot();
       readAt = clock.now();
     }

@@ -184,7 +184,7 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_block_hand_outs_total',
     help: 'ADDs answered with an address of a host block',
     counts: true,
-    read: ({ core }) => core.leases.blocks.tally.given,
+    read: ({ core }) => core.leases.blocks.tally.assigned,
   },
   {
     name: 'infoblox_cni_block_misses_total',

@@ -14,7 +14,7 @@ import type { LeaseRecord, OperatorParams } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 
 /** Leases examined per turn of the event loop. */
-const looksAtATime = 200;
+const maxLooksAtOnce = 200;
 
 export type LeasesDeps = Pick<LeaseDeps, 'store' | 'moment'> & {
   readonly host: Pick<Host, 'fate'>;
@@ -65,7 +65,7 @@ export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise
   const { now } = deps.moment();
   const found = deps.store.where((lease) => matches(lease, filter, now));
   for (const [index, { mark }] of sorted(found).entries()) {
-    if (index > 0 && index % looksAtATime === 0) await turn();
+    if (index > 0 && index % maxLooksAtOnce === 0) await turn();
     // The lease may have ended meanwhile.
     const lease = deps.store.get(mark);
     if (lease !== undefined) records.push(leaseRecord(lease, deps));

@@ -63,14 +63,14 @@ function formerNamesOf({ present, all }: FormerNames): string[] {
 
 function gridOf({ options, access, core }: Parts): Status['grid'] {
   const { session, certificates } = access;
-  const { sinceAnswer } = access.gridState;
+  const { sinceAnswerMs } = access.gridState;
   const host = session.serving ?? options.gridHosts[0] ?? '';
   const certificate = certificates.get(host);
   const isUntrusted = core.leases.conditions.find('grid-unavailable')?.error.reason === 'untrusted';
   return {
     hosts: [...options.gridHosts],
     inUse: session.serving ?? null,
-    answeredAt: Number.isFinite(sinceAnswer) ? Date.now() - sinceAnswer : null,
+    answeredAt: Number.isFinite(sinceAnswerMs) ? Date.now() - sinceAnswerMs : null,
     port: options.wapiPort,
     wapiVersion: options.wapiVersion,
     user: options.wapiUsername,

@@ -94,7 +94,7 @@ async function judgeHost(gridHost: string, { wapiPort, tls, clientCertificate }:
   });
 }
 
-/** Turns failures of some grid hosts into warnings if another one works: it takes over. @param found by host */
+/** Lowers failures of some grid hosts to warnings if another one works: it takes over. @param found by host */
 export function judgeHosts(found: readonly (readonly Verdict[])[]): Verdict[] {
   const hasFailed = (verdicts: readonly Verdict[]) => verdicts.some(({ level }) => level === 'failure');
   if (found.every(hasFailed)) return found.flat();
@@ -308,6 +308,6 @@ async function orRefusal<T>(answer: Promise<T>): Promise<T | GridError> {
 
 /** Waits for an answer; undefined if the grid refuses it. @throws GridError as `orRefusal` */
 export async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
-  const given = await orRefusal(answer);
-  return given instanceof GridError ? undefined : given;
+  const result = await orRefusal(answer);
+  return result instanceof GridError ? undefined : result;
 }

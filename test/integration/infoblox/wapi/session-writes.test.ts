@@ -3,7 +3,7 @@
  * the grid the object that has it there.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Sighting, sighting, sightingMaxAgeMs } from '../../../../src/infoblox/grid.ts';
+import { maxSightingAgeMs, type Sighting, sighting } from '../../../../src/infoblox/grid.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
 import { type Effect, type Grid, startGrid } from '../../../simulator/grid.ts';
 import { type Candidate, candidateHost, relayed, startCandidate } from '../../reliability/candidate.ts';
@@ -50,7 +50,7 @@ describe('a write by reference', () => {
   });
 
   test.each(['DELETE', 'PUT'] as const)('%s is not sent if its look is older than a second', async (method) => {
-    const object = aged(await look(), sightingMaxAgeMs + 1);
+    const object = aged(await look(), maxSightingAgeMs + 1);
     const change = { method, ...(method === 'PUT' ? { body: { comment: 'another' } } : {}) };
     expect(await failureOf(session.write(object, change, inTime()))).toMatchObject(outdated);
     expect(master.requests.map((request) => request.method)).toEqual(['GET']);
@@ -63,7 +63,7 @@ describe('a write by reference', () => {
     const slow = await relayed(master.port, master.port, { delayMs: 200 });
     const other = openSession({ port: master.port, hosts: [candidateHost] });
     try {
-      const answeredAt = other.clock.now() - sightingMaxAgeMs + 100;
+      const answeredAt = other.clock.now() - maxSightingAgeMs + 100;
       const late = sighting({ ...object, host: candidateHost, answeredAt });
       expect(await failureOf(other.write(late, { method: 'DELETE' }, inTime()))).toMatchObject(outdated);
       expect(deletes(master)).toEqual([]);
@@ -90,7 +90,7 @@ describe('a write by reference', () => {
   });
 
   test('is not repeated after a refused cookie if the second is over', async () => {
-    const object = aged(await look(), sightingMaxAgeMs - 150);
+    const object = aged(await look(), maxSightingAgeMs - 150);
     master.expireSessions();
     master.latencyMs = 200;
     expect(await failureOf(remove(object))).toMatchObject(outdated);

@@ -18,7 +18,7 @@ function start(random = 0.5) {
   };
   /** Ends one request, the given milliseconds after it was sent. */
   const end = async (took: number, hasFailed = false) => {
-    limit.learn({ took, hasFailed });
+    limit.learn({ tookMs: took, hasFailed });
     limit.release();
     await clock.turn();
   };

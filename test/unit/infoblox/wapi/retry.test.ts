@@ -15,19 +15,19 @@ function judge(reason: Reason, more: Partial<FailedAttempt> & { outcome?: GridEr
   return retryDecision({
     error,
     attempt: 0,
-    took: 0,
+    tookMs: 0,
     usualMs: 0,
     callerLeft: false,
     otherHost: false,
-    troubleFor: 0,
+    troubleMs: 0,
     random: Math.random,
     ...failed,
   });
 }
 
 /** Words the decision: state of the host, state of the grid, and when the request is sent again. */
-function decision({ hostFailed, grid, pause }: ReturnType<typeof retryDecision>): string {
-  const again = pause === undefined ? 'not again' : pause === 0 ? 'at once' : 'after a pause';
+function decision({ hostFailed, grid, pauseMs }: ReturnType<typeof retryDecision>): string {
+  const again = pauseMs === undefined ? 'not again' : pauseMs === 0 ? 'at once' : 'after a pause';
   return [hostFailed ? 'host failed' : 'host well', `grid ${grid ?? 'unknown'}`, again].join(', ');
 }
 
@@ -60,13 +60,13 @@ describe.each<[Reason, string, string]>([
   });
 
   test('for a caller who left at once: nothing is known, and no retry', () => {
-    expect(decision(judge(reason, { callerLeft: true, took: 3_000 }))).toBe('host well, grid unknown, not again');
+    expect(decision(judge(reason, { callerLeft: true, tookMs: 3_000 }))).toBe('host well, grid unknown, not again');
   });
 
   test('with an open outcome is not retried, even if there is another host', () => {
     for (const outcome of ['unknown', 'open'] as const) {
-      expect(judge(reason, { outcome }).pause).toBeUndefined();
-      expect(judge(reason, { outcome, otherHost: true }).pause).toBeUndefined();
+      expect(judge(reason, { outcome }).pauseMs).toBeUndefined();
+      expect(judge(reason, { outcome, otherHost: true }).pauseMs).toBeUndefined();
     }
   });
 });
@@ -77,7 +77,7 @@ describe('after a write by reference has failed, another look', () => {
   test.each<Reason>(['unreachable', 'bad-answer', 'grid-fault', 'missing', 'unconfirmed'])('may help: %s', (reason) => {
     expect(mayHelp(reason)).toBe(true);
     expect(mayHelp(reason, { outcome: 'unknown' })).toBe(true);
-    expect(mayHelp(reason, { troubleFor: 60_000 })).toBe(true);
+    expect(mayHelp(reason, { troubleMs: 60_000 })).toBe(true);
   });
 
   test.each<Reason>(['read-only', 'untrusted', 'not-wapi'])('may help if there is another host: %s', (reason) => {
@@ -97,28 +97,28 @@ describe('after a write by reference has failed, another look', () => {
 });
 
 test('a caller who leaves after three seconds without an answer shows that the grid is in trouble', () => {
-  expect(decision(judge('timeout', { callerLeft: true, took: 3_001 }))).toBe(`${failed}, not again`);
+  expect(decision(judge('timeout', { callerLeft: true, tookMs: 3_001 }))).toBe(`${failed}, not again`);
 });
 
 test('a caller who leaves a slow grid before twice its usual time shows nothing', () => {
   const slow = { callerLeft: true, usualMs: 8_000 };
-  expect(decision(judge('timeout', { ...slow, took: 16_000 }))).toBe('host well, grid unknown, not again');
-  expect(decision(judge('timeout', { ...slow, took: 16_001 }))).toBe(`${failed}, not again`);
+  expect(decision(judge('timeout', { ...slow, tookMs: 16_000 }))).toBe('host well, grid unknown, not again');
+  expect(decision(judge('timeout', { ...slow, tookMs: 16_001 }))).toBe(`${failed}, not again`);
 });
 
 test('after ten seconds of trouble each host is asked once per request', () => {
-  expect(judge('unreachable', { troubleFor: 10_000 }).pause).toBeGreaterThan(0);
-  expect(judge('unreachable', { troubleFor: 10_001 }).pause).toBeUndefined();
-  expect(judge('unreachable', { troubleFor: 10_001, otherHost: true }).pause).toBe(0);
+  expect(judge('unreachable', { troubleMs: 10_000 }).pauseMs).toBeGreaterThan(0);
+  expect(judge('unreachable', { troubleMs: 10_001 }).pauseMs).toBeUndefined();
+  expect(judge('unreachable', { troubleMs: 10_001, otherHost: true }).pauseMs).toBe(0);
 });
 
 test('there are five retries, with pauses that double up to three seconds and vary by a quarter', () => {
   for (const [attempt, pause] of [250, 500, 1_000, 2_000, 3_000].entries()) {
-    expect(judge('unreachable', { attempt }).pause).toBeGreaterThanOrEqual(0.75 * pause);
-    expect(judge('unreachable', { attempt }).pause).toBeLessThanOrEqual(1.25 * pause);
+    expect(judge('unreachable', { attempt }).pauseMs).toBeGreaterThanOrEqual(0.75 * pause);
+    expect(judge('unreachable', { attempt }).pauseMs).toBeLessThanOrEqual(1.25 * pause);
   }
-  expect(judge('unreachable', { attempt: 5 }).pause).toBeUndefined();
-  expect(judge('unreachable', { attempt: 5, otherHost: true }).pause).toBeUndefined();
+  expect(judge('unreachable', { attempt: 5 }).pauseMs).toBeUndefined();
+  expect(judge('unreachable', { attempt: 5, otherHost: true }).pauseMs).toBeUndefined();
 });
 
 const missing = new GridError('missing', 'gone');

@@ -169,7 +169,7 @@ describe('the history of an address', () => {
 test('drops the entry with the oldest release when there are too many, and never a current one', () => {
   const { database, close } = openStateFile(join(directory, 'small'), { clock: hostClock() });
   const history = new HistoryTable(database, conditions, {
-    age: 30 * day,
+    maxAgeMs: 30 * day,
     now: () => now,
     maxEnded: 3,
   });

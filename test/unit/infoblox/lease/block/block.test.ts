@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import {
   addressesOf,
+  assigned,
   type Block,
   blockCreateInDoubt,
   disowned,
   drain,
   foreign,
-  given,
   hold,
   intervalOf,
   isOfSpec,
@@ -34,7 +34,7 @@ describe('a block', () => {
   });
 
   test('remembers the address that it gave last, and when', () => {
-    expect(given(aBlock(), '10.0.0.17', noon)).toMatchObject({ lastGiven: '10.0.0.17', usedAt: noon.wall });
+    expect(assigned(aBlock(), '10.0.0.17', noon)).toMatchObject({ lastGiven: '10.0.0.17', usedAt: noon.wall });
   });
 
   test('drains from the start if another state took it, for as long as that host may be alive', () => {
