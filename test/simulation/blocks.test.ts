@@ -1,6 +1,7 @@
 /** Host blocks in virtual time: the core of the product with a grid that a test can stop, fill by hand and fail over. */
 import { describe, expect, test } from 'vitest';
 import { addressBeside, type Interval, offsetIn } from '../../src/infoblox/address.ts';
+import { drain } from '../../src/infoblox/lease/block/block.ts';
 import { chanceOf } from './chance.ts';
 import type { World } from './daemon-run.ts';
 import { GridMembers, type HttpRequest } from './grid-members.ts';
@@ -787,6 +788,19 @@ describe('an owed create', () => {
     await site.pass(11 * minutes);
     expect(site.holder(address)).toBe(markOf('c1'));
     expect(site.isInBlock(await site.add('c4'))).toBe(true);
+    expect(site.run().conditions()).toEqual([]);
+  });
+
+  test('that is refused is a condition until the grid accepts it, also in a block that is being returned', async () => {
+    const site = await Site.serving();
+    const { blocks, store } = site.run().leases;
+    site.members.setDenied(['fixedaddress']);
+    await site.add('c1');
+    await site.pass(2_000);
+    store.applyBlock(site.block().comment, (block) => block && drain(block));
+    site.members.setDenied([]);
+    await site.pass(11 * minutes);
+    expect(blocks.leasesIn(store.blocks()[0] ?? expect.fail('no block'))).toMatchObject([{ owedSince: null }]);
     expect(site.run().conditions()).toEqual([]);
   });
 

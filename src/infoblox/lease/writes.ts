@@ -9,7 +9,7 @@ import { attachmentIn, beginsAs, isAttachmentMark, isHostMark, whoOf } from '../
 import { gatewayName } from '../network/networks.ts';
 import { workloadOfLease } from '../workload.ts';
 import { movedError } from './address-errors.ts';
-import { refusedError } from './block/visit.ts';
+import { refusedError } from './block/block-conditions.ts';
 import type { LeaseDeps } from './deps.ts';
 import { deleteAnswered, sendDelete } from './doubt.ts';
 import {

@@ -1,5 +1,6 @@
 /** Situations of blocks: others overlap them, or a host no longer wants one before it has it. */
 import { expect } from 'vitest';
+import { statesOf } from '../../../src/infoblox/lease/block/states.ts';
 import type { WapiObject } from '../../simulator/grid-contents.ts';
 import type { HttpRequest } from '../grid-members.ts';
 import { boundsOf } from '../grid-members.ts';
@@ -184,7 +185,7 @@ export const blockSituations: readonly Situation[] = [
       expect([told(site, 'host-0-1-1'), told(site, 'host-1-1-1')]).toEqual([first, first]);
       expect(site.ledger.excused).toHaveLength(1);
       await site.pass(5 * minute);
-      const states = site.hosts.flatMap(({ run }) => (run ? run.leases.blocks.states() : []));
+      const states = site.hosts.flatMap(({ run }) => (run ? statesOf(run.leases) : []));
       expect(states.map(({ state }) => state)).toEqual(['stopped', 'serving']);
       await comeToRest(site);
     },
@@ -224,7 +225,7 @@ export const blockSituations: readonly Situation[] = [
       }
       const { leases, conditions } = site.host(0).run ?? expect.fail('no daemon');
       const { first } = boundsOf(block);
-      expect(leases.blocks.states()).toMatchObject([{ block: { first }, state: 'serving' }]);
+      expect(statesOf(leases)).toMatchObject([{ block: { first }, state: 'serving' }]);
       expect(conditions()).toEqual([]);
       await comeToRest(site);
     },

@@ -11,7 +11,8 @@ import { type Networks, type ReadyNetwork, readyIn } from '../../network/network
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { Lease } from '../lease.ts';
 import type { LeaseStore } from '../store/lease-store.ts';
-import { addressesOf, assigned, type Block, intervalOf, isOfSpec, networkOfBlock } from './block.ts';
+import { addressesOf, assigned, type Block, isOfSpec, networkOfBlock } from './block.ts';
+import { subjectOf } from './block-conditions.ts';
 
 /** Maximum milliseconds that a confirmation is valid while a promoted master may lack the block. */
 const maxUnsureMs = 600_000;
@@ -29,7 +30,7 @@ const maxEnded = 10_000;
 /** The fact that records `release --blocks`. */
 const releasedFact = 'blocksReleased';
 
-const blockConditions = ['block-altered', 'block-shared', 'block-refused'] as const satisfies ConditionKind[];
+export const blockConditions = ['block-altered', 'block-shared', 'block-refused'] as const satisfies ConditionKind[];
 type BlockCondition = (typeof blockConditions)[number];
 
 /** A look at a block that overlaps no other range. */
@@ -63,25 +64,6 @@ export interface Room {
   readonly size: number;
   /** Addresses that can be assigned now. */
   readonly free: number;
-}
-
-/** `waiting`: not confirmed yet. `stopped`: by a condition. */
-export const blockStates = ['taking', 'serving', 'waiting', 'stopped', 'draining'] as const;
-
-/** The state of a block, for people and metrics. */
-export interface BlockState {
-  readonly block: Block;
-  readonly state: (typeof blockStates)[number];
-  /** Addresses that can be assigned now. */
-  readonly free: number;
-  /** Addresses in use by containers. */
-  readonly held: number;
-  /** Addresses in cool-down or being released. */
-  readonly resting: number;
-  /** Time of the last confirmation, milliseconds since 1970; null: none in this run. */
-  readonly confirmedAt: number | null;
-  /** Until when it serves without another confirmation, milliseconds since 1970; null: it does not serve. */
-  readonly expiresAt: number | null;
 }
 
 interface BlocksDeps {
@@ -175,12 +157,18 @@ export class Blocks {
     return this.#ended.has(mark);
   }
 
-  /** Tells whether a block assigns addresses now. */
-  serves(block: Block): boolean {
-    return this.#expiresAt(block) !== null;
+  /** Returns the time of the last confirmation in this run, milliseconds since 1970. */
+  confirmedAt({ mark }: Block): number | undefined {
+    return this.#confirmed.get(mark)?.wall;
   }
 
-  #expiresAt(block: Block): number | null {
+  /** Tells whether a block assigns addresses now. */
+  serves(block: Block): boolean {
+    return this.servesUntil(block) !== null;
+  }
+
+  /** Returns until when a block serves without another confirmation, milliseconds since 1970; null: it does not serve. */
+  servesUntil(block: Block): number | null {
     const { store, clock, validityMs } = this.#deps;
     const confirmation = this.#confirmed.get(block.mark);
     if (block.phase !== 'held' || block.takenAt === null || confirmation === undefined) return null;
@@ -189,31 +177,6 @@ export class Blocks {
     const age = Math.max(clock.now() - now, clock.wall() - wall);
     const maxAge = now - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs);
     return age > maxAge ? null : clock.wall() + maxAge - age;
-  }
-
-  /** Lists the states of all blocks, also of those of others that this host releases, in no particular order. */
-  states(): BlockState[] {
-    return this.#deps.store.blocks().map((block) => {
-      const leases = this.leasesIn(block);
-      const resting = leases.filter(({ phase }) => phase === 'releasing').length;
-      return {
-        block,
-        state: this.#stateOf(block),
-        free: this.serves(block) ? this.#free(block).length : 0,
-        held: leases.length - resting,
-        resting,
-        confirmedAt: this.#confirmed.get(block.mark)?.wall ?? null,
-        expiresAt: this.#expiresAt(block),
-      };
-    });
-  }
-
-  #stateOf(block: Block): BlockState['state'] {
-    if (block.phase === 'taking') return 'taking';
-    if (block.phase === 'draining' || this.areReleased) return 'draining';
-    if (this.serves(block)) return 'serving';
-    const isRaised = (kind: ConditionKind) => this.#deps.conditions.find(kind, subjectOf(block)) !== undefined;
-    return blockConditions.some(isRaised) ? 'stopped' : 'waiting';
   }
 
   /** Tells whether the grid refuses reservations in a block; it would refuse those in another block, too. */
@@ -242,7 +205,7 @@ export class Blocks {
       // If this run does not know when addresses were last in use, start after the one assigned last.
       const next = all.indexOf(block.lastGiven ?? '') + 1;
       const rank = (one: string) => (one === again ? -2 : (this.#lastUse.get(placeOf(block.view, one)) ?? -1));
-      const free = new Set(this.#free(block, mark));
+      const free = new Set(this.freeIn(block, mark));
       const [address] = [...all.slice(next), ...all.slice(0, next)]
         .filter((one) => free.has(one) && !except?.has(one) && fits(one, network, requested))
         .sort((one, other) => rank(one) - rank(other));
@@ -282,11 +245,11 @@ export class Blocks {
   room(spec: NetworkSpec, except?: string): Room {
     const serving = this.#serving(spec).flatMap(({ block }) => (block.mark === except ? [] : [block]));
     const size = serving.reduce((sum, block) => sum + block.size, 0);
-    return { size, free: serving.reduce((sum, block) => sum + this.#free(block).length, 0) };
+    return { size, free: serving.reduce((sum, block) => sum + this.freeIn(block).length, 0) };
   }
 
   /** Lists the addresses of a block that can be assigned. @param mark mark of a lease to ignore */
-  #free(block: Block, mark?: string): string[] {
+  freeIn(block: Block, mark?: string): string[] {
     return this.#addressesOf(block).filter((address) => {
       return !this.#offered.has(placeOf(block.view, address)) && this.#isFree(block, address, mark);
     });
@@ -327,12 +290,6 @@ export class Blocks {
 function dropFirst(members: Set<string> | Map<string, unknown>): void {
   const [first] = members.keys();
   if (members.size > maxEnded && first !== undefined) members.delete(first);
-}
-
-/** Names a block for people, and as the subject of its conditions. */
-export function subjectOf(block: Pick<Block, 'view' | 'cidr' | 'first' | 'size'>): string {
-  const { first, last } = intervalOf(block);
-  return `block ${first}-${last} (view ${block.view})`;
 }
 
 function placeOf(view: string, address: string): string {

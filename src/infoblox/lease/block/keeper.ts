@@ -52,16 +52,14 @@ export class BlockKeeper {
     const { store, names, host } = this.#deps;
     const isNamed = ({ mark }: Block) => beginsAs(mark, { ...names.present, of: 'blocks' });
     for (const { mark } of store.blocks()) {
-      store.applyBlock(mark, (block) => {
+      const known = store.applyBlock(mark, (block) => {
         if (block === undefined) return undefined;
         // A state that is not whole is new or a copy: it may not know all assigned addresses.
         if (!store.isWhole) return disowned(block, lostIn(host));
         // After a rename of this host, `gc --host` with the earlier name could release a block in use.
         return isNamed(block) ? block : drain(block);
       });
-    }
-    for (const { mark, phase } of store.blocks()) {
-      if (phase !== 'taking') this.#firstVisits.set(mark, Promise.withResolvers());
+      if (known?.phase !== 'taking') this.#firstVisits.set(mark, Promise.withResolvers());
     }
     this.#wake();
   }

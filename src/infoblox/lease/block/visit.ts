@@ -5,8 +5,8 @@ import { beginsAs, parseBlockMark } from '../../mark.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { sendDelete } from '../doubt.ts';
 import { type Block, drain, hold, intervalOf, networkOfBlock, waited } from './block.ts';
-import { type BlockSeen, type BlockStep, type Inside, planBlock } from './block-plan.ts';
-import { subjectOf } from './blocks.ts';
+import { noteCauses, noteOwed } from './block-conditions.ts';
+import { type BlockStep, type Inside, planBlock } from './block-plan.ts';
 
 export type VisitDeps = Pick<
   LeaseDeps,
@@ -50,7 +50,9 @@ export async function visit(
   const current = () => store.blocks().find((block) => block.mark === mark);
   store.applyBlock(mark, (block) => block && waited(block, sinceLastMs, host.boot()));
   const visited = current();
-  if (visited === undefined || mustWait(deps, visited)) return;
+  if (visited === undefined) return;
+  noteOwed(blocks, visited);
+  if (mustWait(deps, visited)) return;
   if (await hasReturned(deps, visited, signal)) return;
   const shown = await lookAt(deps, visited, signal);
   for (;;) {
@@ -60,7 +62,7 @@ export async function visit(
     const step = planBlock(block, look, moment());
     if (step.impossible !== undefined)
       log.error('a block shows an impossible combination', { block: mark, because: step.impossible });
-    if (look.unconfirmed === undefined) noteCauses(deps, { block, step, shown, stray: look.stray });
+    if (look.unconfirmed === undefined) noteCauses(blocks, block, { ...look, step });
     const isSeen = step.kind === 'confirm' || step.kind === 'stop';
     if (isSeen && isSurplus && blocks.leasesIn(block).length === 0) {
       store.applyBlock(mark, (one) => one && drain(one));
@@ -123,30 +125,12 @@ function lookOf(deps: VisitDeps, block: Block, { ranges, occupants, now, unconfi
   return { ranges, inside, stray, askedAt: now, unconfirmed };
 }
 
-interface Planned {
-  readonly block: Block;
-  readonly step: BlockStep;
-  readonly shown: Shown;
-}
-
-/** Stops a block for each cause that is there, and clears the conditions whose causes are gone. */
-function noteCauses(
-  { blocks }: VisitDeps,
-  { block, step, shown, stray }: Planned & { readonly stray: Occupant | undefined },
-): void {
-  const isStuck = step.kind === 'stop' || (step.kind === 'wait' && block.phase === 'draining');
-  if (isStuck && stray !== undefined) blocks.stop(block, 'block-shared', sharedError(block, stray));
-  else blocks.clear(block, 'block-shared');
-  if (step.kind === 'stop' && step.seen !== 'alone')
-    blocks.stop(block, 'block-altered', alteredError(block, step.seen, shown));
-  else blocks.clear(block, 'block-altered');
-  const overdue = blocks.owedTooLong(block);
-  if (overdue !== undefined) blocks.stop(block, 'block-refused', overdueError(block, overdue.address));
-  else if (blocks.leasesIn(block).every(({ owedSince }) => owedSince === null)) blocks.clear(block, 'block-refused');
-}
-
 /** Executes a step. @returns whether there is more to do now */
-async function carryOut(deps: VisitDeps, { block, step, shown }: Planned, signal: AbortSignal): Promise<boolean> {
+async function carryOut(
+  deps: VisitDeps,
+  { block, step, shown }: { readonly block: Block; readonly step: BlockStep; readonly shown: Shown },
+  signal: AbortSignal,
+): Promise<boolean> {
   const { store, blocks, log } = deps;
   const { mark } = block;
   switch (step.kind) {
@@ -213,40 +197,4 @@ function others({ blocks }: VisitDeps, block: Block, { occupants }: Shown): Read
   const isOurs = ({ address, comment }: Occupant) =>
     leases.some((lease) => lease.address === address && (comment === '' || comment === lease.mark));
   return new Set(occupants.filter((one) => !isOurs(one)).map(({ address }) => address));
-}
-
-/** Makes the error for a refused reservation of an address of a block. */
-export function refusedError(block: Block, address: string, why: GridError): GridError {
-  const what = `${subjectOf(block)}: the grid refuses the reservation of ${address}: ${why.message}`;
-  return new GridError(why.reason, what, { hint: why.hint, cause: why });
-}
-
-function overdueError(block: Block, address: string | null): GridError {
-  const what = `${subjectOf(block)}: the grid has not accepted the reservation of ${address} for minutes`;
-  const hint =
-    "see the grid's answers in the log of the daemon; the block serves again when the reservation is accepted";
-  return new GridError('rejected', what, { hint });
-}
-
-function sharedError(block: Block, { comment }: Occupant): GridError {
-  const what = `${subjectOf(block)} has reservations of this host that its state does not know: ${comment}`;
-  return new GridError('network-conflict', what, {
-    hint: 'look for another machine with the name and the state of this one; if there is none, run CNI GC or delete the reservation',
-  });
-}
-
-function alteredError(block: Block, seen: BlockSeen, { ranges }: Shown): GridError {
-  const touching = ranges.find(({ comment }) => comment !== block.mark);
-  const isServed = ranges.some(({ comment, isReserved }) => comment === block.mark && !isReserved);
-  const what = {
-    nothing: 'is gone from the grid',
-    altered: isServed ? 'is served to DHCP clients' : 'was changed on the grid',
-    touched: `overlaps the range ${touching?.first}-${touching?.last} "${touching?.comment}"`,
-    alone: '',
-    unconfirmed: '',
-  }[seen];
-  const { first, last } = intervalOf(block);
-  return new GridError('network-conflict', `${subjectOf(block)} ${what}`, {
-    hint: `on the grid, make it the only range from ${first} to ${last} again, served by no member, with the comment "${block.mark}"; or leave it: the host takes another block, and forgets this one when its containers have ended`,
-  });
 }

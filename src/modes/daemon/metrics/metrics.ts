@@ -7,7 +7,7 @@ import { spanOf } from '../../../infoblox/address.ts';
 import { conditionKinds } from '../../../infoblox/conditions.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import { gridTrouble } from '../../../infoblox/grid-state.ts';
-import { blockStates } from '../../../infoblox/lease/block/blocks.ts';
+import { blockStates, statesOf } from '../../../infoblox/lease/block/states.ts';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import { maxNetworks, type Usage } from '../../../infoblox/network/usage.ts';
 import { commit, version } from '../../about.ts';
@@ -166,7 +166,7 @@ const rows: readonly Row[] = [
     help: 'Host blocks, by state',
     labels: ['state'],
     read: ({ core }) => {
-      const found = core.leases.blocks.states();
+      const found = statesOf(core.leases);
       return blockStates.map((state) => [{ state }, found.filter((block) => block.state === state).length]);
     },
   },
@@ -175,7 +175,7 @@ const rows: readonly Row[] = [
     help: 'Addresses of host blocks, by use: free ones can be allocated now',
     labels: ['use'],
     read: ({ core }) => {
-      const found = core.leases.blocks.states();
+      const found = statesOf(core.leases);
       const uses = ['free', 'held', 'resting'] as const;
       return uses.map((use) => [{ use }, found.reduce((sum, block) => sum + block[use], 0)]);
     },

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cidr, compareAddresses, isWithin } from '../../../infoblox/address.ts';
 import { intervalOf } from '../../../infoblox/lease/block/block.ts';
+import { statesOf } from '../../../infoblox/lease/block/states.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import { hostPrefix, parseBlockMark, shortNetworkName } from '../../../infoblox/mark.ts';
@@ -111,10 +112,13 @@ function networksOf({ store, core: { leases, usage } }: Parts): Status['networks
   return withUsage.sort((one, other) => placeOf(one).localeCompare(placeOf(other)));
 }
 
+type BlockDeps = Pick<LeaseDeps, 'blocks' | 'store' | 'conditions' | 'names' | 'clock'>;
+
 /** Makes the records of all blocks, sorted by network and first address. */
-export function blockRecords({ blocks, names, clock }: Pick<LeaseDeps, 'blocks' | 'names' | 'clock'>): BlockRecord[] {
+export function blockRecords(deps: BlockDeps): BlockRecord[] {
+  const { names, clock } = deps;
   const own = names.all.map(hostPrefix);
-  const records = blocks.states().map(({ block, ...state }): BlockRecord => {
+  const records = statesOf(deps).map(({ block, ...state }): BlockRecord => {
     const { mark, network, view, cidr, waitMs } = block;
     const origin = parseBlockMark(mark)?.origin;
     const host = origin === undefined || own.includes(hostPrefix(origin)) ? null : origin.node;

@@ -4,6 +4,7 @@ import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
 import type { Block } from '../../../../../src/infoblox/lease/block/block.ts';
 import { Blocks } from '../../../../../src/infoblox/lease/block/blocks.ts';
+import { statesOf } from '../../../../../src/infoblox/lease/block/states.ts';
 import { aBlock, blockMarkOf } from '../../../../fixture/a-block.ts';
 import { aLease, put } from '../../../../fixture/a-lease.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
@@ -16,7 +17,7 @@ function hostWith(...blocks: Block[]) {
   store.setWhole(clock.wall());
   const networks = { known: () => undefined };
   for (const block of blocks) store.applyBlock(block.mark, () => block);
-  return { clock, store, blocks: new Blocks({ store, networks, clock, conditions, validityMs: 600_000 }) };
+  return { clock, store, conditions, blocks: new Blocks({ store, networks, clock, conditions, validityMs: 600_000 }) };
 }
 
 const alone = ({ clock }: ReturnType<typeof hostWith>, others: string[] = []) => ({
@@ -82,7 +83,7 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
   const block = aBlock(over);
   const host = hostWith(block);
   await happen(host, block);
-  expect(host.blocks.states()).toMatchObject([{ block: { mark: block.mark }, state }]);
+  expect(statesOf(host)).toMatchObject([{ block: { mark: block.mark }, state }]);
 });
 
 test('an address of a block is free, held by a container or resting, or not counted if another host has it', () => {
@@ -92,7 +93,7 @@ test('an address of a block is free, held by a container or resting, or not coun
   put(host.store, aLease('m1', { address: '10.0.0.17' }));
   put(host.store, aLease('m2', { address: '10.0.0.18', phase: 'releasing' }));
   put(host.store, aLease('m3', { address: '10.0.0.33' }));
-  expect(host.blocks.states()).toMatchObject([
+  expect(statesOf(host)).toMatchObject([
     { free: 5, held: 1, resting: 1, confirmedAt: host.clock.wall(), expiresAt: host.clock.wall() + 600_000 },
     { free: 0, held: 1, resting: 0, confirmedAt: null, expiresAt: null },
   ]);

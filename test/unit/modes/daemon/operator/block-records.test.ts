@@ -16,7 +16,7 @@ test('blocks are listed in order, and those of a lost host with its name and the
   const blocks = new Blocks({ store, networks: { known: () => undefined }, clock, conditions, validityMs: 0 });
   const gone = foreign(aBlock({ mark: blockMarkOf(2, 'host-9'), first: '10.0.0.8' }), { waitMs: 3_600_000 });
   for (const block of [aBlock({ first: '10.0.0.128' }), gone]) store.applyBlock(block.mark, () => block);
-  expect(blockRecords({ blocks, names, clock })).toMatchObject([
+  expect(blockRecords({ blocks, store, conditions, names, clock })).toMatchObject([
     { first: '10.0.0.8', last: '10.0.0.15', host: 'host-9', state: 'draining', returnAt: clock.wall() + 3_600_000 },
     { first: '10.0.0.128', last: '10.0.0.135', host: null, state: 'waiting', returnAt: null },
   ]);
