@@ -2,6 +2,7 @@
  * Runs a plan in virtual time and checks the invariants after each event. Then ends all faults, and checks that the system settles: live
  * containers, and only they, have reservations.
  */
+import { hasReason } from '../../src/infoblox/errors.ts';
 import type { Lease } from '../../src/infoblox/lease/lease.ts';
 import { chanceOf } from './chance.ts';
 import { happen } from './happenings.ts';
@@ -11,6 +12,9 @@ import { Broken, Site } from './site.ts';
 
 /** Virtual milliseconds for the system to settle after all faults have ended. */
 const restMs = 3_600_000;
+
+/** A slot that no plan uses. */
+const unusedSlot = 100;
 
 /** Events after which a released reservation may come back, or its release may be lost with the state or with notes. */
 const onlyCollected: readonly HappeningKind[] = ['fail over', 'state lost', 'altered by hand', 'reboot'];
@@ -82,12 +86,29 @@ export async function comeToRest(
     await site.pass(restMs / 6);
   }
   settled(site, 'after a while', ({ names }) => (needsCollection ? names.slice(0, -1) : []));
+  await startOneEach(site);
   for (const runtime of site.runtimes) runtime.stopAll();
   await site.pass(restMs / 4);
   if (needsCollection) for (const runtime of site.runtimes) runtime.collect();
   await site.pass(restMs / 20);
   if (needsCollection) await clearUp(site, ({ names }) => names.slice(0, -1));
   settled(site, 'after all containers have ended');
+}
+
+/** Starts a container on each host, in a second attempt at the latest. @throws Broken if one cannot start */
+async function startOneEach(site: Site): Promise<void> {
+  const runtimes = site.runtimes.filter((_, index) => !site.host(index).isGone && site.knowsView(site.host(index)));
+  for (const _ of ['first', 'second']) {
+    for (const runtime of runtimes) runtime.start(unusedSlot);
+    await site.pass(40_000);
+  }
+  site.hold();
+  const broken = runtimes.flatMap((runtime) => {
+    const id = runtime.idOf(unusedSlot);
+    const isExcused = site.ledger.live.has(id) || hasReason(runtime.lastFailure, 'no-free-address');
+    return isExcused ? [] : [`${id} cannot start: ${runtime.lastFailure}`];
+  });
+  if (broken.length > 0) throw new Broken(broken, site.trace);
 }
 
 /** Releases the blocks of all hosts by the operator's command. @throws Broken */

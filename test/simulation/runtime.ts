@@ -52,6 +52,8 @@ export class Runtime {
   busy = 0;
   /** Time of the last ADD. */
   addedAt = Number.NEGATIVE_INFINITY;
+  /** The error of the last ADD that failed. */
+  lastFailure: unknown;
 
   constructor(deps: RuntimeDeps, host: SimHost) {
     this.#deps = deps;
@@ -251,9 +253,10 @@ export class Runtime {
     const callId = `${id}.${this.#calls}`;
     const gone = new AbortController();
     const cancel = time.after(limitMs, () => gone.abort(new DOMException('gone', 'AbortError')));
-    const answer = await this.#call(() => run.add({ containerId: id, netns, callId, requested }, gone.signal)).catch(
-      ignore,
-    );
+    const call = { containerId: id, netns, callId, requested };
+    const answer = await this.#call(() => run.add(call, gone.signal)).catch((error: unknown) => {
+      this.lastFailure = error;
+    });
     cancel();
     const isWanted = [...this.#containers.values()].some((one) => one.netns === netns && one.state !== 'stopping');
     if (answer === 'lost' || answer === undefined || gone.signal.aborted || !isWanted || !isRead) {

@@ -4,7 +4,7 @@
  */
 import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
-import { GridError } from '../errors.ts';
+import { GridError, hasReason } from '../errors.ts';
 import { pauseBeforeLook } from '../grid.ts';
 import { type Attachment, shortNetworkName } from '../mark.ts';
 import { subjectOf } from '../network/exhaustion.ts';
@@ -101,7 +101,7 @@ export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Pro
   let made: Pick<Found, 'address' | 'view'> | undefined;
   let [losses, collisions, failures, reassigned] = [0, 0, 0, 0];
   let [isRequestChecked, isNetworkMadeAgain] = [false, false];
-  /** Subjects of blocks of this host without a free address. */
+  /** Subjects of blocks of this host without a free address, or gone from the grid. */
   const full = new Set<string>();
   /** Marks of leases whose release was tried for this ADD. */
   const tried = new Set([mark]);
@@ -227,7 +227,7 @@ export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Pro
             await refuseAnothers(deps, { mark, network, requested }, signal);
             await pauseAfterLoss(reply);
             look = undefined;
-          } else if (reply.reason === 'no-free-address' && block !== undefined) full.add(block);
+          } else if (block !== undefined && hasReason(reply, 'no-free-address', 'missing')) full.add(block);
           else if (reply.reason === 'no-free-address') {
             if (succession.pass(target)) exhaustion.found(pool, reply);
             else {
@@ -243,7 +243,6 @@ export async function obtain(deps: LeaseDeps, wish: Wish, work: SharedWork): Pro
             target = await succession.next(signal);
           } else if (reply.reason === 'missing' && !isNetworkMadeAgain) {
             isNetworkMadeAgain = true;
-            if (block !== undefined) full.add(block);
             networks.forget(spec);
             target = await succession.next(signal);
           } else throw reply;
