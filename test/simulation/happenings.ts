@@ -95,6 +95,18 @@ export function happen(site: Site, happening: Happening): void {
       host.start();
       break;
     }
+    case 'back up':
+      site.host(happening.host).backUp();
+      break;
+    case 'restore': {
+      const host = site.host(happening.host);
+      // As for a lost state.
+      if (!members.isFirstMaster || host.names.length > 1 || host.isGone || !host.restoreBackup()) return;
+      site.runtime(happening.host).lostAll();
+      ledger.endsRest();
+      time.after(15_000, () => host.start());
+      break;
+    }
     case 'disk full': {
       const { disk } = site.host(happening.host);
       disk.isFull = true;
@@ -116,6 +128,7 @@ export function happen(site: Site, happening: Happening): void {
       break;
     case 'fail over':
       for (const comment of members.failOver()) ledger.excuse(ledger.containerOf(comment));
+      ledger.failedOver();
       time.after(happening.backMs, () => members.rejoin());
       break;
     case 'view renamed':
@@ -134,6 +147,9 @@ export function happen(site: Site, happening: Happening): void {
       break;
     case 'stranger takes':
       site.strangerTakes();
+      break;
+    case 'stranger replaces':
+      site.strangerReplaces(happening.index);
       break;
     case 'stranger leaves':
       site.strangerLeaves();

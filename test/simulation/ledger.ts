@@ -19,6 +19,12 @@ interface Live extends Told {
   isOwed: boolean;
 }
 
+/** A foreign object; an empty comment if it has none. */
+type Stranger = Pick<Holder, 'address' | 'comment'>;
+
+/** Maximum milliseconds from the grid's answer to a look until the write that depends on it is carried out, or dropped. */
+const maxFlightMs = 70_000;
+
 /** Facts about the host of an ADD. */
 interface Asked {
   /** Present and earlier names of its host. */
@@ -40,8 +46,8 @@ export class Ledger {
   /** Addresses of deleted containers, and until when no other container may get them. */
   readonly #resting = new Map<string, { readonly address: string; readonly until: number }>();
   readonly #broken: string[] = [];
-  /** Foreign objects, which must never be changed. */
-  readonly #strangers: Holder[];
+  /** Foreign objects, which must never be changed, with the time from which that is certain. */
+  readonly #strangers: Map<string, number>;
   readonly #containerOf = new Map<string, string>();
   /** Whether a promoted master may lack the network, so that it may be created again elsewhere. */
   readonly #mayMoveNetwork: boolean;
@@ -59,7 +65,7 @@ export class Ledger {
     this.#range = range;
     this.#members = members;
     this.#now = now;
-    this.#strangers = members.holders();
+    this.#strangers = new Map(members.holders().map((holder) => [keyOf(holder), 0]));
     this.#mayMoveNetwork = mayMoveNetwork;
   }
 
@@ -183,10 +189,24 @@ export class Ledger {
     }
   }
 
+  /** Records a foreign object. @param inPlace whether it is where this driver's was, which a write in flight may be for */
+  appeared(stranger: Stranger, { inPlace }: { readonly inPlace: boolean }): void {
+    this.#strangers.set(keyOf(stranger), inPlace ? this.#now() + maxFlightMs : 0);
+  }
+
   /** Allows the removal of a foreign object. */
-  givenUp({ view, address }: Pick<Holder, 'view' | 'address'>): void {
-    const index = this.#strangers.findIndex((one) => one.view === view && one.address === address);
-    if (index >= 0) this.#strangers.splice(index, 1);
+  givenUp(stranger: Stranger): void {
+    this.#strangers.delete(keyOf(stranger));
+  }
+
+  /** Forgets the foreign objects that a promoted master lacks. */
+  failedOver(): void {
+    for (const key of this.#touched(this.#members.holders())) this.#strangers.delete(key);
+  }
+
+  #touched(holders: readonly Holder[]): string[] {
+    const there = new Set(holders.map(keyOf));
+    return [...this.#strangers.keys()].filter((key) => !there.has(key));
   }
 
   /** Lists broken invariants, one line each. */
@@ -204,9 +224,10 @@ export class Ledger {
         lost.push(`${address} was told to ${container} and is not reserved for it`);
       }
     }
-    const there = new Set(holders.map(keyOf));
-    const touched = this.#strangers.filter((stranger) => !there.has(keyOf(stranger)));
-    return [...this.#broken, ...lost, ...touched.map(({ address, comment }) => `${address} of ${comment} was touched`)];
+    const touched = this.#touched(holders).filter((key) => (this.#strangers.get(key) ?? 0) <= this.#now());
+    // Until then a write in flight may have hit it.
+    if (touched.length === 0) this.failedOver();
+    return [...this.#broken, ...lost, ...touched.map((key) => `${key} was touched`)];
   }
 
   /** Lists reservations that no live container was told. */
@@ -238,8 +259,9 @@ function misfitOf({ address, network }: Told, ownAddresses: ReadonlySet<string>)
   return ownAddresses.has(address) ? 'an address of its host' : undefined;
 }
 
-function keyOf({ view, address, comment }: Holder): string {
-  return `${view}/${address}/${comment}`;
+/** Names a foreign object, in any view, as views are renamed. */
+function keyOf({ address, comment }: Stranger): string {
+  return `${address} of "${comment}"`;
 }
 
 /** Returns the index of an address's set in its configuration, from 0. */

@@ -25,7 +25,9 @@ export type Happening =
   | ({ readonly kind: 'add again' | 'check' | 'stop' | 'die' } & InSlot)
   /** Events on all hosts at once. */
   | { readonly kind: 'all start'; readonly slot: number }
-  | { readonly kind: 'collect' | 'restart' | 'reboot' | 'state lost'; readonly host: number }
+  | { readonly kind: 'collect' | 'restart' | 'reboot' | 'state lost' | 'back up'; readonly host: number }
+  /** The host reboots with its backup in place of its state. */
+  | { readonly kind: 'restore'; readonly host: number }
   /** Commands of an operator. */
   | ({ readonly kind: 'release'; readonly evenIfAlive: boolean } & InSlot)
   | { readonly kind: 'gc by hand' | 'gc of host'; readonly host: number }
@@ -50,6 +52,8 @@ export type Happening =
   | { readonly kind: 'gateway removed' }
   /** A foreign client takes the next free address, or releases its first one. */
   | { readonly kind: 'stranger takes' | 'stranger leaves' }
+  /** A foreign client deletes a reservation of this driver, and takes its address. */
+  | { readonly kind: 'stranger replaces'; readonly index: number }
   /** A foreign client takes an address inside a block, or removes a block. */
   | { readonly kind: 'taken in a block'; readonly index: number; readonly part: number }
   | { readonly kind: 'block removed by hand'; readonly index: number }
@@ -96,6 +100,7 @@ const sometimes: readonly HappeningKind[] = [
   'clone',
   'set clock',
   'state lost',
+  'back up',
   'disk full',
   'grid away',
   'read-only',
@@ -105,12 +110,16 @@ const sometimes: readonly HappeningKind[] = [
   'altered by hand',
   'gateway removed',
   'stranger takes',
+  'stranger replaces',
   'stranger leaves',
   'taken in a block',
   'block removed by hand',
 ];
 /** Kinds that need another kind. */
-const companions: Partial<Record<HappeningKind, readonly HappeningKind[]>> = { 'host gone': ['gc of host'] };
+const companions: Partial<Record<HappeningKind, readonly HappeningKind[]>> = {
+  'host gone': ['gc of host'],
+  'back up': ['restore'],
+};
 
 const seldom = fc.constantFrom(false, false, true);
 const setups: fc.Arbitrary<Setup> = fc
@@ -218,6 +227,8 @@ function happenings(): fc.Arbitrary<Happening> {
     weighted(1, of('rename host', { host })),
     weighted(1, of('clone', { host })),
     weighted(1, of('state lost', { host })),
+    weighted(1, of('back up', { host })),
+    weighted(1, of('restore', { host })),
     weighted(1, of('disk full', { host, forMs })),
     weighted(1, of('set clock', { host, byMs: fc.constantFrom(-86_400_000, -60_000, 60_000, 86_400_000) })),
     weighted(1, of('grid away', { forMs })),
@@ -232,6 +243,7 @@ function happenings(): fc.Arbitrary<Happening> {
     ),
     weighted(1, fc.constant({ kind: 'gateway removed' })),
     weighted(2, fc.constant({ kind: 'stranger takes' })),
+    weighted(1, of('stranger replaces', { index: fc.nat(31) })),
     weighted(1, fc.constant({ kind: 'stranger leaves' })),
     weighted(1, of('taken in a block', { index: fc.nat(7), part: fc.nat(7) })),
     weighted(1, of('block removed by hand', { index: fc.nat(7) })),

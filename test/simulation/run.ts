@@ -17,10 +17,17 @@ const restMs = 3_600_000;
 const unusedSlot = 100;
 
 /** Events after which a released reservation may come back, or its release may be lost with the state or with notes. */
-const onlyCollected: readonly HappeningKind[] = ['fail over', 'state lost', 'altered by hand', 'reboot'];
+const onlyCollected: readonly HappeningKind[] = ['fail over', 'state lost', 'restore', 'altered by hand', 'reboot'];
 
 /** Events that leave blocks on the grid until their host boots. */
-const forgetsBlocks: readonly HappeningKind[] = ['state lost', 'fail over', 'rename host', 'clone', 'view renamed'];
+const forgetsBlocks: readonly HappeningKind[] = [
+  'state lost',
+  'restore',
+  'fail over',
+  'rename host',
+  'clone',
+  'view renamed',
+];
 
 export interface Outcome {
   readonly events: number;

@@ -23,6 +23,7 @@ export class SimHost {
   readonly names: string[];
   readonly disk = new Disk();
   readonly notes: Note[] = [];
+  readonly #backup = new Disk();
   /** Its own addresses, unknown to the grid. */
   readonly ownAddresses = new Set<string>();
   /** Name of the machine, independent of the host's name; its runs are named after it. */
@@ -120,6 +121,19 @@ export class SimHost {
     this.kill();
     this.disk.lose();
     this.#losses += 1;
+  }
+
+  /** Copies the state, as a backup does. */
+  backUp(): void {
+    this.#backup.become(this.disk);
+  }
+
+  /** Reboots the host, with the backup in place of the state. @returns false if there is no backup */
+  restoreBackup(): boolean {
+    if (this.#backup.facts.size === 0) return false;
+    this.reboot();
+    this.disk.become(this.#backup);
+    return true;
   }
 
   get hasLostState(): boolean {

@@ -32,6 +32,8 @@ const saidRestless = /no free address except resting ones: .*"address":"([^"]+)"
 const blockSize = 8;
 /** A note that an administrator appends to the mark of a reservation. */
 const note = ' (ask the DDI team)';
+/** Comment of the reservations that a foreign client makes. */
+const stranger = 'a person';
 export const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
 /** Maximum milliseconds for which a daemon prepares a network, even without waiting callers. */
 const prepareMs = 30_000;
@@ -91,6 +93,16 @@ export interface SiteOptions {
 
 /** Addresses from the original driver; the last one was altered. */
 export const originals = ['original-0', 'original-1', 'original-2'] as const;
+
+/** An address that a foreign client takes. */
+interface Taking {
+  readonly view: string;
+  /** Or a function for the next one. */
+  readonly address: string;
+  readonly family: Family;
+  /** Whether this driver had a reservation there a moment before. */
+  readonly inPlace?: boolean;
+}
 
 /** A broken invariant, with the trace. */
 export class Broken extends Error {
@@ -289,15 +301,27 @@ export class Site {
 
   /** Takes the next free address as a foreign client. */
   strangerTakes(): void {
-    const ipv4addr = `func:nextavailableip:${this.#cidr},${this.config.view}`;
-    const fields = { ...reserved, ipv4addr, network_view: this.config.view };
-    this.members.byHand('POST', 'fixedaddress', { ...fields, comment: 'a person' });
+    const { view } = this.config;
+    this.#takeByHand({ view, address: `func:nextavailableip:${this.#cidr},${view}`, family: 4 });
+  }
+
+  /** Deletes a reservation of this driver and takes its address, as a foreign client. */
+  strangerReplaces(index: number): void {
+    const ours = this.members.holders().filter(({ comment }) => this.ledger.containerOf(comment) !== '');
+    const one = ours[index % Math.max(ours.length, 1)];
+    const object = this.members.reservations.find(({ comment }) => comment === one?.comment);
+    if (one === undefined || object === undefined) return;
+    this.ledger.excuse(this.ledger.containerOf(one.comment));
+    this.members.byHand('DELETE', object.ref);
+    this.#takeByHand({ ...one, family: familyOf(one.address), inPlace: true });
   }
 
   /** Releases the first address of the foreign client. */
   strangerLeaves(): void {
-    const theirs = this.members.contents.fixedAddresses().find(({ comment }) => comment === 'a person');
-    if (theirs !== undefined) this.members.byHand('DELETE', theirs._ref);
+    const theirs = this.members.reservations.find(({ comment }) => comment === stranger);
+    if (theirs === undefined) return;
+    this.ledger.givenUp(theirs);
+    this.members.byHand('DELETE', theirs.ref);
   }
 
   /** Lists the blocks on the grid. */
@@ -314,10 +338,17 @@ export class Site {
   /** Reserves an address inside a block as a foreign client. @param part offset from its first address */
   strangerTakesIn(block: WapiObject, part: number): void {
     const address = addressBeside(boundsOf(block).first, part);
-    const fields = { network_view: block.network_view, comment: 'a person' };
-    if (familyOf(address) === 4) {
-      this.members.byHand('POST', 'fixedaddress', { ...reserved, ...fields, ipv4addr: address });
-    } else this.members.byHand('POST', 'ipv6fixedaddress', { ...fields, ipv6addr: address, duid: '00:01:02:03' });
+    this.#takeByHand({ view: String(block.network_view), address, family: familyOf(address) });
+  }
+
+  #takeByHand({ view, address, family, inPlace = false }: Taking): void {
+    const fields = { network_view: view, comment: stranger };
+    const { status, body } =
+      family === 4
+        ? this.members.byHand('POST', 'fixedaddress', { ...reserved, ...fields, ipv4addr: address })
+        : this.members.byHand('POST', 'ipv6fixedaddress', { ...fields, ipv6addr: address, duid: '00:01:02:03' });
+    const made = this.members.reservations.find(({ ref }) => status === 201 && ref === JSON.parse(body));
+    if (made !== undefined) this.ledger.appeared(made, { inPlace });
   }
 
   /** Ends a container of the original driver, with a DEL for this driver. */
@@ -326,7 +357,7 @@ export class Site {
     const object = this.#original(container);
     if (object === undefined) return;
     this.say(`-- DEL of ${container}`);
-    if (object.comment === undefined) this.ledger.givenUp({ view: object.network_view, address: object.ipv4addr });
+    if (object.comment === undefined) this.ledger.givenUp({ address: object.ipv4addr, comment: '' });
     this.runtime(number).stopOriginal(container, () => {});
   }
 
