@@ -95,6 +95,9 @@ export function happen(site: Site, happening: Happening): void {
       host.start();
       break;
     }
+    case 'configure':
+      site.configure(happening);
+      break;
     case 'back up':
       site.host(happening.host).backUp();
       break;

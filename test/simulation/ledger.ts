@@ -30,6 +30,8 @@ interface Asked {
   /** Present and earlier names of its host. */
   readonly names: readonly string[];
   readonly requested?: string | undefined;
+  /** Where new first addresses have to be. */
+  readonly range: Interval | undefined;
   /** Addresses that no container of this host may have. */
   readonly ownAddresses: ReadonlySet<string>;
   /** Of two reservations of one container a host that has lost its state does not know which one was told (docs/reliability.md). */
@@ -51,18 +53,11 @@ export class Ledger {
   readonly #containerOf = new Map<string, string>();
   /** Whether a promoted master may lack the network, so that it may be created again elsewhere. */
   readonly #mayMoveNetwork: boolean;
-  /** Of first addresses. */
-  readonly #range: Interval | undefined;
 
   constructor(
     members: GridMembers,
-    {
-      now,
-      mayMoveNetwork,
-      range,
-    }: { readonly now: () => number; readonly mayMoveNetwork: boolean; readonly range?: Interval | undefined },
+    { now, mayMoveNetwork }: { readonly now: () => number; readonly mayMoveNetwork: boolean },
   ) {
-    this.#range = range;
     this.#members = members;
     this.#now = now;
     this.#strangers = new Map(members.holders().map((holder) => [keyOf(holder), 0]));
@@ -89,7 +84,7 @@ export class Ledger {
   }
 
   /** Records the answer of an ADD. */
-  told(container: string, told: Told, { requested, names, ownAddresses, hasLostState }: Asked): void {
+  told(container: string, told: Told, { requested, range, names, ownAddresses, hasLostState }: Asked): void {
     const { address, network } = told;
     const before = this.#live.get(container);
     const isNew = before?.address !== address;
@@ -109,7 +104,7 @@ export class Ledger {
     this.#refuseRestless(container, address, requested !== undefined || isOwed);
     const misfit = misfitOf(told, ownAddresses);
     if (misfit !== undefined) this.#broken.push(`${address}, ${misfit}, was told to ${container}`);
-    if (this.#range !== undefined && !isSecond(container) && !isWithin(address, this.#range)) {
+    if (range !== undefined && isNew && !isSecond(container) && !isWithin(address, range)) {
       this.#broken.push(`${address}, outside the range, was told to ${container}`);
     }
     if (requested !== undefined && address !== requested) {

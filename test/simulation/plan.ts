@@ -35,6 +35,8 @@ export type Happening =
   | { readonly kind: 'kill'; readonly host: number; readonly downMs: number }
   /** A host is lost for good, gets another name, or its disk is copied to a further machine. */
   | { readonly kind: 'host gone' | 'rename host' | 'clone'; readonly host: number }
+  /** The configuration of all hosts changes. */
+  | { readonly kind: 'configure'; readonly hasRange: boolean; readonly blockSize: number }
   | { readonly kind: 'set clock'; readonly host: number; readonly byMs: number }
   | { readonly kind: 'disk full'; readonly host: number; readonly forMs: number }
   | { readonly kind: 'grid away' | 'read-only'; readonly forMs: number }
@@ -101,6 +103,7 @@ const sometimes: readonly HappeningKind[] = [
   'set clock',
   'state lost',
   'back up',
+  'configure',
   'disk full',
   'grid away',
   'read-only',
@@ -227,6 +230,7 @@ function happenings(): fc.Arbitrary<Happening> {
     weighted(1, of('rename host', { host })),
     weighted(1, of('clone', { host })),
     weighted(1, of('state lost', { host })),
+    weighted(1, of('configure', { hasRange: fc.boolean(), blockSize: fc.constantFrom(0, 8) })),
     weighted(1, of('back up', { host })),
     weighted(1, of('restore', { host })),
     weighted(1, of('disk full', { host, forMs })),

@@ -2,6 +2,7 @@
  * A simulated container runtime: starts, checks and stops containers, repeats and forgets calls, dies and collects garbage, in any order.
  * The ledger records its answers.
  */
+import type { Interval } from '../../src/infoblox/address.ts';
 import { GridError, hasReason } from '../../src/infoblox/errors.ts';
 import type { DaemonRun } from './daemon-run.ts';
 import { type Ledger, placeOf } from './ledger.ts';
@@ -26,6 +27,8 @@ export interface RuntimeDeps {
   readonly sets: number;
   /** Cool-down in milliseconds. */
   readonly cooldownMs: number;
+  /** The part of the network that the configuration names now. */
+  readonly range: () => Interval | undefined;
 }
 
 /** What happens to an ADD after it was sent. */
@@ -244,6 +247,7 @@ export class Runtime {
     const { run } = this.#host;
     if (run === undefined) return false;
     this.addedAt = time.now;
+    const range = this.#deps.range();
     // A request for an address ends its cool-down, and gives up the container's former one, even if the ADD fails.
     if (requested !== undefined) {
       ledger.endsRest(requested);
@@ -270,7 +274,13 @@ export class Runtime {
       const given = answer.given[set];
       if (given === undefined) ledger.saidImpossible(`${id} was told ${answer.given.length} addresses`);
       else
-        ledger.told(place, given, { requested: set === 0 ? requested : undefined, names, ownAddresses, hasLostState });
+        ledger.told(place, given, {
+          requested: set === 0 ? requested : undefined,
+          range,
+          names,
+          ownAddresses,
+          hasLostState,
+        });
     }
     return true;
   }

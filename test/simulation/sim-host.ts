@@ -128,9 +128,11 @@ export class SimHost {
     this.#backup.become(this.disk);
   }
 
-  /** Reboots the host, with the backup in place of the state. @returns false if there is no backup */
+  /** Reboots the host, with the backup in place of the state. @returns false if there is no backup, or none that would do */
   restoreBackup(): boolean {
-    if (this.#backup.facts.size === 0) return false;
+    const { facts } = this.#backup;
+    // A GC searches only the families that the state knows.
+    if (facts.size === 0 || facts.get('families') !== this.disk.facts.get('families')) return false;
     this.reboot();
     this.disk.become(this.#backup);
     return true;

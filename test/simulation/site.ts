@@ -28,8 +28,6 @@ const cannotBe = /\b(shows an impossible combination|impossible end of a lease)\
 const saidLost = /has lost the reservation of a live attachment and refuses to re-create it \{"attachment":"([^"]+)"/;
 /** Log message of the core about an address assigned before the end of its cool-down. */
 const saidRestless = /no free address except resting ones: .*"address":"([^"]+)"/;
-/** Block size of hosts with blocks. */
-const blockSize = 8;
 /** A note that an administrator appends to the mark of a reservation. */
 const note = ' (ask the DDI team)';
 /** Comment of the reservations that a foreign client makes. */
@@ -125,6 +123,8 @@ export class Site {
   readonly leftAlone = new Set<string>();
   troubles: PathTroubles;
   config: NetworkConfig;
+  /** Block size of hosts with blocks. */
+  blockSize = 8;
   /** Overrides of a host's configuration. */
   differs: (host: string) => Partial<NetworkConfig> = () => ({});
   events = 0;
@@ -136,6 +136,7 @@ export class Site {
   /** Whether there was a write to the grid or an answer since the last check. */
   #isChanged = false;
   #renamed: { readonly from: string; readonly to: string } | undefined;
+  #renameEndedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SiteOptions = {}) {
     const { seed = 1, hosts = 1, setup = plainSetup, troubles = {}, lagMs = 1 } = options;
@@ -146,18 +147,17 @@ export class Site {
     this.troubles = troubles;
     const secondSubnet = setup.hasTwoSets ? secondSubnets[options.secondFamily ?? 4] : undefined;
     this.config = { ...configOf(setup), secondSubnet, cooldownMs };
-    if (options.hasRange && this.config.subnet !== undefined) this.config = { ...this.config, range };
+    if (options.hasRange) this.configure({ hasRange: true, blockSize: this.blockSize });
     this.members = new GridMembers(this.time, (contents) => fill(contents, setup, secondSubnet), lagMs, options.quirks);
     this.ledger = new Ledger(this.members, {
       now: () => this.time.now,
       mayMoveNetwork: mayLoseWrites,
-      range: this.config.range,
     });
     this.#world = {
       time: this.time,
       members: this.members,
       chance,
-      config: (host) => ({ ...this.config, ...this.differs(host), blockSize: hasBlocks(host) ? blockSize : 0 }),
+      config: (host) => ({ ...this.config, ...this.differs(host), blockSize: hasBlocks(host) ? this.blockSize : 0 }),
       ...(!reaps && { reapAfterMs: 0 }),
       originalTenant: setup.hasOriginals ? originalTenant : '',
       troubles: () => this.troubles,
@@ -191,7 +191,8 @@ export class Site {
     const sets = this.#setup.hasTwoSets ? 2 : 1;
     const { time, ledger } = this;
     const { cooldownMs = 0 } = this.config;
-    this.runtimes.push(new Runtime({ time, ledger, sets, cooldownMs }, host));
+    const range = () => this.config.range;
+    this.runtimes.push(new Runtime({ time, ledger, sets, cooldownMs, range }, host));
     return host;
   }
 
@@ -201,6 +202,12 @@ export class Site {
 
   runtime(index: number): Runtime {
     return at(this.runtimes, index);
+  }
+
+  /** Changes the configuration of all hosts. @param hasRange whether it names a part of its subnet */
+  configure({ hasRange, blockSize }: { readonly hasRange: boolean; readonly blockSize: number }): void {
+    this.blockSize = blockSize;
+    if (this.config.subnet !== undefined) this.config = { ...this.config, range: hasRange ? range : undefined };
   }
 
   /** Returns an address of the network by its host part. */
@@ -250,7 +257,10 @@ export class Site {
     const isPreparing = this.runtimes.some(({ addedAt }, index) => {
       return this.hosts[index]?.run?.hasServed !== true && this.time.now - addedAt < prepareMs;
     });
-    if (from === 'default' || isPreparing || this.#renamed !== undefined || !this.#rename(from, to)) return false;
+    // A host that prepares the network again, as it was missing, may have looked already.
+    const isSoon = this.time.now - this.#renameEndedAt < prepareMs;
+    if (from === 'default' || isPreparing || isSoon) return false;
+    if (this.#renamed !== undefined || !this.#rename(from, to)) return false;
     this.#renamed = { from, to };
     for (const container of this.runtimes.flatMap(({ places }) => places)) this.leftAlone.add(container);
     return true;
@@ -261,6 +271,7 @@ export class Site {
     if (this.#renamed === undefined) return;
     const { from, to } = this.#renamed;
     this.#renamed = undefined;
+    this.#renameEndedAt = this.time.now;
     // A host may have created an unused view again: then that one counts.
     if (this.#viewNamed(from) !== undefined) return;
     if (end === 'undone') this.#rename(to, from);
