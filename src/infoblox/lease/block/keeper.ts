@@ -33,7 +33,7 @@ export class BlockKeeper {
   readonly #demand: Demand;
   /** Last and next visit to each block, by mark, as the clock's `now`; absent: visit now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
-  /** Ends of first visits, by mark. */
+  /** First visits of this run that have not ended, by mark. */
   readonly #firstVisits = new Map<string, PromiseWithResolvers<void>>();
   readonly #stopping = new AbortController();
   #isStarted = false;
