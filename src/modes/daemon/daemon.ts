@@ -13,7 +13,7 @@ import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
 import { warnOfUnverified } from './config/trust.ts';
 import { Epoch } from './epoch.ts';
-import { buildGridAccess, type GridAccess, observed } from './grid-access.ts';
+import { buildGridAccess, type GridAccess } from './grid-access.ts';
 import { thisHost } from './host/this-host.ts';
 import { logConditions, type RecentError, rememberErrors } from './log/log.ts';
 import type { Metrics } from './metrics/metrics.ts';
@@ -144,8 +144,7 @@ async function build(
     conditions,
     clock,
     facts: store,
-    watch: (transport) =>
-      observed(transport, metrics === undefined ? [tracing.exchange] : [tracing.exchange, metrics.exchange]),
+    observers: metrics === undefined ? [tracing.exchange] : [tracing.exchange, metrics.exchange],
     random: host.random,
     log,
   });

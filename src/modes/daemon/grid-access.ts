@@ -39,8 +39,7 @@ interface GridAccessDeps {
   readonly conditions: Conditions;
   readonly clock: Clock;
   readonly facts?: Facts;
-  /** Wraps the transport, to observe or restrict exchanges with the grid. */
-  readonly watch?: ((transport: Transport) => Transport) | undefined;
+  readonly observers: readonly ExchangeObserver[];
   /** Returns a number from 0 up to 1, to spread pauses. */
   readonly random: () => number;
   readonly log: Log;
@@ -65,7 +64,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
 }
 
 function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>) {
-  const { options, conditions, clock, facts, watch, random, log } = deps;
+  const { options, conditions, clock, facts, observers, random, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
   const tls: TlsOptions = { ...options.tls, ...shown };
@@ -80,7 +79,7 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
   const meetHosts = meeting(tls, listeners, log);
   const transport = createTransport(createAgent(tls, maxConnections, listeners), clock);
   const session = new Session({
-    transport: watch?.(transport) ?? transport,
+    transport: observed(transport, observers),
     hosts: new GridHosts(options.gridHosts, clock, facts),
     credentials: new Credentials({
       username: options.wapiUsername,
@@ -128,7 +127,7 @@ export async function resolveAny(
   });
 }
 
-/** Called at the begin of an exchange. @returns a function to call at its end, with the answer or the error */
+/** Called at the begin of an exchange, and refuses it by throwing. @returns a function to call at its end, with the answer or the error */
 export type ExchangeObserver = (exchange: Exchange) => (answer: TransportAnswer | undefined, error?: unknown) => void;
 
 /** Returns a transport that reports its exchanges to observers. */

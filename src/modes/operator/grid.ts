@@ -2,10 +2,9 @@
 import { hostClock } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
-import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
 import { storingNothing } from '../daemon/config/trust.ts';
-import { buildGridAccess, type GridAccess, resolveAny } from '../daemon/grid-access.ts';
+import { buildGridAccess, type ExchangeObserver, type GridAccess, resolveAny } from '../daemon/grid-access.ts';
 import type { ServiceSettings } from './command.ts';
 
 /** For all requests of one command. */
@@ -42,10 +41,10 @@ export async function withGrid<T>(
 }
 
 /** Opens the grid with these settings; connects at the first request. The caller closes it. */
-function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
+function openGrid(options: Options, observers: readonly ExchangeObserver[] = []): GridAccess {
   const clock = hostClock();
   const { random } = Math;
-  return buildGridAccess({ options, conditions: new Conditions(clock), clock, watch, random, log: silent });
+  return buildGridAccess({ options, conditions: new Conditions(clock), clock, observers, random, log: silent });
 }
 
 /** Commands write their results themselves. */
@@ -62,20 +61,17 @@ export interface ClockReading {
 
 /** Opens the grid for reads only. @param onClock called for each answer */
 export function openToLook(options: Options, onClock: (reading: ClockReading) => void): GridAccess {
-  return openGrid(options, (transport) => lookingTransport(transport, onClock));
+  return openGrid(options, [looking(onClock)]);
 }
 
-/** Makes a transport that throws at each write. */
-export function lookingTransport(transport: Transport, onClock: (reading: ClockReading) => void): Transport {
-  return {
-    async exchange(exchange) {
-      if (exchange.writes) throw new Error(`a check must change nothing on the grid: ${exchange.method}`);
-      const sent = Date.now();
-      const answer = await transport.exchange(exchange);
-      const grid = Date.parse(answer.date ?? '');
+/** Refuses each write, and reads the grid's clock in each answer. */
+export function looking(onClock: (reading: ClockReading) => void): ExchangeObserver {
+  return ({ writes, method }) => {
+    if (writes) throw new Error(`a check must change nothing on the grid: ${method}`);
+    const sent = Date.now();
+    return (answer) => {
+      const grid = Date.parse(answer?.date ?? '');
       if (Number.isFinite(grid)) onClock({ sent, received: Date.now(), grid });
-      return answer;
-    },
-    close: () => transport.close(),
+    };
   };
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Transport } from '../../../../src/infoblox/wapi/connection/transport.ts';
 import { type Request, writes } from '../../../../src/infoblox/wapi/request.ts';
-import { resolveAny } from '../../../../src/modes/daemon/grid-access.ts';
-import { type ClockReading, lookingTransport } from '../../../../src/modes/operator/grid.ts';
+import { observed, resolveAny } from '../../../../src/modes/daemon/grid-access.ts';
+import { type ClockReading, looking } from '../../../../src/modes/operator/grid.ts';
 
 const readings: ClockReading[] = [];
 const passed: string[] = [];
@@ -13,14 +13,14 @@ const transport: Transport = {
   },
   close: async () => {},
 };
-const looking = lookingTransport(transport, (reading) => readings.push(reading));
+const transportToLook = observed(transport, [looking((reading) => readings.push(reading))]);
 
 /** Sends a request like a session. */
 function send(method: Request['method'], path: string, _function?: string) {
   const request: Request = { method, path, ...(_function !== undefined && { query: { _function } }) };
   const url = `https://grid/wapi/v2.3/${path}`;
   const signal = AbortSignal.timeout(1_000);
-  return looking.exchange({ method, url, about: path, writes: writes(request), headers: {}, signal });
+  return transportToLook.exchange({ method, url, about: path, writes: writes(request), headers: {}, signal });
 }
 
 const coded = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
