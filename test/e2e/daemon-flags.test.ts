@@ -5,7 +5,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -13,7 +12,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { daemonFile, pluginFile, run } from './program.ts';
@@ -192,51 +190,19 @@ test.each<[string, string, number, number, RegExp]>([
   expect([exitCode, stderr]).toEqual([status, expect.stringMatching(message)]);
 });
 
-describe('--ssl-verify', () => {
-  const flags = (name: string) => [
-    ...[`--grid-host=${grid.host}`, `--wapi-port=${grid.port}`, `--wapi-username=${grid.username}`],
-    ...[
-      `--socket-dir=${join(directory, name, 'run')}`,
-      `--state-dir=${join(directory, name, 'state')}`,
-      '--reap-after=0',
-    ],
-  ];
-
-  test('with `true` refuses a certificate that the host does not trust, with a hint', async () => {
-    const daemon = await DaemonProcess.start([...flags('true'), '--ssl-verify=true'], { WAPI_PASSWORD: grid.password });
-    try {
-      await daemon.says('grid unavailable');
-      const trouble = daemon.lines.find(({ message }) => message.includes('grid unavailable'));
-      expect(trouble).toMatchObject({ level: 'error', reason: 'untrusted' });
-      expect(trouble?.hint).toContain('--ssl-verify');
-    } finally {
-      await daemon.stop();
-    }
+test('--ssl-verify=true refuses a certificate that the host does not trust, with a hint', async () => {
+  const flags = [`--grid-host=${grid.host}`, `--wapi-port=${grid.port}`, `--wapi-username=${grid.username}`];
+  const daemon = await DaemonProcess.start([...flags, ...places, '--reap-after=0', '--ssl-verify=true'], {
+    WAPI_PASSWORD: grid.password,
   });
-
-  test('with `pin` stores the key of the grid in the state directory, without a warning', async () => {
-    const daemon = await DaemonProcess.start([...flags('pin'), '--ssl-verify=pin'], { WAPI_PASSWORD: grid.password });
-    try {
-      await daemon.says('grid available');
-      expect(daemon.log).not.toContain('is not checked');
-      const file = join(directory, 'pin/state/grid-keys', `${grid.host}:${grid.port}`);
-      expect(readFileSync(file, 'utf8')).toMatch(/^sha256\/\/[A-Za-z0-9+/]{43}=\n$/);
-    } finally {
-      await daemon.stop();
-    }
-  });
-
-  test('with `false` works, with a warning at every start', async () => {
-    grid.clearLog();
-    const daemon = await DaemonProcess.start(flags('false'), { WAPI_PASSWORD: grid.password });
-    try {
-      await until('the grid is asked', () => grid.requests.length > 0);
-      await daemon.says('grid available');
-      expect(daemon.lines[0]).toMatchObject({ level: 'warn', message: expect.stringContaining('is not checked') });
-    } finally {
-      await daemon.stop();
-    }
-  });
+  try {
+    await daemon.says('grid unavailable');
+    const trouble = daemon.lines.find(({ message }) => message.includes('grid unavailable'));
+    expect(trouble).toMatchObject({ level: 'error', reason: 'untrusted' });
+    expect(trouble?.hint).toContain('--ssl-verify');
+  } finally {
+    await daemon.stop();
+  }
 });
 
 test('a missing password causes a warning and no login, and is used as soon as its file has it', async () => {
