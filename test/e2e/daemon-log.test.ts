@@ -166,14 +166,6 @@ test('a name or a text of the grid cannot forge a line of the log', async () => 
   }
 });
 
-test('--log-format=text writes for people, and --log-level=error writes only errors', async () => {
-  await host.start(['--log-format=text', '--log-level=info']);
-  await host.add('c1');
-  expect(host.daemon.log).toContain(`listening (socket: ${host.socket}`);
-  expect(host.daemon.log).not.toContain('{"time"');
-  await host.daemon.stop();
-});
-
 test('under systemd each line has its priority, so that journalctl -p err shows only errors', async () => {
   const file = join(host.directory, 'journal');
   const journal = openSync(file, 'a');

@@ -88,13 +88,6 @@ describe('stdout has one JSON document or nothing', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
   });
 
-  test('stdin may be a socket or a pipe', async () => {
-    const call = [pluginFile, [], host.environment('ADD', { containerId: 'socket' })] as const;
-    const { exitCode, stdout } = await run(...call, { socket: JSON.stringify(host.config()) });
-    expect(exitCode, stdout).toBe(0);
-    expect(JSON.parse(stdout).ips).toHaveLength(1);
-  });
-
   test('a caller that keeps stdin open gets an error in time', async () => {
     const { exitCode, stdout, milliseconds } = await run(pluginFile, [], host.environment('ADD'), { open: '{' });
     expect(exitCode).toBe(1);
@@ -202,11 +195,6 @@ describe('the name of the executable', () => {
       });
     },
   );
-
-  test('starts the daemon with an argument, whatever the environment', async () => {
-    const { exitCode, stdout } = await run(daemonFile, ['--version'], { CNI_COMMAND: 'ADD' });
-    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^infoblox-cni /) });
-  });
 
   test('explains itself on stderr without CNI_COMMAND', async () => {
     for (const env of [{}, { CNI_COMMAND: '' }]) {
