@@ -272,7 +272,7 @@ describe.concurrent('a faulty server in place of the daemon', () => {
     await Promise.all(calls);
   });
 
-  // For the other time-outs see test/integration/modes/plugin/daemon-client.test.ts.
+  // For the other time-outs see test/integration/modes/daemon-client.test.ts.
   test('that accepts and never answers makes STATUS and DEL end at their own limits, DEL with success', async ({
     host,
     listen,

@@ -1,4 +1,4 @@
-/** The entry point as a process of its own: a log without a reader, and an internal error. */
+/** The entry point as a process of its own: an internal error. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
