@@ -185,12 +185,6 @@ export interface Grid {
   ): AsyncIterable<DescribedReservation>;
 
   /**
-   * Tells whether anything uses an address, not only reservations.
-   * @returns undefined if this user must not know
-   */
-  isUsed(address: string, view: string, signal: AbortSignal): Promise<boolean | undefined>;
-
-  /**
    * Reserves an address.
    * @param wanted `neededBy`: when the caller stops waiting, as the clock's `now`. A request that had to wait is not sent if the answer would be too late
    * @returns the object that the grid has made, to be compared with the request

@@ -2,7 +2,7 @@
  * One create of an ADD: whether the requested address is available, which pool is asked, and how the grid's answer compares with the request.
  */
 import { describeReservation } from '../attributes.ts';
-import { GridError } from '../errors.ts';
+import { GridError, undefinedIfUnreadable } from '../errors.ts';
 import type { AddressSource, Reservation } from '../grid.ts';
 import { misfit, refuseOutside } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
@@ -40,13 +40,15 @@ export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: Ab
   }
   const owner = store.boundAt(network.view, requested, lease.mark);
   if (owner !== undefined) throw takenError(requested, network, owner.mark);
-  const [isUsed, blockHost] = await Promise.all([
-    grid.isUsed(requested, network.view, signal),
-    blockHostOf(grid, { address: requested, network: network.cidr, view: network.view }, signal),
+  const where = { network: network.cidr, view: network.view };
+  const [occupants, blockHost] = await Promise.all([
+    // Users with restricted rights may not read this; then the create shows whether the address is free.
+    grid.occupants({ first: requested, last: requested }, where, signal).catch(undefinedIfUnreadable),
+    blockHostOf(grid, { address: requested, ...where }, signal),
   ]);
   // That host may be assigning it.
   if (blockHost !== undefined) throw inBlockError(requested, blockHost);
-  if (isUsed) await refuseAnothers(deps, { mark: lease.mark, network, requested }, signal);
+  if (occupants?.length) await refuseAnothers(deps, { mark: lease.mark, network, requested }, signal);
 }
 
 /**

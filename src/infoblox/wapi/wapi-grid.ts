@@ -1,7 +1,7 @@
 /** Implements the port `Grid` over WAPI. The port says what each method does and returns. */
 import { type Cidr, compareAddresses, familyOf, type Interval, intersect, spanOf } from '../address.ts';
 import { ofNetwork, reservedAt } from '../attributes.ts';
-import { hasReason, undefinedIfUnreadable } from '../errors.ts';
+import { hasReason } from '../errors.ts';
 import type {
   Grid,
   MarkPlace,
@@ -84,14 +84,6 @@ export class WapiGrid implements Grid {
       return this.#attributed.list({ ...describedReservation, query, confirm, attributes }, signal);
     });
     return matching(found, filter);
-  }
-
-  async isUsed(address: string, view: string, signal: AbortSignal) {
-    const query = { ip_address: address, network_view: view };
-    const search = findExactly(this.#session, { ...this.#families.of(address).occupant, query }, signal);
-    // Users with restricted rights may not read this type; then the create shows whether the address is free.
-    const found = await search.catch(undefinedIfUnreadable);
-    return found?.length ? found[0] !== undefined : undefined;
   }
 
   async reserve({ source, comment, name, attributes, neededBy }: Parameters<Grid['reserve']>[0], signal: AbortSignal) {

@@ -107,13 +107,13 @@ export function networkChecks(source: Source, context: NetworkContext): Check[] 
       return judgeGateway(spec, gateway, holder);
     }),
     "this host's addresses": after(['network'], async (signal) => {
-      const { cidr, gateway, ranges } = await place(signal);
+      const { found, cidr, gateway, ranges } = await place(signal);
       if (cidr === undefined) return [];
       // This host's bridge may have the gateway's address.
       const inside = hostAddresses().filter(({ address }) => isWithin(address, cidr) && address !== gateway);
       if (inside.length === 0) return ok(`none lies in ${cidr.text}, except the gateway`);
       const judge = async (own: HostAddress) =>
-        judgeOwnAddress({ ...own, known: await isKnown(grid, { ...own, view }, signal) }, ranges);
+        judgeOwnAddress({ ...own, known: await isKnown(grid, { ...own, network: found, view }, signal) }, ranges);
       return Promise.all(inside.map(judge));
     }),
     'other hosts': after(['network'], async (signal) => {
@@ -139,10 +139,18 @@ function hostAddresses(): HostAddress[] {
   return all.filter(({ internal }) => !internal);
 }
 
+interface KnownAddress {
+  readonly address: string;
+  /** Undefined if the grid does not have it yet. */
+  readonly network: Cidr | undefined;
+  readonly view: string;
+}
+
 /** Asks whether the grid regards an address as used; undefined if this user may not know. */
-async function isKnown(grid: Grid, { address, view }: Record<'address' | 'view', string>, signal: AbortSignal) {
-  const isUsed = await grid.isUsed(address, view, signal);
-  if (isUsed !== undefined) return isUsed;
+async function isKnown(grid: Grid, { address, network, view }: KnownAddress, signal: AbortSignal) {
+  const inside = { first: address, last: address };
+  const occupants = network && (await unlessRefused(grid.occupants(inside, { network, view }, signal)));
+  if (occupants !== undefined) return occupants.length > 0;
   return (await grid.at(address, view, signal)).length > 0 ? true : undefined;
 }
 
