@@ -29,7 +29,7 @@ beforeAll(async () => {
     return { name, lab, host: new OperatorHost(grid, { node: name, inside: lan.inside(lab) }) };
   });
   await Promise.all(members.map(({ host }) => host.start()));
-}, 30_000);
+});
 
 afterAll(async () => {
   await Promise.all((members ?? []).map(({ host }) => host.dispose()));

@@ -51,7 +51,7 @@ export class SystemdLab {
       lab = new SystemdLab(cgroup);
       const started = lab;
       const isRunning = async () => (await started.systemctl('is-system-running', '--quiet')).exitCode === 0;
-      await until('systemd runs', isRunning, 10_000);
+      await until('systemd runs', isRunning);
       return lab;
     } catch (error) {
       await lab?.stop();

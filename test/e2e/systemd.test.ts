@@ -17,8 +17,10 @@ const patience = 60_000;
 const lab = await SystemdLab.start();
 afterAll(() => lab?.stop());
 
-/** Calls STATUS. @returns the plugin's output, with code 50 if the daemon finds the grid unavailable */
+/** Calls STATUS. @returns the plugin's output */
 const status = () => call('STATUS');
+/** That of a daemon which finds the grid unavailable. A daemon that does not run has the same code. */
+const noGrid = { code: 50, msg: expect.stringContaining('grid') };
 
 async function call(command: string, netns = '', container = 'c1'): Promise<unknown> {
   const ipam = { type: 'infoblox', subnet: '10.0.0.0/24', gateway: '10.0.0.1' };
@@ -38,7 +40,7 @@ describe.skipIf(lab === undefined)('the service as it is shipped', () => {
   });
 
   test('counts as started when its socket answers', async () => {
-    expect(await status()).toMatchObject({ code: 50 });
+    expect(await status()).toMatchObject(noGrid);
     expect(await lab.property('ActiveState')).toBe('active');
     expect(await lab.property('NRestarts')).toBe('0');
   });
@@ -136,7 +138,7 @@ describe.skipIf(lab === undefined)('the service', () => {
     try {
       lab.settings(flags, 'secret', `OTEL_EXPORTER_OTLP_ENDPOINT=${collector.endpoint}\n`);
       await lab.systemctl('start', service);
-      expect(await status()).toMatchObject({ code: 50 });
+      expect(await status()).toMatchObject(noGrid);
       await lab.systemctl('stop', service);
       expect(collector.named('STATUS')).toMatchObject([{ attributes: { 'cni.code': 50 } }]);
     } finally {
@@ -338,7 +340,7 @@ UMask=0077
     await until('it was started again', async () => (await lab.property('NRestarts')) !== '0', patience);
     await until('the new one serves', async () => (await lab.property('ActiveState')) === 'active', patience);
     expect(await lab.property('MainPID')).not.toBe(first);
-    expect(await status()).toMatchObject({ code: 50 });
+    expect(await status()).toMatchObject(noGrid);
   });
 
   test('serves again after a removal of its socket’s directory, which it cannot make itself', async () => {
@@ -352,7 +354,7 @@ UMask=0077
     const isAnother = async () => !['0', first].includes(await lab.property('MainPID'));
     await until('it was started again', isAnother, patience);
     await until('it serves', async () => lab.log.split('info  listening').length > 2, patience);
-    expect(await status()).toMatchObject({ code: 50 });
+    expect(await status()).toMatchObject(noGrid);
   });
 
   test('fails to restart with a wrong flag, logs the reason, and is not retried', async () => {
@@ -377,6 +379,6 @@ UMask=0077
   test('also starts under a systemd without OpenFile=, through systemd-notify', async () => {
     await lab.configure('OpenFile=\nNotifyAccess=all');
     expect((await lab.systemctl('start', service)).exitCode).toBe(0);
-    expect(await status()).toMatchObject({ code: 50 });
+    expect(await status()).toMatchObject(noGrid);
   });
 });

@@ -37,7 +37,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s leaves nothing behind', async (sig
     stdio: 'ignore',
   });
   try {
-    await until('a daemon runs', () => processesThatUseIt().some((line) => line.includes('cni-daemon ')), 25_000);
+    await until('a daemon runs', () => processesThatUseIt().some((line) => line.includes('cni-daemon ')));
     run.kill(signal);
     await once(run, 'exit');
     expect(readdirSync(directory)).toEqual([]);

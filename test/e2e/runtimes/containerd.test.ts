@@ -38,7 +38,7 @@ describe.skipIf(isLeftOut).each(origins)('of $origin', ({ newest }: { newest?: N
     else process.stderr.write(`tried: ${newest.versions}\n`);
   }, 60_000);
 
-  afterAll(() => runtime?.stop(), 30_000);
+  afterAll(() => runtime?.stop());
 
   const ctr = (command: string) => `ctr -n ${runtime.name} ${command}`;
   const run = (flags: string, id: string) =>

@@ -19,12 +19,12 @@ beforeAll(async () => {
   runtime = await RuntimeHost.start();
   const { host } = runtime;
   await host.start('dockerd', `dockerd ${flags} --cgroup-parent /${runtime.name}`);
-  await until('dockerd serves', async () => (await host.run('docker info')).exitCode === 0, 20_000);
+  await until('dockerd serves', async () => (await host.run('docker info')).exitCode === 0);
   await host.succeed('docker load --input /run/busybox.tar');
   printTried('docker.io', 'containerd', 'runc', 'containernetworking-plugins');
-}, 60_000);
+}, 120_000);
 
-afterAll(() => runtime?.stop(), 30_000);
+afterAll(() => runtime?.stop());
 
 /** Calls the plugins for a namespace of the host. */
 const prepare = (id: string) => `${netconf}

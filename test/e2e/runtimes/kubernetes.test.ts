@@ -20,7 +20,6 @@ const isLeftOut =
 const node = 'worker-3';
 /** Waiting time, as the daemon answers DEL before it asks the grid. */
 const release = { timeout: 60_000 };
-const readiness = { timeout: 15_000 };
 
 let runtime: RuntimeHost;
 let cri: Cri;
@@ -51,7 +50,7 @@ beforeAll(async () => {
   printTried('containerd', 'runc', 'kustomize', 'containernetworking-plugins');
 }, 120_000);
 
-afterAll(() => runtime?.stop(), 30_000);
+afterAll(() => runtime?.stop());
 
 /** Runs a command of the operator. */
 const overlay = `
@@ -93,12 +92,12 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     daemon = await kubelet.start(spec, files);
     expect(readFileSync(onNode('/opt/cni/bin/infoblox')).equals(readFileSync(join(dist, 'infoblox-cni')))).toBe(true);
     expect(daemon.log('install-plugin').trim().split('\n').at(-1)).toMatch(/ installed \/etc\/cni\/net\.d\/10-pods/);
-    await expect.poll(() => cri.isNetworkReady(), readiness).toBe(true);
+    await expect.poll(() => cri.isNetworkReady(), release).toBe(true);
   });
 
   test('is live and ready by the probes of the manifest', async () => {
     for (const kind of ['startupProbe', 'livenessProbe', 'readinessProbe'] as const)
-      await expect.poll(async () => (await daemon.probe(kind)).exitCode, readiness).toBe(0);
+      await expect.poll(async () => (await daemon.probe(kind)).exitCode, release).toBe(0);
   });
 
   test('runs as user 0 without capabilities, without a way to get one, and without writable files outside its directories', async () => {

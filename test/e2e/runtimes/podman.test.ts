@@ -22,7 +22,7 @@ beforeAll(async () => {
   printTried('podman', 'conmon', 'runc', 'containernetworking-plugins');
 }, 60_000);
 
-afterAll(() => runtime?.stop(), 30_000);
+afterAll(() => runtime?.stop());
 
 /** Makes a namespace and its interface by hand, like docs/runtimes.md. */
 const prepare = (id: string) => `cat >/run/net-1.conf <<'END'

@@ -7,8 +7,9 @@ test('the 20,000th address costs as little as the first', async () => {
   const grid = await startGrid();
   try {
     grid.add('network', { network: '10.0.0.0/16' });
+    // Its processor time, as other processes may be busy during one of the two measurements.
     const fill = (count: number) => {
-      const start = performance.now();
+      const start = process.cpuUsage();
       for (let i = 0; i < count; i++) {
         const reference = grid.add(
           'fixedaddress',
@@ -16,7 +17,7 @@ test('the 20,000th address costs as little as the first', async () => {
         );
         if (i % 10 === 0) grid.remove(reference);
       }
-      return performance.now() - start;
+      return process.cpuUsage(start).user / 1_000;
     };
     fill(2_000);
     const early = fill(2_000);
@@ -37,13 +38,13 @@ test('searches through an index stay fast among many addresses', async () => {
       grid.add('fixedaddress', reservation('func:nextavailableip:10.0.0.0/16', { comment: `pod ${i}` }));
     }
     await client.get('grid');
-    const start = performance.now();
+    const start = process.cpuUsage();
     for (let i = 0; i < 200; i++) {
       const query = { comment: `pod ${i * 37}`, network: '10.0.0.0/16', network_view: 'default' };
       expect((await client.get('fixedaddress', query)).rows).toHaveLength(1);
     }
     // A scan of all addresses would take about a hundred times as long as the request itself.
-    expect(performance.now() - start).toBeLessThan(8_000);
+    expect(process.cpuUsage(start).user / 1_000).toBeLessThan(8_000);
   } finally {
     await client.close();
     await grid.stop();

@@ -7,6 +7,7 @@ import { endLease } from '../../../../src/infoblox/lease/endings.ts';
 import { releaseAttachment } from '../../../../src/infoblox/lease/release.ts';
 import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
 import { aBlock } from '../../../fixture/a-block.ts';
+import { inTime } from '../wapi/session-fixture.ts';
 import { markOf, useLeases } from './lease-fixture.ts';
 
 const fixture = useLeases();
@@ -37,11 +38,9 @@ async function serve(): Promise<void> {
   fixture().commits = 0;
 }
 
-const signal = AbortSignal.timeout(20_000);
-
 /** Runs an ADD. @returns its only address */
 async function addOne(deps: LeaseDeps, wanted: AddRequest) {
-  const [taken] = (await add(deps, wanted, signal)).taken;
+  const [taken] = (await add(deps, wanted, inTime())).taken;
   if (taken === undefined) throw new Error('no address');
   return taken;
 }
@@ -69,7 +68,7 @@ test('simultaneous ADDs share a commit, get different addresses, and do not wait
   await serve();
   const { deps, grid } = fixture();
   grid.latencyMs = 10_000;
-  const given = await Promise.all(Array.from({ length: 32 }, (_, n) => add(deps, request(`c${n}`), signal)));
+  const given = await Promise.all(Array.from({ length: 32 }, (_, n) => add(deps, request(`c${n}`), inTime())));
   expect(given.map(({ taken: [one] }) => one?.address).sort()).toEqual(addressesOf(block).sort());
   expect([grid.requests.length, fixture().commits]).toEqual([0, 1]);
 });
@@ -86,7 +85,7 @@ test('the history shows who had an address whose create was never sent, and who 
   await serve();
   const { deps, store } = fixture();
   const { address } = await addOne(deps, request('c1'));
-  await add(deps, request('c2'), signal);
+  await add(deps, request('c2'), inTime());
   const view = 'default';
   await releaseAttachment(deps, { attachment: request('c1').attachment, view });
   const identity = { mark: markOf('c2'), network: 'net-1', view };
@@ -113,7 +112,7 @@ test('an ADD whose state cannot be written fails and occupies no address', async
   await serve();
   const { deps, store } = fixture();
   fixture().isFull = true;
-  await expect(add(deps, request('c1'), signal)).rejects.toMatchObject({ reason: 'state' });
+  await expect(add(deps, request('c1'), inTime())).rejects.toMatchObject({ reason: 'state' });
   fixture().isFull = false;
   expect([store.get(markOf('c1')), store.blocks()]).toEqual([undefined, [block]]);
   expect(addressesOf(block)).toContain((await addOne(deps, request('c1'))).address);
@@ -124,5 +123,7 @@ test('a requested address comes from the block if it is free there, and is refus
   const { deps, grid } = fixture();
   expect((await addOne(deps, request('c1', '10.0.0.40'))).address).toBe('10.0.0.40');
   expect(grid.requests).toEqual([]);
-  await expect(add(deps, request('c2', '10.0.0.40'), signal)).rejects.toMatchObject({ reason: 'address-unavailable' });
+  await expect(add(deps, request('c2', '10.0.0.40'), inTime())).rejects.toMatchObject({
+    reason: 'address-unavailable',
+  });
 });

@@ -83,5 +83,5 @@ test('an ADD fails with a reason after 8 addresses of the host, before it uses u
     code: 102,
     msg: 'the grid assigned more than 8 addresses of 10.0.0.0/24 that this host, its gateway or other containers have',
   });
-  await expect.poll(() => held(grid).length, { timeout: 5_000 }).toBe(9);
+  await expect.poll(() => held(grid).length).toBe(9);
 });

@@ -300,6 +300,6 @@ describe('after the state was lost', () => {
     grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 500 } });
     const next = await another({}).start();
     await next.call('DEL', 'c1', both);
-    await expect.poll(() => held(grid).filter((address) => !address.endsWith('.1')), { timeout: 5_000 }).toEqual([]);
+    await expect.poll(() => held(grid).filter((address) => !address.endsWith('.1'))).toEqual([]);
   });
 });
