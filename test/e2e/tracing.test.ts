@@ -184,7 +184,7 @@ describe('a daemon of its own', () => {
   afterEach(removeHost);
 
   test('has the reason in the span of a request that the grid did not answer', async () => {
-    await start({}, ['--add-timeout=1s']);
+    await start({}, ['--add-timeout=3s']);
     await host.add('c1');
     grid.inject({ type: 'fixedaddress', times: 9, effect: { kind: 'hang' } });
     await host.call('ADD', { containerId: 'c2', env: caller });

@@ -33,7 +33,7 @@ test('the first 32 containers of four hosts all get an address of a new subnet, 
 
 test('an ADD that loses every race fails with that reason when its time is over, and leaves nothing', async () => {
   const { grid } = fixture;
-  const host = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
+  const host = await fixture.another({ node: 'host-b', flags: ['--add-timeout=3s'] }).start();
   await host.add('c0');
   const next = { ipv4addr: 'func:nextavailableip:10.0.0.0/24', match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
   openWindow(20, () => grid.add('fixedaddress', { ...next, comment: 'somebody faster' }));

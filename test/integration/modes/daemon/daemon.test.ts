@@ -159,13 +159,13 @@ describe('a daemon', () => {
   });
 
   test('ends an ADD in its time if the grid does not answer', async () => {
-    const one = host('--add-timeout=1s');
+    const one = host('--add-timeout=3s');
     await one.start();
     await one.add('c0');
     grid.inject({ method: 'POST', effect: { kind: 'hang' } });
     const begin = performance.now();
     expect(await errorOf(one.add('c1'))).toMatchObject({ code: 11 });
-    expect(performance.now() - begin).toBeLessThan(2_500);
+    expect(performance.now() - begin).toBeLessThan(4_500);
   });
 
   test('accepts an existing directory of its own', async () => {

@@ -326,7 +326,7 @@ describe('in the daemon', () => {
 
   test('a waiting note delays an ADD by at most --add-timeout', async () => {
     const { grid, another } = fixture;
-    const host = await another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
+    const host = await another({ node: 'host-b', flags: ['--add-timeout=3s'] }).start();
     await host.add('c1');
     const notes = vi.spyOn(ReleaseNotes.prototype, 'takeOf').mockReturnValue(new Promise(() => undefined));
     try {
@@ -335,7 +335,7 @@ describe('in the daemon', () => {
         code: 11,
         msg: 'an earlier release of this attachment was not completed in time for this ADD',
       });
-      expect(performance.now() - begin).toBeLessThan(3_000);
+      expect(performance.now() - begin).toBeLessThan(5_000);
       expect(held(grid)).toContain('10.0.0.2');
     } finally {
       notes.mockRestore();
