@@ -85,6 +85,13 @@ export function milliseconds(): number {
   return process.uptime() * 1000;
 }
 
+/** Where a daemon listens. */
+export interface DaemonPlace {
+  /** Absolute path. */
+  readonly socketDir: string;
+  readonly driverName: string;
+}
+
 /** Returns the path of the socket. */
 export function socketFile(socketDir: string, driverName: string): string {
   return `${socketDir}/${driverName}.sock`;

@@ -5,13 +5,7 @@
 import { attachmentsKey, isJsonObject } from '../cni/call.ts';
 import type { Command } from '../cni/environment.ts';
 import { CniCode, CniError } from '../cni/errors.ts';
-import { defaultSocketDir } from './protocol.ts';
-
-export interface DaemonPlace {
-  /** Absolute path. */
-  readonly socketDir: string;
-  readonly driverName: string;
-}
+import { type DaemonPlace, defaultSocketDir } from './protocol.ts';
 
 /**
  * Bytes, as JSON, of the configuration that a call other than DEL and GC sends. Real ones have less than a tenth of it.

@@ -10,7 +10,7 @@ import { readRegularFile, writeRegularFile } from '../../files/regular-file.ts';
 import { refuseUntrusted } from '../../files/trusted-path.ts';
 import type { LeaseStore } from '../../infoblox/lease/store/lease-store.ts';
 import type { Log } from '../../infoblox/log.ts';
-import { owedDir, socketFile } from '../protocol.ts';
+import { type DaemonPlace, owedDir, socketFile } from '../protocol.ts';
 
 /** In the directory of the release notes. */
 const fileName = '.epoch';
@@ -19,9 +19,7 @@ const maxFileBytes = 4096;
 /** The file: the boot, and the epochs that the state may have; two during a renewal. */
 const Written = v.object({ bootId: v.string(), epochs: v.array(v.string()) });
 
-interface EpochDeps {
-  readonly socketDir: string;
-  readonly driverName: string;
+interface EpochDeps extends DaemonPlace {
   /** Null if unreadable: no copy is detected. */
   readonly bootId: string | null;
   readonly log: Pick<Log, 'debug'>;

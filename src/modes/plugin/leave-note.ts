@@ -5,9 +5,9 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { writeDurably } from '../../files/durable-file.ts';
 import { makeDirectory } from '../../files/trusted-path.ts';
-import { type Call, defaultSocketDir, owedDir, requestFrame, socketFile } from '../protocol.ts';
+import { type Call, type DaemonPlace, defaultSocketDir, owedDir, requestFrame, socketFile } from '../protocol.ts';
 import { maxNoteBytes, maxNotes, noteName, unansweredName } from '../release-note.ts';
-import { type DaemonPlace, sentConfig } from '../sent-config.ts';
+import { sentConfig } from '../sent-config.ts';
 import { ownName } from './process.ts';
 
 /** Where a note goes. */

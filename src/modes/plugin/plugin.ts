@@ -13,6 +13,7 @@ import { version } from '../about.ts';
 import {
   type Call,
   callTimeoutsMs,
+  type DaemonPlace,
   maxConfigBytes,
   maxGcConfigBytes,
   maxTraceContextLength,
@@ -21,7 +22,7 @@ import {
   type Sender,
   socketFile,
 } from '../protocol.ts';
-import { type DaemonPlace, daemonPlace, sentConfig } from '../sent-config.ts';
+import { daemonPlace, sentConfig } from '../sent-config.ts';
 import { printable } from '../terminal-text.ts';
 import { complain, NoOutput, print, readStdin } from './process.ts';
 

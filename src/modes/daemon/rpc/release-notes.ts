@@ -12,16 +12,14 @@ import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
-import { type Call, owedDir } from '../../protocol.ts';
+import { type Call, type DaemonPlace, owedDir } from '../../protocol.ts';
 import { isNote, maxNoteBytes, noteName } from '../../release-note.ts';
 import { parseCall } from './request.ts';
 
 /** Interval of the search for notes: a plugin may leave one while the daemon is slow. */
 const lookIntervalMs = 15_000;
 
-interface ReleaseNotesDeps {
-  readonly socketDir: string;
-  readonly driverName: string;
+interface ReleaseNotesDeps extends DaemonPlace {
   /** Records a DEL durably. `at`: when the runtime called it, milliseconds since 1970. */
   readonly release: (call: Call, at: number) => Promise<unknown>;
   /** Records durably that an ADD got no answer. */

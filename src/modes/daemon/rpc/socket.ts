@@ -10,7 +10,7 @@ import { errnoOf, messageOf } from '../../../errno.ts';
 import { makeDirectory, UntrustedPath } from '../../../files/trusted-path.ts';
 import { type Clock, repeat } from '../../../infoblox/concurrency/clock.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import { owedDir, socketFile } from '../../protocol.ts';
+import { type DaemonPlace, owedDir, socketFile } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
 import type { CallServer } from './server.ts';
 
@@ -21,9 +21,7 @@ const lookIntervalMs = 5_000;
 /** Attempts to listen again before the daemon exits. */
 const maxAttempts = 3;
 
-export interface SocketPlace {
-  readonly socketDir: string;
-  readonly driverName: string;
+export interface SocketPlace extends DaemonPlace {
   /** Descriptor of a socket that systemd created and keeps during a restart of the daemon, so that calls wait. */
   readonly passedSocket?: number | undefined;
 }
