@@ -7,7 +7,7 @@ import { callFields, callHandlers, recordUnanswered, releaseCall } from './handl
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { auditHandler, clusterAuditHandler } from './operator/audit.ts';
-import { historyHandler, leasesHandler } from './operator/leases.ts';
+import { historyHandler, leasesHandler, whoisHandler } from './operator/leases.ts';
 import {
   gcByHandHandler,
   hostReservationsHandler,
@@ -17,7 +17,6 @@ import {
   releaseHostHandler,
 } from './operator/release.ts';
 import { hostPage, operatorStatusHandler } from './operator/status.ts';
-import { whoisHandler } from './operator/whois.ts';
 import { probeHandler } from './probes.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import type { Handlers, Request } from './rpc/request.ts';
