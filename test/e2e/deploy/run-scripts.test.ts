@@ -1,5 +1,5 @@
 /** How the run-*.sh scripts read the settings of a host, for each way to run the daemon. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -189,11 +189,15 @@ esac`;
 
   it.runIf(isRoot)('does not report a new daemon as unhealthy before its first answer of the grid', () => {
     const asked = room.path('asked');
+    const isSecond = `[ "$(wc -l <${asked})" -ge 2 ]`;
     const notYet = "echo 'NOT WELL: grid-not-seen'; exit 1";
-    const answer = `if [ -e ${asked} ]; then echo well; exit; fi; touch ${asked}; ${notYet}`;
-    // The stand-in for the daemon ends after the script.
-    const print = 'sleep 2.5';
-    expect(run([], {}, { answer, print }).stderr).toMatch(/: well\n$/);
-    expect(run([], { WAIT: '1' }, { answer: notYet, print }).stderr).toMatch(/: NOT WELL: grid-not-seen\n$/);
+    const stderrOf = (answer: string, env: Record<string, string> = {}) => {
+      writeFileSync(asked, '');
+      // The stand-in for the daemon ends after the second question.
+      const print = `until ${isSecond}; do sleep 0.1; done; sleep 1`;
+      return run([], env, { answer: `echo >>${asked}; ${answer}`, print }).stderr;
+    };
+    expect(stderrOf(`if ${isSecond}; then echo well; exit; fi; ${notYet}`)).toMatch(/: well\n$/);
+    expect(stderrOf(notYet, { WAIT: '1' })).toMatch(/: NOT WELL: grid-not-seen\n$/);
   });
 });
