@@ -24,12 +24,12 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   });
   const excess = (widths = shown.map(({ width }) => width)) =>
     widths.reduce((sum, width) => sum + width + gap.length, -gap.length) - available;
-  const id = shown.find(({ minWidth, width }) => minWidth !== undefined && width - excess() >= minWidth);
-  if (id !== undefined) id.width -= Math.max(excess(), 0);
   while (excess() > 0) {
     const dispensable = shown.findLast(({ whenNarrow }) => whenNarrow === 'left out');
     if (dispensable === undefined) break;
-    shown = shown.filter((column) => column !== dispensable);
+    const id = shown.find(({ minWidth, width }) => minWidth !== undefined && width - excess() >= minWidth);
+    if (id === undefined) shown = shown.filter((column) => column !== dispensable);
+    else id.width -= excess();
   }
   const least = () =>
     shown.map((column) => (column.isWhole ? column.width : Math.min(column.width, isLast(column) ? minName : minCell)));

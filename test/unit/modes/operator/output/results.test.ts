@@ -78,6 +78,8 @@ test('the ID of a container is shortened to what still names it before view and 
     expect(line).toMatch(/ net-1 +default +3f2b9c7d3f2b\S*… +shop\/checkout-7d9f8b6c5 +eth0 /);
     expect(head.length).toBe(width);
   }
+  const [head = ''] = table(leaseColumns(now, [lease]), [lease], 97).split('\n');
+  expect(head).toMatch(/^ADDRESS +PHASE +NETWORK +CONTAINER +WORKLOAD +INTERFACE +AGE +SANDBOX$/);
 });
 
 test('at 80 columns the longest IPv6 address is shown in full, and its container can be recognised', () => {
