@@ -95,11 +95,12 @@ const pathTroubles: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to its network',
 };
 
-/** Returns the address that Node tried, which a name does not tell: ` (192.0.2.1:443)`. */
-function peerOf(error: unknown): string {
+/** Returns the address that Node tried for a name, ` (192.0.2.1:443)`; nothing if `host` is that address. */
+function peerOf(error: unknown, host: string): string {
   if (!(error instanceof Error && 'address' in error && 'port' in error)) return '';
   const address = String(error.address);
-  return ` (${address.includes(':') ? `[${address}]` : address}:${error.port})`;
+  const peer = `${address.includes(':') ? `[${address}]` : address}:${error.port}`;
+  return peer === host ? '' : ` (${peer})`;
 }
 
 /** Explains codes of node:net, node:dns, node:tls (X509_V_ERR_* of OpenSSL) and undici. */
@@ -143,7 +144,7 @@ function whyNotConnected(
   }
   const hint = `see whether ${host} is up; if it is, check --grid-host, --wapi-port and the network path to it`;
   const why = pathTroubles[code];
-  return why === undefined ? { hint } : { text: `${why}${peerOf(error)}`, hint };
+  return why === undefined ? { hint } : { text: `${why}${peerOf(error, host)}`, hint };
 }
 
 /**

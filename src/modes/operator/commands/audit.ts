@@ -100,7 +100,8 @@ const columns: readonly Column<JudgedRow>[] = [
 /** Writes the hosts, and unused views and networks; texts from outside are made printable. */
 function clusterReport({ cluster, rows, unused }: Cluster): string {
   const unknown = [...new Set(rows.filter(({ isExpected }) => isExpected === false).map(({ host }) => host))];
-  return `${rows.length === 0 ? '' : table(columns, rows)}${printedLines([
+  const shown = unknown.length > 0 ? columns : columns.filter(({ title }) => title !== 'NOTE');
+  return `${rows.length === 0 ? '' : table(shown, rows)}${printedLines([
     `${counted(new Set(rows.map(({ host }) => host)).size, 'host', 'hosts')} of ${cluster}; the grid cannot tell which of them are alive`,
     ...unknown.map((host) => `${host} is not in --hosts: if it is gone for good, gc --host=${host}`),
     ...unused.map(({ view, network, name }) => {

@@ -75,16 +75,22 @@ async function releaseLostHost(socket: string, flags: Flags): Promise<Outcome> {
   return { value: { ...release, unclear, blocks: blocks.blocks }, text, failed };
 }
 
-/** Suggests the nearest name that differs in case and separators alone: another letter or digit may be another host. */
+/** Suggests the nearest name that differs in case, separators or domain alone: another letter or digit may be another host. */
 async function suggestionFor(socket: string, host: string, { reservations, blocks, unclear }: Found): Promise<string> {
   if (reservations.length + blocks.length + unclear.length > 0) return '';
   const cluster = await showingProgress('asking the grid', () =>
     askDaemon({ socket, method: 'operator/audit-cluster', params: {} }).catch(() => undefined),
   );
-  const hosts = cluster?.rows.map((row) => row.host) ?? [];
+  const hosts = [...new Set(cluster?.rows.map((row) => row.host))];
   const alike = hosts.filter((name) => plainSpelling(name) === plainSpelling(host));
-  const meant = nearest(host, alike);
+  const [ofDomain, ...others] = hosts.filter((name) => isShortOf(name, host) || isShortOf(host, name));
+  const meant = nearest(host, alike) ?? (others.length === 0 ? ofDomain : undefined);
   return meant === undefined ? '' : printedLines([`did you mean ${meant}?`]);
+}
+
+/** Tells whether a name is another one without its domain. */
+function isShortOf(short: string, name: string): boolean {
+  return name.toLowerCase().startsWith(`${short.toLowerCase()}.`);
 }
 
 /** Asks the daemon to delete the host's blocks, once the host can no longer assign addresses from them. */

@@ -54,9 +54,7 @@ test('the error of a refused connection has no open outcome and names the flags,
   expect(await failureOf(write(session(['127.0.0.1'], clock), 'view-0', leaving.signal))).toMatchObject({
     reason: 'unreachable',
     outcome: 'none',
-    message: expect.stringMatching(
-      /^cannot connect to the grid at 127\.0\.0\.1:\d+: connection refused \(127\.0\.0\.1:\d+\)$/,
-    ),
+    message: expect.stringMatching(/^cannot connect to the grid at 127\.0\.0\.1:\d+: connection refused$/),
     hint: expect.stringContaining('--grid-host, --wapi-port'),
   });
 });

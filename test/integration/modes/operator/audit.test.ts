@@ -80,6 +80,7 @@ test('a cluster is listed by host, with unexpected hosts and unused networks, as
   expect(wrong.stderr).toMatch(
     /hosts does not name this host, host-a: no host is judged by it\. Name the hosts one a line/,
   );
+  expect((await fixture.host.command('audit', '--cluster')).stdout).toMatch(/^HOST .* LAST RESERVATION$/m);
   const plain = await fixture.host.command('audit', '--cluster', '--csv');
   expect([plain.exitCode, plain.stdout.split('\n').slice(0, 2)]).toEqual([
     0,

@@ -90,7 +90,7 @@ describe('a found reservation', () => {
     expect(addresses()).toContain('10.0.0.2');
   });
 
-  test('is suggested for a name that differs in case and separators, and not for that of another host', async () => {
+  test('is suggested for a name that differs in case, separators or domain, and not for that of another host', async () => {
     leave(1, { node: 'host-9.example.com' });
     for (const flag of ['--dry-run', '--yes'])
       expect((await fixture.host.command('gc', '--host=Host9.example.com', flag)).stdout).toMatch(
@@ -108,6 +108,11 @@ describe('a found reservation', () => {
     expect(await meant('node1-1')).toBe('node-1-1');
     expect(await meant('Node1-1')).toBe('Node-1-1');
     expect(await meant('node1-1', '--confirm=node1-1')).toBeUndefined();
+    expect(await meant('Host-9')).toBe('host-9.example.com');
+    expect(await meant('node-11.example.com')).toBe('node-11');
+    expect(await meant('host-9.example.org')).toBeUndefined();
+    leave(5, { node: 'host-9.example.org' });
+    expect(await meant('host-9')).toBeUndefined();
   });
 
   test('under a former name of this host stays while this host has leases under it', async () => {
