@@ -3,8 +3,7 @@
  * the daemon and for the simulation.
  */
 import type { Clock } from './concurrency/clock.ts';
-import { KeyedMutex } from './concurrency/locks.ts';
-import { SingleFlight } from './concurrency/single-flight.ts';
+import { KeyedMutex, SingleFlight } from './concurrency/locks.ts';
 import type { Conditions } from './conditions.ts';
 import type { Grid } from './grid.ts';
 import { GridMonitor, type GridState } from './grid-state.ts';

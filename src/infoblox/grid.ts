@@ -290,10 +290,10 @@ export interface Grid {
   create(surroundings: Surroundings, signal: AbortSignal): Promise<void>;
 }
 
-/** Maximum number of retries, each after another look, of a write to an object. */
-const maxLooksAgain = 5;
-/** Pauses before each look. Together they outlast a failover of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
-const lookPause: Backoff = { firstMs: 250, maxMs: 3_000 };
+/** Maximum number of retries of a request, or of a write to an object after another look. */
+export const maxRetries = 5;
+/** Pauses before each. Together they outlast a failover of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
+export const retryPause: Backoff = { firstMs: 250, maxMs: 3_000 };
 
 /**
  * Waits before the look after a failed write to an object; returns at once if the grid only refused an attribute.
@@ -310,8 +310,8 @@ export async function pauseBeforeLook(
   }: { readonly clock: Pick<Clock, 'sleep'>; readonly random: () => number; readonly failures: number },
   signal: AbortSignal,
 ): Promise<number> {
-  if (!(error instanceof GridError) || !error.mayLookAgain || failures >= maxLooksAgain) throw error;
+  if (!(error instanceof GridError) || !error.mayLookAgain || failures >= maxRetries) throw error;
   if (error.attribute !== undefined) return failures;
-  await clock.sleep(pauseBefore(failures, lookPause, random), signal, error);
+  await clock.sleep(pauseBefore(failures, retryPause, random), signal, error);
   return failures + 1;
 }

@@ -4,7 +4,7 @@
  * durable before the answer.
  */
 import { abortable } from '../concurrency/clock.ts';
-import type { SharedWork } from '../concurrency/single-flight.ts';
+import type { SharedWork } from '../concurrency/locks.ts';
 import { GridError } from '../errors.ts';
 import { type Attachment, attachmentKey, marksOfSets } from '../mark.ts';
 import { fits, refuseHopeless } from '../network/fit.ts';

@@ -1,7 +1,6 @@
 /** Shared dependencies of all code that works on leases, built once in core.ts. */
 import type { Clock } from '../concurrency/clock.ts';
-import type { KeyedMutex } from '../concurrency/locks.ts';
-import type { SingleFlight } from '../concurrency/single-flight.ts';
+import type { KeyedMutex, SingleFlight } from '../concurrency/locks.ts';
 import type { Conditions } from '../conditions.ts';
 import type { Grid } from '../grid.ts';
 import type { Host } from '../host.ts';

@@ -2,7 +2,7 @@
  * Decides whether a lease ends, by cause and evidence. The lease is judged in the transaction that changes it. A look and `plan` then find
  * its objects on the grid. docs/architecture.md has the table, written from here.
  */
-import type { SingleFlight } from '../concurrency/single-flight.ts';
+import type { SingleFlight } from '../concurrency/locks.ts';
 import type { Fate, Host } from '../host.ts';
 import type { Log } from '../log.ts';
 import { attachmentKey } from '../mark.ts';

@@ -3,7 +3,7 @@
  * binds it together with the attachment's other leases.
  */
 import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
-import type { SharedWork } from '../concurrency/single-flight.ts';
+import type { SharedWork } from '../concurrency/locks.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { pauseBeforeLook } from '../grid.ts';
 import { type Attachment, shortNetworkName } from '../mark.ts';

@@ -4,6 +4,7 @@
  */
 import { pauseBefore } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
+import { maxRetries, retryPause } from '../grid.ts';
 import { describe, type Request } from './request.ts';
 
 /**
@@ -12,9 +13,6 @@ import { describe, type Request } from './request.ts';
 export const evidenceWindowMs = 3_000;
 /** Milliseconds of trouble during which requests are repeated; later, each gets one attempt until the grid is back. */
 const maxTroubleMs = 10_000;
-/** Pauses before repetitions. Together they outlast a failover of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
-const retryPause = { firstMs: 250, maxMs: 3_000 };
-const maxRetries = 5;
 
 export interface FailedAttempt {
   readonly error: GridError;
