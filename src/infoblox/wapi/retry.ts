@@ -106,13 +106,12 @@ export function unconfirmed(
   { host, writer }: { readonly host: string; readonly writer: string | undefined },
   cause: unknown,
 ): GridError {
-  const why = writer === undefined ? 'no host is known to' : `${writer}, which does, cannot be asked`;
-  return new GridError(
-    'unconfirmed',
-    `${describe(request)}: ${host} is not known to accept writes and may lack the latest writes; ${why}`,
-    {
-      cause,
-      hint: 'see why the Grid Master does not answer, and name it first in --grid-host; the daemon tries again',
-    },
-  );
+  const why =
+    writer === undefined
+      ? `${host} may lack the latest writes, and no host is known to accept writes`
+      : `${host} is not known to accept writes and may lack the latest writes; ${writer}, which does, cannot be asked`;
+  return new GridError('unconfirmed', `${describe(request)}: ${why}`, {
+    cause,
+    hint: 'see why the Grid Master does not answer, and name it first in --grid-host; the daemon tries again',
+  });
 }

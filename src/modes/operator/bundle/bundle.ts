@@ -16,6 +16,7 @@ import { askDaemon } from '../daemon-connection.ts';
 import { diagnose } from '../doctor/diagnose.ts';
 import { findNetworkFiles } from '../network-configurations.ts';
 import { inIso } from '../output/results.ts';
+import { whatToDo } from '../output/terminal.ts';
 import {
   Fields,
   findingShape,
@@ -123,8 +124,8 @@ async function item(name: string, make: () => unknown): Promise<Item> {
     const cut = text.length <= maxLength ? '' : `\n[cut here: it has ${text.length} characters]\n`;
     return { name, text: `${text.slice(0, maxLength)}${cut}`, isThere: true };
   } catch (error) {
-    const hint = error instanceof CommandError && error.hint !== undefined ? `; ${error.hint}` : '';
-    return { name, text: `not available: ${messageOf(error)}${hint}\n`, isThere: false };
+    const hint = error instanceof CommandError ? error.hint : undefined;
+    return { name, text: `not available: ${whatToDo(messageOf(error), hint)}\n`, isThere: false };
   }
 }
 

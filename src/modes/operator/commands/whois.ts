@@ -2,10 +2,9 @@
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { Holder, LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import { ago } from '../../quantity.ts';
-import { folded, printable } from '../../terminal-text.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { secondOf } from '../output/results.ts';
+import { printedLines, secondOf } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 import { described, isMistyped, readWho } from './leases.ts';
 
@@ -49,7 +48,7 @@ export function whoisText(who: string, whois: Whois, now: number): string {
   const before = last.map(
     (one) => `before, here: ${one.address} was held by ${described(one)}, released by ${one.releasedBy}`,
   );
-  return [...lines, ...nobody, ...before, ...notes].map((line) => `${folded(printable(line), 2)}\n`).join('');
+  return printedLines([...lines, ...nobody, ...before, ...notes]);
 }
 
 function hereText({ phase, sandbox }: LeaseRecord): string {

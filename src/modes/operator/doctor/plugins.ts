@@ -1,6 +1,7 @@
 /** Checks the plugins: this driver is installed beside the main plugins in this release, and they support the configured CNI versions. */
 import { isSupported, supportedVersions } from '../../../cni/versions.ts';
 import { versionLine } from '../../about.ts';
+import { calledName } from '../command.ts';
 import type { NetworkConfiguration } from '../network-configurations.ts';
 import { lookAtPlugins, type PluginDirectory, pluginPaths } from '../plugin-directories.ts';
 import { type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
@@ -16,7 +17,7 @@ export function pluginChecks(
   const look = shared((signal) =>
     Promise.all(pluginPaths(env).map((path) => lookAtPlugins(path, { driver, types, signal }))),
   );
-  const installed = { driver, versionLine, executable: process.execPath };
+  const installed = { driver, versionLine };
   return checks('plugins', {
     'IPAM plugin': async (signal) => judgeDriver(await look(signal), installed),
     'main plugins': async (signal) => judgeMainPlugins(await look(signal), uses),
@@ -38,13 +39,11 @@ interface Installed {
   readonly driver: string;
   /** Answer to `--version` of a plugin of this build. */
   readonly versionLine: string;
-  /** Path of this executable; the plugin is a copy of it. */
-  readonly executable: string;
 }
 
 /** Judges whether a runtime finds the IPAM plugin in any plugin directory. */
 export function judgeDriver(directories: readonly PluginDirectory[], installed: Installed): Verdict[] {
-  const { driver, versionLine, executable } = installed;
+  const { driver, versionLine } = installed;
   const served = directories.filter((directory) => directory.driver !== undefined || 'bridge' in directory.mains);
   if (served.length === 0) {
     const where = directories.length === 0 ? 'there is no plugin directory' : `no bridge in ${pathsOf(directories)}`;
@@ -54,7 +53,8 @@ export function judgeDriver(directories: readonly PluginDirectory[], installed: 
   const isSomewhere = served.some((directory) => directory.driver !== undefined);
   return served.map(({ path, driver: said }) => {
     const file = `${path}/${driver}`;
-    const fix = `run make install CNI_BIN_DIR=${path}, or install -m 0755 ${executable} ${file}`;
+    const named = driver === 'infoblox' ? '' : ` --driver-name=${driver}`;
+    const fix = `run ${calledName} install-plugin --bin-dir=${path}${named}`;
     if (said === undefined) {
       const what = `there is bridge in ${path}, but no ${driver} beside it`;
       return isSomewhere ? warning(what, `if the runtime looks there, ${fix}`) : failure(what, fix);

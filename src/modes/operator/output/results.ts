@@ -111,9 +111,9 @@ export function secondOf(time: number | string): string {
   return new Date(time).toISOString().replace(/\.\d+/, '');
 }
 
-/** Ends each line; texts from outside are made printable. */
-export function printedLines(lines: readonly string[]): string {
-  return lines.map((line) => `${printable(line)}\n`).join('');
+/** Ends each line, folded on a terminal; texts from outside are made printable. @param columns of the terminal */
+export function printedLines(lines: readonly string[], columns = columnsOf()): string {
+  return lines.map((line) => `${folded(printable(line), 2, columns)}\n`).join('');
 }
 
 /**

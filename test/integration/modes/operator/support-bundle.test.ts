@@ -57,7 +57,7 @@ test('a bundle gives the reason for missing files if daemon and grid are down', 
   const { exitCode, stdout } = await bundle();
   expect(exitCode).toBe(0);
   expect(stdout).toMatch(
-    /^without status\.json: not available: infoblox-cni-daemon is not running: .*; Start it: systemctl/m,
+    /^without status\.json: not available: infoblox-cni-daemon is not running: .*\. Start it: systemctl/m,
   );
   expect((await unpack(file)).get('doctor.json')).toMatch(/"title": "TLS",\n +"level": "failure"/);
 });

@@ -106,7 +106,7 @@ describe('doctor reports on this host', () => {
     rmSync(join(plugins(), 'infoblox'));
     await expectFailure(
       doctor(),
-      /^plugins, IPAM plugin: there is bridge in .*, but no infoblox .* -> run make install/,
+      /^plugins, IPAM plugin: there is bridge in .*, but no infoblox .* -> run infoblox-cni install-plugin --bin-dir=/,
     );
   });
 

@@ -12,7 +12,7 @@ import {
 
 const lines = (verdicts: readonly Verdict[]) => verdicts.map(({ level, message }) => `${level}: ${message}`);
 
-const installed = { driver: 'infoblox', versionLine: 'infoblox-cni 1.0.0 (abc)', executable: '/bin/infoblox-cni' };
+const installed = { driver: 'infoblox', versionLine: 'infoblox-cni 1.0.0 (abc)' };
 const bridge = { bridge: { value: ['0.4.0', '1.0.0'] } };
 const ours = { value: installed.versionLine };
 
@@ -52,7 +52,12 @@ test.each<[string, PluginDirectory[], string[]]>([
 ])('an IPAM plugin %s', (_, directories, expected) => {
   const verdicts = judgeDriver(directories, installed);
   expect(lines(verdicts)).toEqual(expected);
-  for (const { level, fix } of verdicts) expect(fix === null).toBe(level === 'ok');
+  for (const { level, fix } of verdicts)
+    expect(fix).toEqual(
+      level === 'ok'
+        ? null
+        : expect.stringMatching(/run infoblox-cni install-plugin --bin-dir=\/|install the CNI plugins/),
+    );
 });
 
 const old = { path: '/old', mains: { bridge: { value: ['0.4.0'] }, ptp: { value: ['0.4.0', '1.0.0'] } } };

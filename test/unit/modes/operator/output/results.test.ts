@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { jsonText, table, timeName } from '../../../../../src/modes/operator/output/results.ts';
+import { jsonText, printedLines, table, timeName } from '../../../../../src/modes/operator/output/results.ts';
 import { operatorMethods, time } from '../../../../../src/modes/operator-protocol.ts';
 import { blockColumns, type Column, leaseColumns } from '../../../../../src/modes/status-text.ts';
 import { aBlockRecord, aLeaseRecord, now } from '../../../../fixture/a-status.ts';
@@ -100,6 +100,17 @@ test('at 80 columns the addresses and the state of an IPv6 block are shown in fu
   expect(head).toMatch(/^NET\S* +ADDRESSES +STATE +HELD +RES\S* +FREE$/);
   expect(line).toContain('fd00:20:1:0:2573:cda8:e183:1800-180f  serving, 8m left');
   expect(line.length).toBeLessThanOrEqual(80);
+});
+
+test('lines of text are folded on a terminal, and whole in a pipe', () => {
+  const line = 'network 10.20.0.0/24 in view default was made by the driver, and no container has an address in it';
+  expect(printedLines([line, 'well'], 60).split('\n')).toEqual([
+    'network 10.20.0.0/24 in view default was made by the',
+    '  driver, and no container has an address in it',
+    'well',
+    '',
+  ]);
+  expect(printedLines([line], Number.POSITIVE_INFINITY)).toBe(`${line}\n`);
 });
 
 test('a cell contains no terminal control characters', () => {
