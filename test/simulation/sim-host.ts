@@ -2,7 +2,7 @@
  * A simulated container host: its boots, network namespaces, disk, and runs of the daemon. A killed run leaves only its durable state.
  */
 import type { Fate, Host, SandboxIdentity } from '../../src/infoblox/host.ts';
-import { type Boot, fateOf, isLaterBoot } from '../../src/modes/daemon/host/liveness.ts';
+import { fateOf, isLaterBoot } from '../../src/modes/daemon/host/liveness.ts';
 import { type DaemonRun, startRun, type World } from './daemon-run.ts';
 import { Disk } from './memory-store.ts';
 
@@ -180,7 +180,7 @@ export class SimHost {
       bootId: this.#boot().bootId,
       fate: (identity, lastUptime) => this.#fate(identity, lastUptime),
       boot: () => this.#boot(),
-      hasBootedSince: (before) => isLaterBoot(bootOf(before), bootOf(this.#boot())),
+      hasBootedSince: (before) => isLaterBoot(before, this.#boot()),
       isOwnAddress: async (address) => this.ownAddresses.has(address),
       random: () => {
         draws += 1;
@@ -206,18 +206,14 @@ export class SimHost {
     if (netns === null || netnsId === null) return 'unknown';
     const now = this.#namespaces.get(netns);
     const [id = ''] = netnsId.split(' via ');
-    const boot = bootOf({ bootId, bootedAt, uptime: lastUptime });
+    const boot = { bootId, bootedAt, uptime: lastUptime };
     return fateOf(
-      { id, place, above: undefined, boot, processStart: undefined },
+      { id, place, above: undefined, boot, processStart: null },
       {
         at: now === undefined ? { kind: 'absent' } : { kind: 'namespace', id: now },
         place,
-        boot: bootOf(this.#boot()),
+        boot: this.#boot(),
       },
     );
   }
-}
-
-function bootOf({ bootId, bootedAt, uptime }: Pick<SandboxIdentity, 'bootId' | 'bootedAt' | 'uptime'>): Boot {
-  return { id: bootId ?? undefined, at: bootedAt ?? undefined, uptime: uptime ?? undefined };
 }

@@ -2,20 +2,7 @@
  * Decides whether a container's network namespace still exists, from what was recorded at its ADD and what is seen now.
  * Pure. Only proof of its end counts: taking the address of a living container is worse than keeping a dead one's.
  */
-import type { Fate } from '../../../infoblox/host.ts';
-
-/** One run of the host's kernel. */
-export interface Boot {
-  /**
-   * From /proc/sys/kernel/random/boot_id. A new ID does not prove a reboot: systemd-nspawn, which rkt's stage 1 uses,
-   * shows each container a new one at each start.
-   */
-  readonly id: string | undefined;
-  /** Seconds since 1970. A change does not prove a reboot either: setting the clock changes it. */
-  readonly at: number | undefined;
-  /** Minimum age in seconds; undefined if it may not come from the host's kernel. */
-  readonly uptime?: number | undefined;
-}
+import type { Boot, Fate } from '../../../infoblox/host.ts';
 
 export interface Recorded {
   /** Device and inode of the namespace. */
@@ -25,8 +12,8 @@ export interface Recorded {
   /** The directory that held the place; undefined if that proves nothing. */
   readonly above?: string | undefined;
   readonly boot: Boot;
-  /** Start of the namespace's process, in clock ticks since the boot; undefined if unknown. */
-  readonly processStart: number | undefined;
+  /** Start of the namespace's process, in clock ticks since the boot; null if unknown. */
+  readonly processStart: number | null;
 }
 
 export interface Seen {
@@ -63,19 +50,25 @@ export function fateOf(recorded: Recorded, seen: Seen): Fate {
 
 /** Compares uptimes. A kernel's uptime only grows, so a lower one belongs to another boot. */
 export function isLaterBoot(before: Boot, now: Boot): boolean {
-  if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
-  return before.uptime !== undefined && now.uptime !== undefined && now.uptime < before.uptime;
+  return hasOtherId(before, now) && before.uptime !== null && now.uptime !== null && now.uptime < before.uptime;
 }
 
-/** Requires both signs of a reboot, since each can appear without a reboot. */
+/** Requires both signs of a reboot, since each can appear without a reboot: setting the clock changes the time of the boot. */
 function isAnotherBoot(before: Boot, now: Boot): boolean {
-  if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
-  if (before.at === undefined || now.at === undefined) return false;
-  return Math.abs(now.at - before.at) > bootToleranceSeconds;
+  if (!hasOtherId(before, now) || before.bootedAt === null || now.bootedAt === null) return false;
+  return Math.abs(now.bootedAt - before.bootedAt) > bootToleranceSeconds;
+}
+
+/**
+ * Compares the IDs of boots. A new one does not prove a reboot: systemd-nspawn, which rkt's stage 1 uses, shows each container a new
+ * one at each start.
+ */
+function hasOtherId(before: Boot, now: Boot): boolean {
+  return before.bootId !== null && now.bootId !== null && before.bootId !== now.bootId;
 }
 
 /** Tells whether a process has ended. A living one proves nothing: it may have left children in its old namespace. */
-function hasEnded(state: ProcessState, start: number | undefined): boolean {
+function hasEnded(state: ProcessState, start: number | null): boolean {
   if (state === 'absent') return true;
-  return state !== 'unclear' && start !== undefined && state.start !== start;
+  return state !== 'unclear' && start !== null && state.start !== start;
 }

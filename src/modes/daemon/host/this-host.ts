@@ -8,17 +8,9 @@ import { isErrno } from '../../../errno.ts';
 import { fileIdentity, identityOf } from '../../../files/regular-file.ts';
 import { familyOf } from '../../../infoblox/address.ts';
 import type { Clock } from '../../../infoblox/concurrency/clock.ts';
-import type { Host, Machine, SandboxIdentity } from '../../../infoblox/host.ts';
+import type { Boot, Host, Machine } from '../../../infoblox/host.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import {
-  type Boot,
-  fateOf,
-  isLaterBoot,
-  type PathState,
-  type ProcessState,
-  type Recorded,
-  type Seen,
-} from './liveness.ts';
+import { fateOf, isLaterBoot, type PathState, type ProcessState, type Recorded, type Seen } from './liveness.ts';
 
 /** Any port: connecting a UDP socket sends nothing. */
 const anyPort = 9;
@@ -92,7 +84,7 @@ export function thisHost({ clock, log }: HostDeps, kernel: Kernel = readKernel()
     isOwnAddress,
     random: Math.random,
     boot,
-    hasBootedSince: (before) => isLaterBoot(bootOf(before), bootOf(boot())),
+    hasBootedSince: (before) => isLaterBoot(withKnownId(before), withKnownId(boot())),
     identify(path) {
       const at = lookAt(path);
       if (at.kind !== 'namespace') {
@@ -106,24 +98,14 @@ export function thisHost({ clock, log }: HostDeps, kernel: Kernel = readKernel()
     fate({ netns, netnsId, processStart, bootId, bootedAt }, lastUptime) {
       if (netns === null || netnsId === null) return 'unknown';
       const [id = '', place, above] = netnsId.split(/ via | in /);
-      const recorded = {
-        id,
-        place,
-        above,
-        boot: bootOf({ bootId, bootedAt, uptime: lastUptime }),
-        processStart: processStart ?? undefined,
-      };
-      return fateOf(recorded, { ...see(netns, recorded), boot: bootOf(boot()) });
+      const recorded = { id, place, above, boot: withKnownId({ bootId, bootedAt, uptime: lastUptime }), processStart };
+      return fateOf(recorded, { ...see(netns, recorded), boot: withKnownId(boot()) });
     },
   };
 }
 
-function bootOf({ bootId, bootedAt, uptime }: Pick<SandboxIdentity, 'bootId' | 'bootedAt' | 'uptime'>): Boot {
-  return {
-    id: bootId === unknownBoot ? undefined : (bootId ?? undefined),
-    at: bootedAt ?? undefined,
-    uptime: uptime ?? undefined,
-  };
+function withKnownId(boot: Boot): Boot {
+  return boot.bootId === unknownBoot ? { ...boot, bootId: null } : boot;
 }
 
 /** Inspects a path, and its surroundings only where they matter: a listing inspects thousands. */

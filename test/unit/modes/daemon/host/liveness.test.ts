@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Fate } from '../../../../../src/infoblox/host.ts';
 import { fateOf, type Recorded, type Seen } from '../../../../../src/modes/daemon/host/liveness.ts';
 
-const boot = { id: 'boot-1', at: 1_000_000 };
-const container: Recorded = { id: '4:17', place: '26:3', boot, processStart: undefined };
+const boot = { bootId: 'boot-1', bootedAt: 1_000_000, uptime: null };
+const container: Recorded = { id: '4:17', place: '26:3', boot, processStart: null };
 const inItsOwn: Recorded = { ...container, above: '26:1' };
 const ofProcess: Recorded = { ...container, processStart: 500 };
 
@@ -16,10 +16,10 @@ const same = { kind: 'namespace', id: '4:17' } as const;
 const another = { kind: 'namespace', id: '4:18' } as const;
 
 const seen = (at: Seen['at'], over: Partial<Seen> = {}): Seen => ({ at, place: '26:3', boot, ...over });
-const randomBootId = { id: 'boot-of-this-start', at: 1_000_001 };
-const clockWasSet = { id: 'boot-1', at: 900_000 };
-const rebooted = { id: 'boot-2', at: 1_000_300 };
-const reboot = (uptime: number | undefined, id = 'boot-2') => ({ id, at: 1_000_001, uptime });
+const randomBootId = { bootId: 'boot-of-this-start', bootedAt: 1_000_001, uptime: null };
+const clockWasSet = { bootId: 'boot-1', bootedAt: 900_000, uptime: null };
+const rebooted = { bootId: 'boot-2', bootedAt: 1_000_300, uptime: null };
+const reboot = (uptime: number | null, bootId = 'boot-2') => ({ bootId, bootedAt: 1_000_001, uptime });
 const process = (start: number) => ({ process: { start } });
 
 const table: readonly [string, Recorded, Seen, Fate][] = [
@@ -91,7 +91,7 @@ const table: readonly [string, Recorded, Seen, Fate][] = [
   [
     'it is missing, and the uptime is unknown',
     upFor(90),
-    seen(absent, { place: '26:4', boot: reboot(undefined) }),
+    seen(absent, { place: '26:4', boot: reboot(null) }),
     'unknown',
   ],
   [
@@ -123,13 +123,13 @@ const table: readonly [string, Recorded, Seen, Fate][] = [
   ],
   [
     'it is missing in another place, recorded without the time of the boot',
-    { ...container, boot: { id: 'boot-1', at: undefined } },
+    { ...container, boot: { ...boot, bootedAt: null } },
     seen(absent, { place: '26:4', boot: rebooted }),
     'unknown',
   ],
   [
     'it is missing in another place, recorded without a boot ID',
-    { ...container, boot: { id: undefined, at: 1_000_000 } },
+    { ...container, boot: { ...boot, bootId: null } },
     seen(absent, { place: '26:4', boot: rebooted }),
     'unknown',
   ],
