@@ -97,9 +97,13 @@ async function exchange<T>(
   }: DaemonCall & Record<'limitMs' | 'end', number>,
   take: (result: unknown) => T,
 ): Promise<T> {
-  const failAfter = (waitMs: number, error: NoAnswer) =>
-    setTimeout(() => socket.destroy(error), Math.min(waitMs, end - milliseconds()));
-  let timer = failAfter(acceptTimeoutMs, notAccepted(file));
+  const failAfter = (waitMs: number, error: NoAnswer) => {
+    // Timers run before sockets are read. An answer that came in time while the host was paused or busy counts.
+    const failUnlessRead = () => setImmediate(() => timer === own && socket.destroy(error));
+    const own = setTimeout(failUnlessRead, Math.min(waitMs, end - milliseconds()));
+    return own;
+  };
+  let timer: NodeJS.Timeout | undefined = failAfter(acceptTimeoutMs, notAccepted(file));
   let isAccepted = false;
   try {
     socket.write(requestFrame(method, call));
@@ -128,6 +132,7 @@ async function exchange<T>(
     if (errnoOf(error) === undefined) throw error;
   } finally {
     clearTimeout(timer);
+    timer = undefined;
   }
   throw isAccepted ? ended(file) : Object.assign(new Error('not accepted'), { code: 'ECONNRESET' });
 }

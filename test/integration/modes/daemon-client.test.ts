@@ -10,6 +10,8 @@ import { acceptedFrame, answerFrame, callTimeoutsMs, newCallId, protocolVersion 
 import { type FakeDaemon, startFakeDaemon } from '../../fixture/fake-daemon.ts';
 import { until } from '../../fixture/host.ts';
 
+const realSetTimeout = setTimeout;
+
 let directory: string;
 let file: string;
 let fake: FakeDaemon | undefined;
@@ -140,6 +142,21 @@ describe('a silent daemon', () => {
     const message = `the daemon at ${file} did not answer in time`;
     const asking = () => ask(method, callTimeoutsMs[method]);
     expect(await failureAfter(limit, asking, 90_000)).toMatchObject({ asked: true, message });
+  });
+
+  test('whose answer comes in time, but is read later, as after a pause of the host, is not silent', async () => {
+    const { promise: peer, resolve: serveLater } = Promise.withResolvers<Socket>();
+    fake = await startFakeDaemon(file, serveLater);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const asking = ask('ADD');
+    const socket = await peer;
+    while (timers.mock.calls.length === 0) await new Promise(setImmediate);
+    // A timer, as the socket is read only after it.
+    realSetTimeout(() => {
+      socket.write(acceptedFrame(1_000) + answerFrame({ result: 'in time' }));
+      vi.advanceTimersByTime(3_000);
+    });
+    expect(await asking).toBe('in time');
   });
 
   test('that accepts a call has five seconds more than it announced', async () => {
