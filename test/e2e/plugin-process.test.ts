@@ -2,24 +2,14 @@
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { rootTest } from '../fixture/root.ts';
-import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, failure } from './built-host.ts';
+import { useBuiltHost } from './built-host-fixture.ts';
 import { daemonFile, dist, pluginFile, run, type Stdin } from './program.ts';
 
-let grid: Grid;
-let host: BuiltHost;
-
-beforeAll(async () => {
-  grid = await startGrid();
-  host = await new BuiltHost(grid).start();
-});
-afterAll(async () => {
-  await host?.dispose();
-  await grid?.stop();
-});
+const fixture = useBuiltHost();
 
 describe('VERSION needs nothing but the command', () => {
   const versions = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
@@ -52,18 +42,18 @@ describe('VERSION needs nothing but the command', () => {
 
 describe('stdout has one JSON document or nothing', () => {
   test('one for ADD, none for CHECK and DEL', async () => {
-    const add = await host.call('ADD', { containerId: 'one' });
+    const add = await fixture.host.call('ADD', { containerId: 'one' });
     expect(add).toMatchObject({ exitCode: 0, stderr: '' });
     const result = JSON.parse(add.stdout);
     expect(result).toEqual({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24', gateway: '10.0.0.1' }] });
     const rest = { containerId: 'one', config: { prevResult: result } };
     for (const command of ['CHECK', 'STATUS', 'GC', 'DEL', 'DEL'] as const) {
-      expect(await host.call(command, rest), command).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
+      expect(await fixture.host.call(command, rest), command).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
     }
   });
 
   test('one for a failed call, which is not on stderr, too', async () => {
-    const { exitCode, stdout, stderr } = await host.call('ADD', { ipam: { subnet: 'nonsense' } });
+    const { exitCode, stdout, stderr } = await fixture.host.call('ADD', { ipam: { subnet: 'nonsense' } });
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
     expect(JSON.parse(stdout)).toMatchObject({ cniVersion: '1.1.0', code: 7 });
   });
@@ -72,14 +62,14 @@ describe('stdout has one JSON document or nothing', () => {
     ['is full', 'exec "$0" > /dev/full', 'ENOSPC'],
     ['has no reader', '{ "$0"; echo "exit $?" >&2; } | :', 'EPIPE'],
   ])('a stdout that %s fails an ADD with one line, and the address is released', async (_, script, code) => {
-    const held = () => grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=unheard '));
-    const env = host.environment('ADD', { containerId: 'unheard' });
-    const stdin = { pipe: JSON.stringify(host.config()) };
+    const held = () => fixture.grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=unheard '));
+    const env = fixture.host.environment('ADD', { containerId: 'unheard' });
+    const stdin = { pipe: JSON.stringify(fixture.host.config()) };
     const { exitCode, stderr } = await run('/bin/sh', ['-c', script, pluginFile], { ...env, PATH: '/bin' }, stdin);
     const lines = stderr.trim().split('\n');
     expect(lines[0]).toBe(`cannot write to stdout (${code}): the daemon releases what it has allocated`);
     expect(exitCode === 1 || lines[1] === 'exit 1').toBe(true);
-    expect(grid.requests.some(({ body }) => JSON.stringify(body)?.includes('container=unheard '))).toBe(true);
+    expect(fixture.grid.requests.some(({ body }) => JSON.stringify(body)?.includes('container=unheard '))).toBe(true);
     await until('it is back', () => held().length === 0);
   });
 
@@ -89,7 +79,9 @@ describe('stdout has one JSON document or nothing', () => {
   });
 
   test('a caller that keeps stdin open gets an error in time', async () => {
-    const { exitCode, stdout, milliseconds } = await run(pluginFile, [], host.environment('ADD'), { open: '{' });
+    const { exitCode, stdout, milliseconds } = await run(pluginFile, [], fixture.host.environment('ADD'), {
+      open: '{',
+    });
     expect(exitCode).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ code: 5, msg: 'stdin did not end within 5 s' });
     expect(milliseconds).toBeLessThan(6_500);
@@ -103,13 +95,15 @@ describe('an interface name that is ambiguous on the grid', () => {
     ['has a control character', 'a\\001b'],
   ])('is refused with 4 by ADD, DEL and CHECK: it %s', async (_, name) => {
     for (const command of ['ADD', 'DEL', 'CHECK'] as const) {
-      const env = { ...host.environment(command, { containerId: 'named' }), PATH: '/usr/bin:/bin' };
+      const env = { ...fixture.host.environment(command, { containerId: 'named' }), PATH: '/usr/bin:/bin' };
       // Node can pass only UTF-8.
       const script = `CNI_IFNAME="$(printf '${name}')" exec "$0"`;
-      const call = await run('/bin/sh', ['-c', script, pluginFile], env, { pipe: JSON.stringify(host.config()) });
+      const call = await run('/bin/sh', ['-c', script, pluginFile], env, {
+        pipe: JSON.stringify(fixture.host.config()),
+      });
       expect(failure(call)).toMatchObject({ code: 4, msg: expect.stringMatching(/^invalid CNI_IFNAME "/) });
     }
-    expect(grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=named '))).toEqual([]);
+    expect(fixture.grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=named '))).toEqual([]);
   });
 });
 
@@ -117,14 +111,15 @@ describe('a CNI_NETNS that has become the network namespace of the host', () => 
   const netns = `/proc/${process.pid}/ns/net`;
 
   test('is refused by ADD with 8', async () => {
-    expect(failure(await host.call('ADD', { containerId: 'plumbing', netns }))).toMatchObject({ code: 8 });
+    expect(failure(await fixture.host.call('ADD', { containerId: 'plumbing', netns }))).toMatchObject({ code: 8 });
   });
 
   test('does not keep DEL from releasing the address, as the PID has a new process', async () => {
-    const reserved = () => grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=reused '));
-    await host.add('reused');
+    const reserved = () =>
+      fixture.grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=reused '));
+    await fixture.host.add('reused');
     expect(reserved()).toHaveLength(1);
-    expect(await host.call('DEL', { containerId: 'reused', netns })).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await fixture.host.call('DEL', { containerId: 'reused', netns })).toMatchObject({ exitCode: 0, stdout: '' });
     await until('it is released', () => reserved().length === 0);
   });
 });
@@ -132,7 +127,9 @@ describe('a CNI_NETNS that has become the network namespace of the host', () => 
 rootTest('a plugin without root fails with that reason', 'another user', async () => {
   const args = ['--reuid=65534', '--regid=65534', '--clear-groups', pluginFile];
   const call = (command: 'ADD' | 'DEL' | 'STATUS', stdin: 'pipe' | 'socket') =>
-    run('/usr/bin/setpriv', args, host.environment(command), { [stdin]: JSON.stringify(host.config()) } as Stdin);
+    run('/usr/bin/setpriv', args, fixture.host.environment(command), {
+      [stdin]: JSON.stringify(fixture.host.config()),
+    } as Stdin);
   // It could not even read a pipe of root.
   for (const stdin of ['pipe', 'socket'] as const) {
     const msg = expect.stringContaining('must run as root (this is uid 65534)');
@@ -150,8 +147,8 @@ describe('the environment of a runtime changes nothing', () => {
     ['NODE_EXTRA_CA_CERTS', '/nonexistent'],
     ['TRACEPARENT', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
   ])('%s=%s', async (name, value) => {
-    const env = { ...host.environment('ADD', { containerId: 'env' }), [name]: value };
-    const { exitCode, stdout } = await run(pluginFile, [], env, { pipe: JSON.stringify(host.config()) });
+    const env = { ...fixture.host.environment('ADD', { containerId: 'env' }), [name]: value };
+    const { exitCode, stdout } = await run(pluginFile, [], env, { pipe: JSON.stringify(fixture.host.config()) });
     expect(exitCode, stdout).toBe(0);
     expect(JSON.parse(stdout).ips).toHaveLength(1);
   });
@@ -160,7 +157,7 @@ describe('the environment of a runtime changes nothing', () => {
 describe('the name of the executable', () => {
   test('runs the plugin for any name with CNI_COMMAND, and a daemon of that driver name serves it', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-link-'));
-    const other = new BuiltHost(grid);
+    const other = new BuiltHost(fixture.grid);
     try {
       const link = join(directory, 'ibx');
       symlinkSync(join(dist, 'infoblox-cni'), link);
@@ -182,8 +179,8 @@ describe('the name of the executable', () => {
   test.each(['ADD', 'VERSION'])(
     'refuses %s for the daemon in a plugin directory, instead of starting a service',
     async (command) => {
-      const env = { ...host.environment('ADD'), CNI_COMMAND: command };
-      const call = await run(daemonFile, [], env, { pipe: JSON.stringify(host.config()) });
+      const env = { ...fixture.host.environment('ADD'), CNI_COMMAND: command };
+      const call = await run(daemonFile, [], env, { pipe: JSON.stringify(fixture.host.config()) });
       expect(call.stderr).toBe('');
       expect(failure(call)).toEqual({
         cniVersion: '1.1.0',

@@ -1,9 +1,8 @@
 /** Real main plugins connect real network namespaces to networks with addresses from the grid. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { findNewest } from '../fixture/newest.ts';
-import { type Grid, startGrid } from '../simulator/grid.ts';
-import { BuiltHost } from './built-host.ts';
+import { useBuiltHost } from './built-host-fixture.ts';
 import { type Container, kernelHas, labObstacle, type MainNetconf, NetworkLab } from './network-lab.ts';
 
 /** Waiting time, as the daemon answers DEL before it asks the grid. */
@@ -26,18 +25,9 @@ const pluginSets = [
     : [{ plugins: 'testing', directory: newest.plugins, versions: [undefined, '0.4.0', '1.0.0', '1.1.0'] }]),
 ];
 
-let grid: Grid;
-let host: BuiltHost;
+const fixture = useBuiltHost();
 let lab: NetworkLab;
 
-beforeAll(async () => {
-  grid = await startGrid();
-  host = await new BuiltHost(grid).start();
-});
-afterAll(async () => {
-  await host?.dispose();
-  await grid?.stop();
-});
 beforeEach(() => {
   lab = new NetworkLab();
 });
@@ -56,7 +46,7 @@ function netconf(cniVersion: string | undefined, main: Netconf, ipam: Json = {})
   const subnet = `10.${networks}.0.0/24`;
   const gateway = `10.${networks}.0.1`;
   const routes = [{ dst: '172.18.0.0/24' }];
-  const usual = { type: 'infoblox', 'socket-dir': host.socketDir, subnet, gateway, routes };
+  const usual = { type: 'infoblox', 'socket-dir': fixture.host.socketDir, subnet, gateway, routes };
   const conf: Netconf = { name: `net-${networks}`, ...main, ipam: { ...usual, ...ipam } };
   return { conf: cniVersion === undefined ? conf : { cniVersion, ...conf }, subnet, gateway };
 }
@@ -69,7 +59,7 @@ async function succeed(command: string, container: Container, conf: Netconf, ifN
 
 /** Lists the addresses of containers in a network on the grid. */
 function reserved(subnet: string): string[] {
-  const inside = grid.fixedAddresses().filter(({ network, name }) => network === subnet && name !== 'gateway');
+  const inside = fixture.grid.fixedAddresses().filter(({ network, name }) => network === subnet && name !== 'gateway');
   return inside.map(({ ipv4addr }) => ipv4addr);
 }
 
@@ -95,7 +85,7 @@ describe.skipIf(leftOut)('a container can be added, checked and deleted', () => 
     expect(shown).toBe(`${address}/24`);
     expect(lab.addresses(container, 'eth0')).toEqual([`${address}/24`]);
     expect(lab.routes(container)).toContain(`172.18.0.0/24 via ${gateway}`);
-    const [object] = grid.fixedAddresses().filter(({ ipv4addr }) => ipv4addr === address);
+    const [object] = fixture.grid.fixedAddresses().filter(({ ipv4addr }) => ipv4addr === address);
     expect(object?.comment).toContain(`container=${container.id} interface=eth0`);
 
     const checked = version !== undefined && version !== '0.3.1';
@@ -114,7 +104,7 @@ describe.skipIf(leftOut)('containers with an address of each family', () => {
     const subnet6 = `fd00:18:${networks}::/64`;
     const routes = [{ dst: '0.0.0.0/0' }, { dst: '::/0' }];
     const ranges = [[{ subnet }], [{ subnet: subnet6 }]];
-    const dual: Netconf = { ...conf, ipam: { type: 'infoblox', 'socket-dir': host.socketDir, ranges, routes } };
+    const dual: Netconf = { ...conf, ipam: { type: 'infoblox', 'socket-dir': fixture.host.socketDir, ranges, routes } };
     const containers = [lab.addContainer(), lab.addContainer()];
     for (const container of containers) {
       const prevResult = JSON.parse(await succeed('ADD', container, dual));
@@ -130,7 +120,7 @@ describe.skipIf(leftOut)('containers with an address of each family', () => {
       expect(exitCode, `${ping.join(' ')}: ${stdout}${stderr}`).toBe(0);
     }
     for (const container of containers) await succeed('DEL', container, dual);
-    const left = () => grid.objects('ipv6fixedaddress').filter(({ network }) => network === subnet6);
+    const left = () => fixture.grid.objects('ipv6fixedaddress').filter(({ network }) => network === subnet6);
     await expect.poll(() => [reserved(subnet), left().length], release).toEqual([[], 1]);
   });
 });
@@ -139,7 +129,7 @@ describe.skipIf(leftOut)(
   'the example in the original driver’s documentation, whose route has no next hop, passes CHECK',
   () => {
     const ipam = () => ({
-      ...{ type: 'infoblox', 'socket-dir': host.socketDir, 'network-view': 'priv-view' },
+      ...{ type: 'infoblox', 'socket-dir': fixture.host.socketDir, 'network-view': 'priv-view' },
       ...{ subnet: '172.18.1.0/24', gateway: '172.18.1.1', routes: [{ dst: '172.18.0.0/24' }] },
     });
 
@@ -157,7 +147,7 @@ describe.skipIf(leftOut)(
       await succeed('CHECK', container, { ...conf, prevResult });
       await succeed('DEL', container, { ...conf, prevResult });
       await expect
-        .poll(() => grid.fixedAddresses('priv-view').map(({ ipv4addr }) => ipv4addr), release)
+        .poll(() => fixture.grid.fixedAddresses('priv-view').map(({ ipv4addr }) => ipv4addr), release)
         .toEqual(['172.18.1.1']);
     });
   },
@@ -169,7 +159,7 @@ describe.skipIf(newest === undefined)('main plugins that know CNI 1.1.0', () => 
   test.each(Object.keys(mains))('pass STATUS to the driver, and answer with its result: %s', async (type) => {
     const { conf } = netconf('1.1.0', mains[type]?.() ?? { type });
     const container = lab.addContainer();
-    await host.daemon.says('grid available');
+    await fixture.host.daemon.says('grid available');
     expect(await succeed('STATUS', container, conf)).toBe('');
     const ipam = { ...(conf.ipam as Json), 'socket-dir': '/run/no-daemon' };
     const { exitCode, stdout } = await lab.runMainPlugin('STATUS', container, 'eth0', { ...conf, ipam });
@@ -183,8 +173,8 @@ describe.skipIf(newest === undefined)('main plugins that know CNI 1.1.0', () => 
     await succeed('ADD', container, conf);
     await succeed('GC', container, { ...conf, 'cni.dev/valid-attachments': [] });
     await succeed('DEL', container, conf);
-    await host.daemon.says(`"command":"DEL","network":"${conf.name}"`);
-    expect(host.daemon.log).not.toContain('"command":"GC"');
+    await fixture.host.daemon.says(`"command":"DEL","network":"${conf.name}"`);
+    expect(fixture.host.daemon.log).not.toContain('"command":"GC"');
   });
 });
 
@@ -207,8 +197,8 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     const { conf, subnet } = netconf('1.0.0', bridge);
     const container = lab.addContainer();
     const prevResult = JSON.parse(await succeed('ADD', container, conf));
-    const lost = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === reserved(subnet)[0]);
-    grid.remove(lost?._ref ?? '');
+    const lost = fixture.grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === reserved(subnet)[0]);
+    fixture.grid.remove(lost?._ref ?? '');
     const check = await lab.runMainPlugin('CHECK', container, 'eth0', { ...conf, prevResult });
     expect(check.exitCode).toBe(1);
     expect(JSON.parse(check.stdout)).toMatchObject({ code: 104, msg: expect.stringContaining('lost its reservation') });
