@@ -131,7 +131,7 @@ export function happen(site: Site, happening: Happening): void {
       break;
     case 'fail over':
       for (const comment of members.failOver()) ledger.excuse(ledger.containerOf(comment));
-      ledger.failedOver();
+      ledger.forgetAbsent();
       time.after(happening.backMs, () => members.rejoin());
       break;
     case 'view renamed':
@@ -144,6 +144,9 @@ export function happen(site: Site, happening: Happening): void {
     case 'altered by hand':
       site.alterByHand(site.runtime(happening.host).placeIn(happening.slot));
       time.after(30_000, () => site.restoreAltered());
+      break;
+    case 'network removed':
+      site.removeNetwork(happening.forMs);
       break;
     case 'gateway removed':
       site.removeGateway();

@@ -194,8 +194,8 @@ export class Ledger {
     this.#strangers.delete(keyOf(stranger));
   }
 
-  /** Forgets the foreign objects that a promoted master lacks. */
-  failedOver(): void {
+  /** Forgets foreign objects that are gone: a promoted master lacks them, or a person has deleted them. */
+  forgetAbsent(): void {
     for (const key of this.#touched(this.#members.holders())) this.#strangers.delete(key);
   }
 
@@ -221,7 +221,7 @@ export class Ledger {
     }
     const touched = this.#touched(holders).filter((key) => (this.#strangers.get(key) ?? 0) <= this.#now());
     // Until then a write in flight may have hit it.
-    if (touched.length === 0) this.failedOver();
+    if (touched.length === 0) this.forgetAbsent();
     return [...this.#broken, ...lost, ...touched.map((key) => `${key} was touched`)];
   }
 

@@ -52,6 +52,7 @@ export type Happening =
   /** An administrator removes the reservation of a container, or writes a note into its comment and takes it back later. */
   | ({ readonly kind: 'removed by hand' | 'altered by hand' } & InSlot)
   | { readonly kind: 'gateway removed' }
+  | { readonly kind: 'network removed'; readonly forMs: number }
   /** A foreign client takes the next free address, or releases its first one. */
   | { readonly kind: 'stranger takes' | 'stranger leaves' }
   /** A foreign client deletes a reservation of this driver, and takes its address. */
@@ -112,6 +113,7 @@ const sometimes: readonly HappeningKind[] = [
   'removed by hand',
   'altered by hand',
   'gateway removed',
+  'network removed',
   'stranger takes',
   'stranger replaces',
   'stranger leaves',
@@ -180,11 +182,15 @@ export function plans(maxSteps: number): fc.Arbitrary<Plan> {
 }
 
 /** Tells which kinds may be combined. */
-function kindsFor({ view, hasOriginals }: Setup, drawn: readonly HappeningKind[]): HappeningKind[] {
+function kindsFor({ place, view, hasOriginals }: Setup, drawn: readonly HappeningKind[]): HappeningKind[] {
   const mayRename = view !== 'default' && drawn.includes('view renamed');
   // What a promoted candidate knows of a renamed view is not told apart here.
-  const isPossible = (kind: HappeningKind) =>
-    kind === 'fail over' ? !mayRename : kind !== 'view renamed' || mayRename;
+  const isPossible = (kind: HappeningKind) => {
+    if (kind === 'fail over') return !mayRename;
+    // Hosts that create a network by name again may not see each other's on a candidate that lags behind.
+    if (kind === 'network removed') return place === 'subnet';
+    return kind !== 'view renamed' || mayRename;
+  };
   const kinds = drawn.filter(isPossible).flatMap((kind) => [kind, ...(companions[kind] ?? [])]);
   return [...always, ...kinds, ...(hasOriginals ? (['original stops'] as const) : [])];
 }
@@ -246,6 +252,7 @@ function happenings(): fc.Arbitrary<Happening> {
       }),
     ),
     weighted(1, fc.constant({ kind: 'gateway removed' })),
+    weighted(1, of('network removed', { forMs })),
     weighted(2, fc.constant({ kind: 'stranger takes' })),
     weighted(1, of('stranger replaces', { index: fc.nat(31) })),
     weighted(1, fc.constant({ kind: 'stranger leaves' })),

@@ -197,8 +197,8 @@ export class Runtime {
         if (isDone && released > 0 && isLive && !isGivenUp && ledger.live.has(id)) {
           ledger.saidImpossible(`${id} lives, and the command "release" has released it`);
         }
-        // Retry the release until it is done, or the container is started again.
-        if (isDone || !isGivenUp || this.ids.includes(id)) return;
+        // Retry the release until it is done, the container is started again, or its host is lost.
+        if (isDone || !isGivenUp || this.#host.isGone || this.ids.includes(id)) return;
         await this.#sleep(retryMs);
       }
     });

@@ -125,6 +125,8 @@ export class Site {
   config: NetworkConfig;
   /** Block size of hosts with blocks. */
   blockSize = 8;
+  /** Whether the grid allows a range over blocks, so that a host without blocks may be refused. */
+  readonly rangesMayOverlap: boolean;
   /** Overrides of a host's configuration. */
   differs: (host: string) => Partial<NetworkConfig> = () => ({});
   events = 0;
@@ -145,6 +147,7 @@ export class Site {
     const hasBlocks = (host: string) => blocks === 'all' || (blocks === 'some' && chance(host, 'blocks') < 0.7);
     this.#setup = setup;
     this.troubles = troubles;
+    this.rangesMayOverlap = options.quirks?.rangesMayOverlap === true;
     const secondSubnet = setup.hasTwoSets ? secondSubnets[options.secondFamily ?? 4] : undefined;
     this.config = { ...configOf(setup), secondSubnet, cooldownMs };
     if (options.hasRange) this.configure({ hasRange: true, blockSize: this.blockSize });
@@ -301,6 +304,28 @@ export class Site {
     for (const { ref, comment } of this.members.reservations) {
       if (comment.endsWith(note)) this.members.byHand('PUT', ref, { comment: comment.slice(0, -note.length) });
     }
+  }
+
+  /**
+   * Deletes the configured network with all that is in it, as an administrator who creates it again after some milliseconds, unless a host
+   * does before.
+   */
+  removeNetwork(forMs: number): void {
+    const cidr = parseCidr(this.#cidr);
+    const network = this.members.contents.networks().find((one) => {
+      return one.network === cidr?.text && one.network_view === this.config.view;
+    });
+    if (cidr === undefined || network === undefined) return;
+    for (const block of this.blocks) if (isWithin(boundsOf(block).first, cidr)) this.members.removeBlockByHand(block);
+    const told = [...this.ledger.live].flatMap(([container, one]) => (one.network === cidr.text ? container : []));
+    const held = this.members.holders().filter(({ address }) => isWithin(address, cidr));
+    for (const container of [...told, ...held.map(({ comment }) => this.ledger.containerOf(comment))]) {
+      this.ledger.excuse(container);
+    }
+    this.members.byHand('DELETE', network._ref);
+    this.ledger.forgetAbsent();
+    const { network: subnet, network_view } = network;
+    this.time.after(forMs, () => this.members.byHand('POST', 'network', { network: subnet, network_view }));
   }
 
   removeGateway(): void {
