@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CniError } from '../../../src/cni/errors.ts';
-import { type AddResult, formatResult } from '../../../src/cni/result.ts';
+import { type AddResult, formatResult, withNextHops } from '../../../src/cni/result.ts';
 import { isAddResult } from '../../../src/cni/result-check.ts';
 import { decodeVersion, requireVersion, supportedVersions } from '../../../src/cni/versions.ts';
 import { expectAsVector, type ResultCase, resultCases, stdoutCases } from '../../fixture/cni-vectors.ts';
@@ -106,6 +106,27 @@ test('an address that a main plugin would refuse is printed in no version', () =
     const gateway = '10.20.0.1/24';
     expect(() => formatResult({ ips: [{ address: '10.20.0.5/24', gateway }] }, version)).toThrow(/"10.20.0.1\/24"/);
   }
+});
+
+test.each([
+  ['without a next hop gets the gateway', { dst: '172.18.0.0/24' }, { dst: '172.18.0.0/24', gw: '10.0.0.1' }],
+  ['that is the default route, too', { dst: '0.0.0.0/0' }, { dst: '0.0.0.0/0', gw: '10.0.0.1' }],
+  ['keeps a next hop of its own', { dst: '172.18.0.0/24', gw: '10.0.0.9' }, { dst: '172.18.0.0/24', gw: '10.0.0.9' }],
+  ['keeps its attributes', { dst: '10.0.0.0/8', mtu: 1400 }, { dst: '10.0.0.0/8', mtu: 1400, gw: '10.0.0.1' }],
+  [
+    'of global scope gets the gateway',
+    { dst: '10.0.0.0/8', scope: 0 },
+    { dst: '10.0.0.0/8', scope: 0, gw: '10.0.0.1' },
+  ],
+  ['on the link itself has no next hop', { dst: '10.9.0.0/16', scope: 253 }, { dst: '10.9.0.0/16', scope: 253 }],
+  ['of IPv6 gets no IPv4 gateway', { dst: '2001:db8::/48' }, { dst: '2001:db8::/48' }],
+])('a route %s', (_what, route, expected) => {
+  expect(withNextHops([route], ['10.0.0.1', '10.0.0.2'])).toEqual([expected]);
+});
+
+test('routes stay unchanged if the network has no gateway', () => {
+  const routes = [{ dst: '172.18.0.0/24' }, { dst: '10.0.0.0/8', gw: '10.0.0.9' }];
+  expect(withNextHops(routes, [])).toEqual(routes);
 });
 
 /** Prints the vector's input in its version. @returns the document, or 'refused' for a CniError */
