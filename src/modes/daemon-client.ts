@@ -231,7 +231,7 @@ function notReached(code: string, file: string, asked: boolean): NoAnswer {
   if (isAbsent(code)) {
     return new NoAnswer(
       `infoblox-cni-daemon is not running: nothing listens at ${file}`,
-      'Start it: systemctl start infoblox-cni-daemon. Its --socket-dir and --driver-name must match "socket-dir" and "type" in the network configuration.',
+      'Start it: systemctl start infoblox-cni-daemon. Its --socket-dir and --driver-name must match "socket-dir" and "type" in the network configuration, or the flags of the command.',
       { asked },
     );
   }

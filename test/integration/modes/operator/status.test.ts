@@ -79,7 +79,9 @@ test('a host without a daemon is reported with a status of its own', async () =>
   for (const command of [['status'], ['status', '--probe=live'], ['leases'], ['gc'], ['release', 'c111']]) {
     const { exitCode, stdout, stderr } = await fixture.host.command(command[0] ?? '', ...command.slice(1));
     expect([exitCode, stdout]).toEqual([3, '']);
-    expect(stderr).toMatch(/: infoblox-cni-daemon is not running: nothing listens at .*\. Start it: systemctl start/);
+    expect(stderr).toMatch(
+      /: infoblox-cni-daemon is not running: nothing listens at .*\. Start it: systemctl start .* or the flags of the command\.$/m,
+    );
   }
 });
 
