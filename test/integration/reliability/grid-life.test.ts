@@ -8,9 +8,9 @@ import { Host, until } from '../../fixture/host.ts';
 import { doubtWindow, pause, promote, type World } from '../../fixture/world.ts';
 import { startGrid } from '../../simulator/grid.ts';
 import { relayed } from './candidate.ts';
-import { worldTest } from './world-test.ts';
+import { lonelyWorldTest, worldTest } from './world-test.ts';
 
-worldTest('when the first grid host fails, the next one serves without a failed ADD', async (world) => {
+lonelyWorldTest('when the first grid host fails, the next one serves without a failed ADD', async (world) => {
   const { grid, ledger } = world;
   // A second address of the same grid, which the test can close.
   const first = await relayed(grid.port, grid.port);
@@ -89,7 +89,7 @@ worldTest('an address that a promoted candidate has given to somebody else is re
   expect(holder()).toBe('printer');
 });
 
-worldTest('all of forty containers start while the grid restarts', async (world) => {
+lonelyWorldTest('all of forty containers start while the grid restarts', async (world) => {
   const { grid, caller, ledger } = world;
   await caller.add('c0');
   grid.latencyMs = 20;
@@ -103,20 +103,23 @@ worldTest('all of forty containers start while the grid restarts', async (world)
   await ledger.settled();
 });
 
-worldTest('a wrong password is tried once, however many containers start, and locks no account', async (world) => {
-  const { grid, caller } = world;
-  await caller.add('c0');
-  grid.password = 'another';
-  grid.expireSessions();
-  grid.clearLog();
-  const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => caller.add(`c${index + 1}`)));
-  expect(new Set(outcomes)).toEqual(new Set([103]));
-  // One request with the invalid cookie for each connection, and one login.
-  expect(grid.requests.length).toBeLessThanOrEqual(9);
-  grid.clearLog();
-  await caller.add('c31');
-  expect(grid.requests).toEqual([]);
-});
+lonelyWorldTest(
+  'a wrong password is tried once, however many containers start, and locks no account',
+  async (world) => {
+    const { grid, caller } = world;
+    await caller.add('c0');
+    grid.password = 'another';
+    grid.expireSessions();
+    grid.clearLog();
+    const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => caller.add(`c${index + 1}`)));
+    expect(new Set(outcomes)).toEqual(new Set([103]));
+    // One request with the invalid cookie for each connection, and one login.
+    expect(grid.requests.length).toBeLessThanOrEqual(9);
+    grid.clearLog();
+    await caller.add('c31');
+    expect(grid.requests).toEqual([]);
+  },
+);
 
 worldTest(
   'a new certificate is refused until the operator trusts it, and then accepted without a restart',

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach } from 'vitest';
+import { afterEach, beforeEach, vi } from 'vitest';
 import { type Clock, hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { buildCore } from '../../../../src/infoblox/core.ts';
@@ -109,19 +109,18 @@ export class LeaseFixture {
     return mark;
   }
 
-  /** Runs `work`. @returns the number of leases written in each turn of the event loop */
+  /** Runs `work`. @returns the number of leases written before each turn of the event loop that it yields, and before its end */
   async writesAtATime(work: () => Promise<void>): Promise<number[]> {
     const writes: number[] = [];
     const count = () => writes.push(this.calls.splice(0).filter((method) => method === 'apply').length);
     this.calls.length = 0;
-    let isOver = false;
-    const watch = () => {
+    const { clock } = this.deps;
+    const yielded = vi.spyOn(clock, 'turn').mockImplementation(() => {
       count();
-      if (!isOver) setImmediate(watch);
-    };
-    setImmediate(watch);
+      return new Promise((resolve) => setImmediate(resolve));
+    });
     await work();
-    isOver = true;
+    yielded.mockRestore();
     count();
     return writes;
   }
