@@ -47,12 +47,12 @@ export function openSession(setup: SessionSetup): Session {
 }
 
 /** Makes a clock without pauses: each one ends after the callbacks that are due in it. */
-export function pauseless(inPause: (count: number) => unknown = () => {}): Clock {
+export function pauseless(inPause: (count: number, pauseMs: number) => unknown = () => {}): Clock {
   const clock = hostClock();
   let count = 0;
-  const sleep: Clock['sleep'] = async (_, signal, late) => {
+  const sleep: Clock['sleep'] = async (pauseMs, signal, late) => {
     count += 1;
-    await inPause(count);
+    await inPause(count, pauseMs);
     await clock.sleep(0, signal, late);
   };
   return { ...clock, sleep };

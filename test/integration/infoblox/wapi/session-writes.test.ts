@@ -4,7 +4,9 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { maxSightingAgeMs, type Sighting, sighting } from '../../../../src/infoblox/grid.ts';
+import { maxConnections } from '../../../../src/infoblox/wapi/request-limit.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
+import { until } from '../../../fixture/host.ts';
 import { type Effect, type Grid, startGrid } from '../../../simulator/grid.ts';
 import { type Candidate, candidateHost, relayed, startCandidate } from '../../reliability/candidate.ts';
 import { ask, create, failureOf, inTime, openSession } from './session-fixture.ts';
@@ -74,12 +76,17 @@ describe('a write by reference', () => {
   });
 
   test('is sent before all waiting requests, so that its look stays recent', async () => {
+    const type = 'networkview';
+    const [first, others] = [master.hold({ type }), master.hold({ type, times: maxConnections - 1 })];
     const object = await look();
-    master.latencyMs = 100;
-    const all = Array.from({ length: 16 }, () => ask(session));
-    await remove(object);
+    const all = Array.from({ length: 2 * maxConnections }, () => ask(session));
+    await until('no connection is free', () => master.requests.length === 1 + maxConnections);
+    const removed = remove(object);
+    first.release();
+    await removed;
+    others.release();
     await Promise.all(all);
-    expect(master.requests.findIndex(({ method }) => method === 'DELETE')).toBe(9);
+    expect(master.requests.findIndex(({ method }) => method === 'DELETE')).toBe(1 + maxConnections);
   });
 
   test('is repeated with a new login within the same second if its cookie is refused', async () => {
