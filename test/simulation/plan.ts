@@ -236,7 +236,7 @@ function happenings(): fc.Arbitrary<Happening> {
     weighted(1, of('rename host', { host })),
     weighted(1, of('clone', { host })),
     weighted(1, of('state lost', { host })),
-    weighted(1, of('configure', { hasRange: fc.boolean(), blockSize: fc.constantFrom(0, 8) })),
+    weighted(3, of('configure', { hasRange: fc.boolean(), blockSize: fc.constantFrom(0, 8) })),
     weighted(1, of('back up', { host })),
     weighted(1, of('restore', { host })),
     weighted(1, of('disk full', { host, forMs })),
