@@ -97,7 +97,6 @@ export async function comeToRest(
     await site.pass(restMs / 6);
   }
   settled(site, 'after a while', ({ names }) => (needsCollection ? names.slice(0, -1) : []));
-  await startOneEach(site);
   for (const runtime of site.runtimes) runtime.stopAll();
   await site.pass(maxReleaseMs);
   const late = site.hosts.flatMap((host) => (host.isGone ? [] : [...host.disk.leases.values()]));
@@ -107,6 +106,9 @@ export async function comeToRest(
   await site.pass(restMs / 20);
   if (needsCollection) await clearUp(site, ({ names }) => names.slice(0, -1));
   settled(site, 'after all containers have ended');
+  await startOneEach(site);
+  for (const runtime of site.runtimes) runtime.stopAll();
+  await site.pass(maxReleaseMs);
 }
 
 /** Starts a container on each host, in a few attempts as the kubelet makes. @throws Broken if one cannot start */
