@@ -259,7 +259,7 @@ export interface Grid {
     signal: AbortSignal,
   ): Promise<Network[]>;
 
-  /** Finds the networks of a view that overlap a network, except itself. */
+  /** Finds the networks of a view that overlap a network, except itself, as with `confirm`: a network is created after that. */
   networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]>;
 
   /**

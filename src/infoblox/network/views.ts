@@ -128,7 +128,9 @@ async function networkElsewhere(
   const { name, view, place } = spec;
   const marks = { ...(usedViews.has(view) ? { cluster: host.cluster } : host), network: name };
   const within = place.kind === 'subnet' ? [place.cidr] : place.containers;
-  const filter = { marks, families: [familyOfSpec(spec)], ...(place.kind === 'subnet' && { network: place.cidr }) };
+  // A host that lags behind does not have the latest reservations, so it would allow the new view.
+  const search = { marks, families: [familyOfSpec(spec)], confirm: true };
+  const filter = { ...search, ...(place.kind === 'subnet' && { network: place.cidr }) };
   for await (const one of grid.list(filter, signal)) {
     if (one.view === view || parseMark(one.comment) === undefined) continue;
     if (within.some((cidr) => isWithin(one.address, cidr))) return one;

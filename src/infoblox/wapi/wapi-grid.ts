@@ -180,7 +180,7 @@ export class WapiGrid implements Grid {
     const lists = [
       { ...networkAround, query: { [around.by]: cidr.first, network_view: view } },
       { ...networkCidr, query: { ...inside, network_view: view } },
-    ].map((search) => Array.fromAsync(searchPages(this.#session, search, signal)));
+    ].map((search) => Array.fromAsync(searchPages(this.#session, { ...search, confirm: true }, signal)));
     const others = (await Promise.all(lists))
       .flat()
       .filter((other) => other.text !== cidr.text && intersect(other, cidr));

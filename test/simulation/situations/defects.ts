@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { HttpRequest } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
 import { plainSetup, Site } from '../site.ts';
-import { createOf, holdersOf, lookFor, markOf, type Situation, startAll, told } from './situation.ts';
+import { createOf, holdersOf, lookFor, markOf, minute, type Situation, startAll, told } from './situation.ts';
 
 /** A container has ended, and its address rests. */
 async function resting() {
@@ -14,6 +14,10 @@ async function resting() {
   await site.pass(2_000);
   return { site, c0, address };
 }
+
+const isListOfReservations = ({ url }: HttpRequest) => {
+  return url.includes('/fixedaddress') && decodeURIComponent(url).includes('comment~=');
+};
 
 export const defects: readonly Situation[] = [
   {
@@ -74,6 +78,27 @@ export const defects: readonly Situation[] = [
       site.members.setReadOnly(false);
       await site.pass(120_000);
       expect(holdersOf(site)).toEqual({});
+      site.endRename('undone');
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'a view is renamed soon after an ADD, and a candidate lacks its reservation: no other host creates the view again',
+    run: async () => {
+      const site = new Site({ hosts: 2, setup: { ...plainSetup, view: 'blue' }, lagMs: minute });
+      await startAll(site, 0);
+      site.runtime(1).start(0);
+      await site.pass(2_000);
+      for (const runtime of site.runtimes) runtime.stop(0);
+      await site.pass(2 * minute);
+      site.runtime(0).start(1);
+      await site.pass(1_000);
+      expect(site.renameView('green')).toBe(true);
+      site.arrange(isListOfReservations, { fate: 'fault' });
+      site.runtime(1).start(1);
+      await site.pass(40_000);
+      expect(site.members.contents.objects('networkview').map(({ name }) => name)).toEqual(['default', 'green']);
+      expect([...site.ledger.live.keys()]).toEqual(['host-0-1-1']);
       site.endRename('undone');
       await comeToRest(site);
     },
