@@ -190,8 +190,12 @@ export class GridMembers {
     const next = memberNames.find((name) => name !== old) ?? old;
     if (!this.#member(next).isUp) return new Set();
     const [before, after] = [marks(old), marks(next)];
+    const blocks = this.ranges;
     this.#reign += 1;
     this.#master = next;
+    const kept = new Set(this.ranges.map(({ comment }) => comment));
+    // Its host serves a block that the new master lacks until its next look, as if somebody had removed it.
+    for (const range of blocks) if (!kept.has(range.comment)) this.#removedBlocks.push({ range, at: this.#time.now });
     this.#member(old).isUp = false;
     this.#member(next).settings.readOnly = false;
     const differ = [...[...before].filter((key) => !after.has(key)), ...[...after].filter((key) => !before.has(key))];

@@ -102,7 +102,8 @@ export class Ledger {
       }
     }
     this.#refuseRestless(container, address, requested !== undefined || isOwed);
-    const misfit = misfitOf(told, ownAddresses);
+    // A reservation that a host has imported may be that of a container which lives with its own address.
+    const misfit = misfitOf(told, hasLostState ? new Set() : ownAddresses);
     if (misfit !== undefined) this.#broken.push(`${address}, ${misfit}, was told to ${container}`);
     if (range !== undefined && isNew && !isSecond(container) && !isWithin(address, range)) {
       this.#broken.push(`${address}, outside the range, was told to ${container}`);

@@ -114,6 +114,9 @@ export async function comeToRest(
 /** Starts a container on each host, in a few attempts as the kubelet makes. @throws Broken if one cannot start */
 async function startOneEach(site: Site): Promise<void> {
   const runtimes = site.runtimes.filter((_, index) => !site.host(index).isGone && site.knowsView(site.host(index)));
+  // A person may have deleted blocks under the former name of a host: it notices at its next look.
+  for (const { run } of site.hosts) void run?.keeper.lookAtAll();
+  await site.pass(60_000);
   for (let attempt = 0; attempt < 3; attempt += 1) {
     for (const runtime of runtimes) runtime.start(unusedSlot);
     await site.pass(60_000);

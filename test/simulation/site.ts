@@ -139,6 +139,7 @@ export class Site {
   #isChanged = false;
   #renamed: { readonly from: string; readonly to: string } | undefined;
   #renameEndedAt = Number.NEGATIVE_INFINITY;
+  #wasNetworkRemoved = false;
 
   constructor(options: SiteOptions = {}) {
     const { seed = 1, hosts = 1, setup = plainSetup, troubles = {}, lagMs = 1 } = options;
@@ -262,7 +263,8 @@ export class Site {
     });
     // A host that prepares the network again, as it was missing, may have looked already.
     const isSoon = this.time.now - this.#renameEndedAt < prepareMs;
-    if (from === 'default' || isPreparing || isSoon) return false;
+    // Without the reservations that a person has deleted with the network, nothing shows a host that its view was renamed.
+    if (from === 'default' || isPreparing || isSoon || this.#wasNetworkRemoved) return false;
     if (this.#renamed !== undefined || !this.#rename(from, to)) return false;
     this.#renamed = { from, to };
     for (const container of this.runtimes.flatMap(({ places }) => places)) this.leftAlone.add(container);
@@ -316,6 +318,7 @@ export class Site {
       return one.network === cidr?.text && one.network_view === this.config.view;
     });
     if (cidr === undefined || network === undefined) return;
+    this.#wasNetworkRemoved = true;
     for (const block of this.blocks) if (isWithin(boundsOf(block).first, cidr)) this.members.removeBlockByHand(block);
     const told = [...this.ledger.live].flatMap(([container, one]) => (one.network === cidr.text ? container : []));
     const held = this.members.holders().filter(({ address }) => isWithin(address, cidr));
@@ -407,7 +410,11 @@ export class Site {
     const range = this.members.ranges.find(({ _ref }) => decodeURIComponent(url).includes(_ref));
     const run = this.hosts.find(({ machine }) => client.startsWith(`${machine}.`))?.run;
     if (range === undefined || run === undefined) return;
-    const inside = run.leases.store.where(({ address }) => address !== null && isWithin(address, boundsOf(range)));
+    const { store } = run.leases;
+    const view = store.blocks().find(({ mark }) => mark === range.comment)?.view;
+    const inside = store.where((lease) => {
+      return lease.address !== null && isWithin(lease.address, boundsOf(range)) && lease.view === (view ?? lease.view);
+    });
     for (const { mark, address } of inside) {
       this.ledger.saidImpossible(`the block of ${address} was deleted while ${mark} has it`);
     }
