@@ -12,7 +12,7 @@
 import type { Cidr, Family, Interval } from './address.ts';
 import type { Attributes } from './attributes.ts';
 import { type Backoff, type Clock, pauseBefore } from './concurrency/clock.ts';
-import { GridError } from './errors.ts';
+import { GridError, hasReason } from './errors.ts';
 import type { MarkFilter } from './mark.ts';
 
 /** Milliseconds between the answer that showed an object and the sending of a write to it, at most. */
@@ -259,7 +259,7 @@ export interface Grid {
     signal: AbortSignal,
   ): Promise<Network[]>;
 
-  /** Finds the networks of a view that overlap a network, except itself, as with `confirm`: a network is created after that. */
+  /** Finds the networks of a view that overlap a network, except itself; asks as `shownBest`. */
   networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]>;
 
   /**
@@ -314,4 +314,14 @@ export async function pauseBeforeLook(
   if (error.attribute !== undefined) return failures;
   await clock.sleep(pauseBefore(failures, retryPause, random), signal, error);
   return failures + 1;
+}
+
+/** Asks the host that accepts writes before a create, or any host if that one cannot be asked: the create then finds it. */
+export async function shownBest<T>(look: (confirm: boolean) => Promise<T>): Promise<T> {
+  try {
+    return await look(true);
+  } catch (error) {
+    if (!hasReason(error, 'unconfirmed')) throw error;
+    return look(false);
+  }
 }

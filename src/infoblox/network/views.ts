@@ -4,7 +4,7 @@
  */
 import { type Cidr, isWithin } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';
-import type { Grid, Reservation } from '../grid.ts';
+import { type Grid, type Reservation, shownBest } from '../grid.ts';
 import type { Log } from '../log.ts';
 import { type Origin, parseMark, shortNetworkName } from '../mark.ts';
 import { familyOfSpec } from './sets.ts';
@@ -128,12 +128,13 @@ async function networkElsewhere(
   const { name, view, place } = spec;
   const marks = { ...(usedViews.has(view) ? { cluster: host.cluster } : host), network: name };
   const within = place.kind === 'subnet' ? [place.cidr] : place.containers;
-  // A host that lags behind does not have the latest reservations, so it would allow the new view.
-  const search = { marks, families: [familyOfSpec(spec)], confirm: true };
-  const filter = { ...search, ...(place.kind === 'subnet' && { network: place.cidr }) };
-  for await (const one of grid.list(filter, signal)) {
-    if (one.view === view || parseMark(one.comment) === undefined) continue;
-    if (within.some((cidr) => isWithin(one.address, cidr))) return one;
-  }
-  return undefined;
+  const filter = { marks, families: [familyOfSpec(spec)], ...(place.kind === 'subnet' && { network: place.cidr }) };
+  // A host that lags behind lacks the latest reservations, so it would allow the new view.
+  return shownBest(async (confirm) => {
+    for await (const one of grid.list({ ...filter, confirm }, signal)) {
+      if (one.view === view || parseMark(one.comment) === undefined) continue;
+      if (within.some((cidr) => isWithin(one.address, cidr))) return one;
+    }
+    return undefined;
+  });
 }

@@ -2,16 +2,17 @@
 import { type Cidr, compareAddresses, familyOf, type Interval, intersect, spanOf } from '../address.ts';
 import { ofNetwork, reservedAt } from '../attributes.ts';
 import { hasReason } from '../errors.ts';
-import type {
-  Grid,
-  MarkPlace,
-  NetworkPlace,
-  Pool,
-  RangeFilter,
-  Reservation,
-  ReservationFilter,
-  Sighted,
-  Surroundings,
+import {
+  type Grid,
+  type MarkPlace,
+  type NetworkPlace,
+  type Pool,
+  type RangeFilter,
+  type Reservation,
+  type ReservationFilter,
+  type Sighted,
+  type Surroundings,
+  shownBest,
 } from '../grid.ts';
 import { beginsAs, firstWords, type MarkFilter, networkMark } from '../mark.ts';
 import { AttributedRequests, type ExtensibleAttributes } from './attributes.ts';
@@ -177,13 +178,16 @@ export class WapiGrid implements Grid {
     const beginning = commonText(cidr);
     // Uses only features of all regular expression dialects.
     const inside = beginning === '' ? {} : { 'network~': `^${literal(beginning)}` };
-    const lists = [
+    const searches = [
       { ...networkAround, query: { [around.by]: cidr.first, network_view: view } },
       { ...networkCidr, query: { ...inside, network_view: view } },
-    ].map((search) => Array.fromAsync(searchPages(this.#session, { ...search, confirm: true }, signal)));
-    const others = (await Promise.all(lists))
-      .flat()
-      .filter((other) => other.text !== cidr.text && intersect(other, cidr));
+    ];
+    const lists = await shownBest((confirm) => {
+      return Promise.all(
+        searches.map((search) => Array.fromAsync(searchPages(this.#session, { ...search, confirm }, signal))),
+      );
+    });
+    const others = lists.flat().filter((other) => other.text !== cidr.text && intersect(other, cidr));
     return [...new Map(others.map((other) => [other.text, other])).values()];
   }
 

@@ -37,6 +37,19 @@ lonelyWorldTest('when the first grid host fails, the next one serves without a f
   }
 });
 
+worldTest(
+  'a network whose first ADD met a read-only grid is created when the grid accepts writes again',
+  async ({ grid, caller, ledger }) => {
+    const fresh = { ipam: { subnet: '10.9.0.0/24', gateway: '10.9.0.1' }, config: { name: 'net-9' } };
+    grid.readOnly = true;
+    expect(await caller.add('c1', fresh)).not.toBe('ok');
+    grid.readOnly = false;
+    expect(await caller.add('c2', fresh)).toBe('ok');
+    await ledger.settled();
+  },
+  { flags: ['--add-timeout=4s'] },
+);
+
 worldTest('reservations that a promoted candidate lacks are re-created before any call', async (world) => {
   const { grid, host, caller, ledger } = world;
   for (const container of ['c1', 'c2', 'c3']) expect(await caller.add(container)).toBe('ok');

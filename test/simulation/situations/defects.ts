@@ -103,6 +103,19 @@ export const defects: readonly Situation[] = [
       await comeToRest(site);
     },
   },
+  {
+    name: 'the master is lost before the first ADD of a network: the promoted candidate creates the network',
+    run: async () => {
+      const site = new Site({ setup: { ...plainSetup, view: 'blue', isPrepared: false }, mayLoseWrites: true });
+      await startAll(site);
+      site.members.failOver();
+      site.runtime(0).start(0);
+      await site.pass(30_000);
+      told(site, 'host-0-0-1');
+      site.members.rejoin();
+      await comeToRest(site);
+    },
+  },
   ...(['before the second', 'before the third'] as const).map((when, index) => ({
     name: `a reservation is made again while CHECK looks, ${when} request: CHECK does not say that it is lost`,
     run: async () => {

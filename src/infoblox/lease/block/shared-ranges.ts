@@ -68,11 +68,13 @@ export class SharedRanges {
 
   /** Tells whether a pool has a free address, as the grid's `hasRoom`; of a shared range, whether a block can be taken there. */
   async hasRoom(pool: Pool, signal: AbortSignal): Promise<boolean | undefined> {
-    const { networks, grid } = this.#deps;
+    const { blocks, networks, grid } = this.#deps;
     const { nextOf: whole } = pool;
     const isOfIt = (one: Pool) => subjectOf(one) === subjectOf(pool);
     const shared = networks.all().find(({ network }) => network.blockSize > 0 && poolsOf(network).some(isOfIt));
     if ('text' in whole || shared === undefined) return grid.hasRoom(pool, signal);
+    // This host takes none.
+    if (blocks.areReleased) return undefined;
     return hasPlace(this.#deps, partOf(shared.network, whole), signal);
   }
 

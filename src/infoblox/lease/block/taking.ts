@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { type Interval, intersect, sizeOf } from '../../address.ts';
 import { ofNetwork } from '../../attributes.ts';
 import { GridError, hasReason } from '../../errors.ts';
-import type { Range } from '../../grid.ts';
+import { type Range, shownBest } from '../../grid.ts';
 import type { Host } from '../../host.ts';
 import { beginsAs, blockMark, parseBlockMark, shortNetworkName } from '../../mark.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
@@ -86,16 +86,6 @@ function noPlaceText(isShared: boolean, tried: number): string {
   if (tried === 0) return isShared ? 'ranges have all places in it' : 'ranges have all but a quarter of it';
   const places = tried < maxPlaces ? 'each place' : 'each place that was tried';
   return `${places} has addresses of this host, or more than a quarter of it is in use`;
-}
-
-/** Asks the host that accepts writes, or any host if that one is unknown: the create then finds it. */
-async function shownBest<T>(look: (confirm: boolean) => Promise<T>): Promise<T> {
-  try {
-    return await look(true);
-  } catch (error) {
-    if (!hasReason(error, 'unconfirmed')) throw error;
-    return look(false);
-  }
 }
 
 /** Creates the range of a block. @returns false if another host was faster */
